@@ -1,0 +1,48 @@
+# The two commands of the README are `make demo` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+LAB := $(BIN)/python -m lab
+PYINFRA := $(BIN)/pyinfra -y --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
+
+.PHONY: help demo demo-down deploy artifacts test check fix unit plan lab-test
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: .venv/installed ## machines at the inventory's addresses, and the cluster on them
+	$(LAB) demo
+
+demo-down: .venv/installed ## remove the machines, networks and routes; sysctls as before; .lab/ and the cache stay
+	$(LAB) down
+
+deploy: .venv/installed ## deploy to the lab's machines once more; ARGS are pyinfra's, such as ARGS=--dry
+	$(PYINFRA) deploy.py $(ARGS)
+
+artifacts: .venv/installed ## fetch all releases that the cluster needs, ahead of time
+	$(BIN)/python -m kubeinfra artifacts inventory.py $(ARGS)
+
+test: check unit plan lab-test ## everything; what CI runs
+
+check: .venv/installed ## style, types, shell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: .venv/installed ## what a tool can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit: .venv/installed ## pure functions, in seconds
+	$(BIN)/pytest -q tests/unit
+
+plan: .venv/installed ## the real command line on simulated machines, in seconds
+	$(BIN)/pytest -q tests/plan
+
+lab-test: .venv/installed ## the real thing on the lab's machines, in minutes
+	$(BIN)/pytest -q tests/lab
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

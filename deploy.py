@@ -1,0 +1,46 @@
+"""
+From bare machines to a running cluster, in the order in which a person would explain it.
+
+A component has a start half and a gate half where it takes time to come up: what others do meanwhile stands between.
+All hosts meet at each barrier.
+"""
+
+from kubeinfra.operations.controller import acts_for_controller
+from kubeinfra.operations.gates import barrier
+from tasks import artifacts, control_plane, docker, etcd, host, ipvs, network, node, preflight, verify
+
+preflight.preflight()
+if acts_for_controller():
+    preflight.check_absent_machines()
+
+artifacts.fetch()
+barrier(name="--- releases are at hand")
+host.operating_system()
+barrier(name="--- operating systems are ready")
+artifacts.stage()
+barrier(name="--- binaries and images are on the machines")
+
+etcd.etcd()
+barrier(name="--- etcd is started")
+control_plane.control_plane()
+barrier(name="--- the control plane is started")
+docker.docker()
+ipvs.ipvs()
+barrier(name="--- container runtimes are running")
+etcd.etcd_gate()
+barrier(name="--- etcd is healthy")
+docker.preload_images()
+barrier(name="--- images are loaded")
+control_plane.control_plane_gate()
+barrier(name="--- the control plane is ready")
+
+node.node()
+barrier(name="--- nodes are started")
+network.network()
+barrier(name="--- flannel is applied")
+node.node_gate()
+barrier(name="--- nodes are registered")
+network.network_gate()
+barrier(name="--- the network is up")
+verify.health()
+verify.traffic_where_changed()

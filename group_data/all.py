@@ -1,0 +1,13 @@
+"""Settings of the cluster. README.md lists all of them with their defaults; these are the likeliest to be changed."""
+
+# Networks of Services and pods: no machine may be in them.
+service_cidr = "10.0.0.0/24"
+dns_address = "10.0.0.2"
+cluster_cidr = "10.244.0.0/16"
+
+# Docker's packages, and mirrors of Docker Hub (Aliyun gives each customer an own one).
+docker_repository = "https://mirrors.aliyun.com/docker-ce"
+registry_mirrors = []  # ["https://<yours>.mirror.aliyuncs.com"]
+
+# How pyinfra connects. With an ordinary user: ssh_user = "you" and _sudo = True.
+ssh_connect_retries = 3

@@ -1,0 +1,16 @@
+"""
+The machines. Each line of `machines` gives a machine's name and the address that ssh and the cluster use; the groups
+below say what each machine does. Their settings are in group_data/; `python -m kubeinfra check inventory.py` reads
+both without connecting anywhere.
+"""
+
+machines = [
+    ("master01", {"ssh_hostname": "192.168.80.10"}),
+    ("node01", {"ssh_hostname": "192.168.80.11"}),
+    ("node02", {"ssh_hostname": "192.168.80.12"}),
+]
+
+master = ["master01"]  # API server, controller-manager, scheduler
+node = ["node01", "node02"]  # kubelet, kube-proxy, Docker, pods
+etcd = ["master01", "node01", "node02"]  # etcd01, etcd02, etcd03, in this order; 1, 3 or 5
+lb = []  # load balancers in front of several masters

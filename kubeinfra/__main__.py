@@ -1,0 +1,97 @@
+"""
+python -m kubeinfra: what can be asked without a machine.
+
+    check INVENTORY      read inventory and settings, tell every mistake; connects nowhere
+    artifacts INVENTORY  fetch all that the cluster needs ahead of time
+    settings             the table of settings, as README has it
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from kubeinfra.cluster import Cluster
+from kubeinfra.errors import KubeinfraError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m kubeinfra", description="what can be asked without a machine")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (
+        ("check", "read inventory and settings, tell every mistake; connects nowhere"),
+        ("artifacts", "fetch all that the cluster needs ahead of time"),
+    ):
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("inventory", type=Path)
+        command.add_argument("--group-data", type=Path, action="append", default=[], metavar="DIRECTORY")
+        if name == "artifacts":
+            command.add_argument("--arch", default="amd64", help="amd64 (default) or arm64")
+    commands.add_parser("settings", help="the table of settings, as README has it")
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options)
+    except KubeinfraError as error:
+        for mistake in error.mistakes:
+            print(mistake, file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "settings":
+        from kubeinfra.documentation import settings_table
+
+        print(settings_table())
+        return 0
+    from kubeinfra.inventory import load
+
+    cluster, warnings = load(options.inventory, options.group_data)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if options.command == "artifacts":
+        _fetch(cluster, options.arch)
+    else:
+        print(_summary(cluster))
+    return 0
+
+
+def _summary(cluster: Cluster) -> str:
+    lines = [f"{cluster.settings.cluster_name}: Kubernetes {cluster.release.kubernetes}, etcd {cluster.etcd_version}"]
+    for machine in cluster.machines:
+        lines.append(f"  {machine.name:12} {machine.address!s:15} {' '.join(sorted(machine.groups))}")
+    return "\n".join([*lines, f"  clients reach the API servers at {cluster.endpoint}"])
+
+
+def _fetch(cluster: Cluster, arch: str) -> None:
+    from kubeinfra.binaries import needed, node_images
+    from kubeinfra.controller import store
+
+    console = Console()
+    place = store(cluster.settings)
+    wanted = {
+        need.artifact
+        for machine in cluster.machines
+        for need in needed(cluster, machine, arch, ("etcd", "control plane", "node"))
+    }
+    mistakes: list[str] = []
+    for artifact in sorted(wanted, key=lambda one: one.path):
+        with console.status(f"{artifact.name} {artifact.version}"):
+            try:
+                binaries = place.binaries(artifact)
+            except KubeinfraError as error:
+                mistakes += error.mistakes
+                continue
+        megabytes = sum(binary.size for binary in binaries) / 1e6
+        console.print(f"{artifact.name} {place.version_label(artifact)}: {len(binaries)} binaries, {megabytes:.0f} MB")
+    if mistakes:
+        raise KubeinfraError(*mistakes)
+    for reference in node_images(cluster):
+        image = place.image(reference, arch)
+        console.print(f"{image.label}: tar file" if image else f"{reference}: no tar file, nodes pull it")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Checks that need more than one setting or machine. Each is a plain function; all run, all mistakes are told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address
+
+from kubeinfra import releases
+from kubeinfra.cluster import Cluster, Machine
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.settings import MachineSettings, read
+
+Check = Callable[[Cluster, Callable[[str], str]], Iterable[str]]
+
+
+def mistakes(cluster: Cluster, source: Mapping[str, str]) -> list[str]:
+    """One sentence for each thing that cannot work; `source` says which file a setting was written in."""
+
+    def where(setting: str) -> str:
+        return source.get(setting, "default")
+
+    return [mistake for check in CHECKS for mistake in check(cluster, where)]
+
+
+def warnings(cluster: Cluster) -> list[str]:
+    """One sentence for each thing that works, but not as well as it looks."""
+    members = len(cluster.etcd_members)
+    if members % 2 == 0:
+        return [
+            f"inventory: group etcd has {members} members; an even number survives no more losses than "
+            f"{members - 1}, and is more to keep: use 1, 3 or 5"
+        ]
+    return []
+
+
+def groups_are_filled(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    for group in ("master", "node", "etcd"):
+        if not cluster.group(group):
+            yield f"inventory: group {group} is empty; it needs at least one machine"
+
+
+def names_and_addresses_are_unique(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    by_address: dict[IPv4Address, list[str]] = defaultdict(list)
+    for machine in cluster.machines:
+        by_address[machine.address].append(machine.name)
+    for address, names in by_address.items():
+        if len(names) > 1:
+            yield f"inventory: {' and '.join(names)} have the same address {address}; each machine needs its own"
+    for hostname, count in Counter(machine.hostname for machine in cluster.machines).items():
+        if count > 1:
+            yield f"inventory: {count} machines have the host name {hostname}; each needs its own"
+
+
+def host_names_are_valid(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """A host name that comes from the inventory's name has not been checked yet."""
+    for machine in cluster.machines:
+        _, wrong = read(MachineSettings, {"hostname": machine.hostname}, {"hostname": f"inventory: {machine.name}"})
+        yield from wrong
+
+
+def release_is_supported(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    try:
+        releases.release(cluster.settings.kubernetes_version)
+    except KubeinfraError as error:
+        yield f"{where('kubernetes_version')}: {error}"
+
+
+def networks_do_not_overlap(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    service, pods = cluster.settings.service_cidr, cluster.settings.cluster_cidr
+    if service.overlaps(pods):
+        yield (
+            f"{where('service_cidr')}: service_cidr {service} overlaps cluster_cidr {pods}; "
+            "choose networks that share no address, such as 10.0.0.0/24 and 10.244.0.0/16"
+        )
+    for name, network in (("service_cidr", service), ("cluster_cidr", pods)):
+        inside = [machine for machine in cluster.machines if machine.address in network]
+        if inside:
+            yield f"{where(name)}: {name} {network} holds {_machines(inside)}; choose a network without machines"
+
+
+def dns_address_is_a_service(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    service, dns = cluster.settings.service_cidr, cluster.settings.dns_address
+    if service.num_addresses < 4:
+        yield f"{where('service_cidr')}: service_cidr {service} is too small; use /24 or larger"
+    elif dns not in service:
+        yield f"{where('dns_address')}: dns_address {dns} is not in service_cidr {service}; take {service[2]}"
+    elif dns in (service[0], cluster.apiserver_service_address, service[-1]):
+        yield f"{where('dns_address')}: dns_address {dns} is taken in {service}; take one such as {service[2]}"
+
+
+def pods_network_holds_the_nodes(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    network, mask = cluster.settings.cluster_cidr, cluster.settings.node_cidr_mask
+    pieces = 2 ** (mask - network.prefixlen) if mask >= network.prefixlen else 0
+    if pieces < len(cluster.nodes):
+        yield (
+            f"{where('cluster_cidr')}: cluster_cidr {network} has {pieces} pieces of /{mask} for {len(cluster.nodes)} "
+            "nodes; use a larger network or a larger node_cidr_mask"
+        )
+
+
+def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    endpoint = cluster.settings.control_plane_endpoint
+    if endpoint is None and len(cluster.masters) > 1:
+        yield (
+            f"inventory: group master has {len(cluster.masters)} machines and clients need one endpoint; set "
+            'control_plane_endpoint = "address:port" in group_data/all.py to what balances between them'
+        )
+    if endpoint is not None and not endpoint.rpartition(":")[2].isdigit():
+        yield f"{where('control_plane_endpoint')}: control_plane_endpoint {endpoint!r} is not address:port"
+
+
+def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    first, last = (int(port) for port in cluster.settings.node_port_range.split("-"))
+    if not 1 <= first <= last <= 65535:
+        yield f"{where('node_port_range')}: node_port_range {first}-{last} is not a range of ports within 1-65535"
+    elif first <= cluster.settings.apiserver_port <= last:
+        port = cluster.settings.apiserver_port
+        yield f"{where('node_port_range')}: node_port_range {first}-{last} holds apiserver_port {port}"
+
+
+def _machines(machines: Iterable[Machine]) -> str:
+    return ", ".join(f"{machine.name} ({machine.address})" for machine in machines)
+
+
+CHECKS: tuple[Check, ...] = (
+    groups_are_filled,
+    names_and_addresses_are_unique,
+    host_names_are_valid,
+    release_is_supported,
+    networks_do_not_overlap,
+    dns_address_is_a_service,
+    pods_network_holds_the_nodes,
+    clients_have_one_endpoint,
+    node_ports_are_a_range,
+)

@@ -1,0 +1,224 @@
+"""The typed picture of one cluster: its machines, its settings and what follows from both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address
+from typing import Any
+
+from kubeinfra import releases
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.settings import MachineSettings, Settings, read
+
+GROUPS = ("master", "node", "etcd", "lb")
+ETCD_CLIENT_PORT = 2379
+ETCD_PEER_PORT = 2380
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine of the inventory. `name` is the inventory's, `hostname` what the machine calls itself."""
+
+    name: str
+    hostname: str
+    address: IPv4Address
+    groups: frozenset[str]
+
+    @property
+    def node_name(self) -> str:
+        """Its name as a Kubernetes node: the address, as in the guide."""
+        return str(self.address)
+
+
+@dataclass(frozen=True)
+class EtcdMember:
+    """One member of etcd; its name counts in the order of the inventory: etcd01, etcd02, ..."""
+
+    name: str
+    machine: Machine
+
+    @property
+    def client_url(self) -> str:
+        return f"https://{self.machine.address}:{ETCD_CLIENT_PORT}"
+
+    @property
+    def peer_url(self) -> str:
+        return f"https://{self.machine.address}:{ETCD_PEER_PORT}"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Everything the tasks ask about the cluster as a whole; made by `build`, which checks it."""
+
+    machines: tuple[Machine, ...]
+    settings: Settings
+
+    def group(self, name: str) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines if name in machine.groups)
+
+    @cached_property
+    def masters(self) -> tuple[Machine, ...]:
+        return self.group("master")
+
+    @cached_property
+    def nodes(self) -> tuple[Machine, ...]:
+        return self.group("node")
+
+    @cached_property
+    def load_balancers(self) -> tuple[Machine, ...]:
+        return self.group("lb")
+
+    @cached_property
+    def etcd_members(self) -> tuple[EtcdMember, ...]:
+        return tuple(EtcdMember(f"etcd{number:02}", machine) for number, machine in enumerate(self.group("etcd"), 1))
+
+    def machine(self, name: str) -> Machine:
+        """The machine of this inventory name; KeyError is a mistake in the code, not in the inventory."""
+        return {machine.name: machine for machine in self.machines}[name]
+
+    def etcd_member(self, name: str) -> EtcdMember | None:
+        return next((member for member in self.etcd_members if member.machine.name == name), None)
+
+    @cached_property
+    def release(self) -> releases.Release:
+        return releases.release(self.settings.kubernetes_version)
+
+    @property
+    def etcd_version(self) -> str:
+        return self.settings.etcd_version or self.release.etcd
+
+    @property
+    def pause_image(self) -> str:
+        return self.settings.pause_image or self.release.pause_image
+
+    @property
+    def flannel_image(self) -> str:
+        return self.settings.flannel_image or self.release.flannel_image
+
+    @property
+    def flannel_cni_plugin_image(self) -> str:
+        return self.settings.flannel_cni_plugin_image or self.release.flannel_cni_plugin_image
+
+    @property
+    def verify_image(self) -> str:
+        return self.settings.verify_image or self.release.verify_image
+
+    @property
+    def endpoint(self) -> str:
+        """`address:port` that kubelets, kube-proxies and people use: the setting, else the only master."""
+        return self.settings.control_plane_endpoint or self.apiserver(self.masters[0])
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.endpoint}"
+
+    def apiserver(self, master: Machine) -> str:
+        return f"{master.address}:{self.settings.apiserver_port}"
+
+    @property
+    def etcd_servers(self) -> str:
+        return ",".join(member.client_url for member in self.etcd_members)
+
+    @property
+    def apiserver_service_address(self) -> IPv4Address:
+        """Address of Service `kubernetes`: the first of the service network, fixed by the API server."""
+        return self.settings.service_cidr[1]
+
+    @property
+    def apiserver_names(self) -> tuple[str, ...]:
+        """Every DNS name under which a client may call an API server."""
+        domain = self.settings.cluster_domain
+        service = (
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            f"kubernetes.default.svc.{domain}",
+        )
+        own = tuple(master.hostname for master in self.masters)
+        return (
+            "localhost",
+            *service,
+            *own,
+            *([] if _is_ipv4(self._endpoint_host) else [self._endpoint_host]),
+        )
+
+    @property
+    def apiserver_addresses(self) -> tuple[IPv4Address, ...]:
+        """Every address under which a client may call an API server."""
+        own = [IPv4Address("127.0.0.1"), self.apiserver_service_address, *(m.address for m in self.masters)]
+        endpoint = [IPv4Address(self._endpoint_host)] if _is_ipv4(self._endpoint_host) else []
+        return tuple(dict.fromkeys(own + endpoint))
+
+    @property
+    def _endpoint_host(self) -> str:
+        return self.endpoint.rpartition(":")[0]
+
+
+@dataclass(frozen=True)
+class InventoryEntry:
+    """One host as the inventory has it. `data` without pyinfra's own connection keys."""
+
+    name: str
+    groups: frozenset[str]
+    data: Mapping[str, Any]
+    ssh_hostname: str | None = None
+
+
+def build(
+    entries: Iterable[InventoryEntry], values: Mapping[str, Any], source: Mapping[str, str]
+) -> tuple[Cluster, list[str]]:
+    """
+    Inventory and settings -> the cluster and the warnings about it.
+
+    `values` are the settings as written, `source` the file of each. All mistakes are raised as one KubeinfraError.
+    """
+    from kubeinfra import checks  # checks speak of Cluster, so they are imported when it exists
+
+    settings, mistakes = read(Settings, dict(values), dict(source))
+    machines: list[Machine] = []
+    for entry in entries:
+        machine, wrong = _machine(entry)
+        machines += [machine] if machine else []
+        mistakes += wrong
+    # Where a setting cannot be read, the others are still checked, against its default.
+    cluster = Cluster(tuple(machines), settings or _readable(values))
+    mistakes += checks.mistakes(cluster, source)
+    if mistakes:
+        raise KubeinfraError(*mistakes)
+    return cluster, checks.warnings(cluster)
+
+
+def _readable(values: Mapping[str, Any]) -> Settings:
+    good = {
+        key: value
+        for key, value in values.items()
+        if read(Settings, {key: value}, {})[0] and key in Settings.model_fields
+    }
+    return Settings.model_validate(good)
+
+
+def _machine(entry: InventoryEntry) -> tuple[Machine | None, list[str]]:
+    where = dict.fromkeys(entry.data, f"inventory: {entry.name}")
+    said, mistakes = read(MachineSettings, dict(entry.data), where)
+    if said is None:
+        return None, mistakes
+    address = said.address or next(
+        (IPv4Address(text) for text in (entry.ssh_hostname or "", entry.name) if _is_ipv4(text)), None
+    )
+    if address is None:
+        mistakes.append(
+            f"inventory: {entry.name} has no address; say "
+            f'("{entry.name}", {{"ssh_hostname": "192.168.80.10"}}), or "address" where ssh uses a name'
+        )
+        return None, mistakes
+    return Machine(entry.name, said.hostname or entry.name, address, entry.groups), mistakes
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,39 @@
+"""What this controller keeps of the cluster, and where it finds releases: one object each a run."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from kubeinfra.artifacts import Store
+from kubeinfra.inventory import cluster
+from kubeinfra.settings import Settings
+from kubeinfra.state import ControllerState
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATES = ROOT / "templates"
+
+
+def controller() -> ControllerState:
+    """The directory of this cluster's authorities and secrets: `.kubeinfra/<cluster_name>` beside deploy.py."""
+    return _state(cluster().settings.cluster_name)
+
+
+@lru_cache
+def _state(cluster_name: str) -> ControllerState:
+    return ControllerState(ROOT / ".kubeinfra" / cluster_name)
+
+
+@lru_cache
+def _store(
+    cache_dir: str | None, artifacts_dir: str | None, mirror: str | None, own: tuple[tuple[str, str], ...]
+) -> Store:
+    cache = Path(cache_dir).expanduser() if cache_dir else Path.home() / ".cache" / "kubeinfra"
+    artifacts = Path(artifacts_dir).expanduser() if artifacts_dir else None
+    return Store(cache, artifacts, mirror, dict(own))
+
+
+def store(settings: Settings | None = None) -> Store:
+    """Where this cluster's releases and images come from."""
+    s = settings or cluster().settings
+    return _store(s.cache_dir, s.artifacts_dir, s.artifact_mirror, tuple(sorted(s.own_builds.items())))

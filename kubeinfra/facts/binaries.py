@@ -1,0 +1,76 @@
+"""Binaries and images on a machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import join
+
+from pyinfra.api import FactBase
+
+
+@dataclass(frozen=True)
+class BinaryState:
+    """SHA-256 in hex, and the first line of what it says of its version, "" where it is the wanted one."""
+
+    sha256: str
+    version: str
+
+
+class BinaryStates(FactBase[dict[str, BinaryState]]):
+    """
+    What is at each path: path -> BinaryState; a path with nothing at it is left out.
+
+    + wanted: path -> wanted SHA-256, "" where it is not known yet; a binary that is another says its version
+    """
+
+    default = dict
+
+    def command(self, wanted: dict[str, str]) -> str:
+        lines = "\n".join(f"{digest or '-'} {path}" for path, digest in wanted.items())
+        return (
+            "while read -r wanted path; do "
+            '[ -f "$path" ] || continue; '
+            'is=$(sha256sum <"$path"); is=${is%% *}; version=; '
+            '[ "$is" = "$wanted" ] || version=$(timeout 10 "$path" --version 2>/dev/null </dev/null | head -n 1); '
+            'echo "$is $path $version"; '
+            f"done <<'END'\n{lines}\nEND"
+        )
+
+    def process(self, output: list[str]) -> dict[str, BinaryState]:
+        found = {}
+        for line in output:
+            digest, path, *version = line.split(" ", 2)
+            found[path] = BinaryState(digest, " ".join(version).strip())
+        return found
+
+
+class Existing(FactBase[set[str]]):
+    """Which of these paths exist. + paths: absolute paths, without spaces"""
+
+    default = set
+
+    def command(self, paths: list[str]) -> str:
+        return f"for path in {join(paths)}; do [ ! -e $path ] || echo $path; done"
+
+    def process(self, output: list[str]) -> set[str]:
+        return set(output)
+
+
+class ImageIds(FactBase[dict[str, str]]):
+    """
+    Images that Docker has: reference -> ID ("sha256:<hex>"). Empty where Docker does not run yet.
+
+    + references: image references to ask for
+    """
+
+    default = dict
+
+    def command(self, references: list[str]) -> str:
+        # An image that is not there is an answer, and so is a Docker that is not there yet.
+        return (
+            f"for image in {join(references)}; do "
+            'docker image inspect --format "$image {{.Id}}" $image 2>/dev/null; done; exit 0'
+        )
+
+    def process(self, output: list[str]) -> dict[str, str]:
+        return dict(line.split(" ") for line in output if line)

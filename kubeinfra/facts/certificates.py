@@ -1,0 +1,68 @@
+"""Certificates on a machine, with the public half of their keys: a private key never leaves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import quote
+
+from pyinfra.api import FactBase
+
+
+@dataclass(frozen=True)
+class CertificateState:
+    """A pair of files: PEM texts, None where missing or unreadable; modes as "600 root:root", "" where missing."""
+
+    certificate_pem: str | None
+    public_key_pem: str | None
+    certificate_mode: str
+    key_mode: str
+
+
+class CertificateStates(FactBase[dict[str, CertificateState]]):
+    """
+    What is in each pair of certificate and key file: certificate path -> CertificateState.
+
+    + pairs: certificate path -> key path; a pair of which nothing exists is there with empty values
+    """
+
+    default = dict
+
+    def command(self, pairs: dict[str, str]) -> str:
+        blocks = []
+        for certificate, key in pairs.items():
+            blocks.append(
+                f"echo pair {quote(certificate)}; "
+                f"stat -c 'certificate-mode %a %U:%G' {quote(certificate)}; "
+                f"stat -c 'key-mode %a %U:%G' {quote(key)}; "
+                f"echo certificate; cat {quote(certificate)}; echo; "
+                f"echo key; openssl pkey -in {quote(key)} -passin pass: -pubout"
+            )
+        # A missing file is an answer here, so the complaints about it are not wanted.
+        return f"exec 2>/dev/null; {'; '.join(blocks)}; exit 0"
+
+    def process(self, output: list[str]) -> dict[str, CertificateState]:
+        found: dict[str, dict[str, list[str]]] = {}
+        path = section = ""
+        for line in output:
+            word, _, rest = line.partition(" ")
+            if word == "pair":
+                path = rest
+                found[path] = {}
+            elif word in ("certificate-mode", "key-mode"):
+                found[path][word] = [rest]
+            elif line in ("certificate", "key"):
+                section = line
+                found[path][section] = []
+            elif line:
+                found[path][section].append(line)
+        return {path: _state(parts) for path, parts in found.items()}
+
+
+def _state(parts: dict[str, list[str]]) -> CertificateState:
+    def text(name: str) -> str | None:
+        return "\n".join(parts.get(name, [])) + "\n" if parts.get(name) else None
+
+    def mode(name: str) -> str:
+        return parts.get(name, [""])[0]
+
+    return CertificateState(text("certificate"), text("key"), mode("certificate-mode"), mode("key-mode"))

@@ -1,0 +1,74 @@
+"""Files, directories and links on a machine."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from shlex import join, quote
+
+from pyinfra.api import FactBase
+
+from kubeinfra.wanted import PathState
+
+_KINDS = {
+    "regular file": "file",
+    "regular empty file": "file",
+    "directory": "directory",
+    "symbolic link": "link",
+}
+
+
+class PathStates(FactBase[dict[str, PathState]]):
+    """
+    What is at each path: path -> PathState. A path with nothing at it is left out.
+
+    + paths: absolute paths, without spaces
+    + shown: path -> SHA-256 of the wanted text ("": any), for files whose present text may be shown; `text` is
+      filled in where it is another
+    """
+
+    default = dict
+
+    def command(self, paths: list[str], shown: dict[str, str] | None = None) -> str:
+        texts = "".join(
+            f'[ ! -f {quote(path)} ] || [ "$(sha256sum <{quote(path)})" = "{digest}  -" ] || '
+            f'printf "text\\t%s\\t%s\\n" {quote(path)} "$(base64 -w0 {quote(path)})"; '
+            for path, digest in (shown or {}).items()
+        )
+        every = join(paths)
+        # Missing paths are an answer here, so the complaints about them are not wanted.
+        return (
+            f"for path in {every}; do [ ! -L $path ] || printf 'link\\t%s\\t%s\\n' $path \"$(readlink $path)\"; done; "
+            f"{texts} exec 2>/dev/null; stat -c 'stat\t%n\t%F\t%a\t%U:%G' {every}; "
+            f"for path in {every}; do [ -f $path ] && [ ! -L $path ] && echo $path; done | xargs -r sha256sum; exit 0"
+        )
+
+    def process(self, output: list[str]) -> dict[str, PathState]:
+        stats: dict[str, list[str]] = {}
+        digests: dict[str, str] = {}
+        targets: dict[str, str] = {}
+        texts: dict[str, str] = {}
+        for line in output:
+            kind, _, rest = line.partition("\t")
+            if kind == "stat":
+                path, *values = rest.split("\t")
+                stats[path] = values
+            elif kind == "link":
+                path, target = rest.split("\t")
+                targets[path] = target
+            elif kind == "text":
+                path, encoded = rest.split("\t")
+                texts[path] = b64decode(encoded).decode(errors="replace")
+            else:
+                digest, path = line.split("  ", 1)
+                digests[path] = digest
+        return {
+            path: PathState(
+                _KINDS.get(kind, "other"),
+                mode,
+                owner,
+                digests.get(path, ""),
+                targets.get(path, ""),
+                texts.get(path),
+            )
+            for path, (kind, mode, owner) in stats.items()
+        }

@@ -1,0 +1,195 @@
+"""What kind of machine this is, and how its operating system is set up."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from shlex import join
+
+from pyinfra.api import FactBase
+
+AUTHORITY_FILES = {
+    "etcd": "/opt/etcd/ssl/ca.pem",
+    "kubernetes": "/opt/kubernetes/ssl/ca.pem",
+    "front-proxy": "/opt/kubernetes/ssl/front-proxy-ca.pem",
+}
+CHRONY_MARK = "# Written by kubeinfra"
+_TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
+_ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """
+    What the tasks must know before they decide anything.
+
+    + uid: of the user that commands run as; 0 is needed
+    + arch: in upstream's spelling
+    + systemd: whether systemd is PID 1
+    + family: "debian" (apt), "redhat" (dnf or yum) or ""; release: ID and VERSION_ID of /etc/os-release
+    + container: whether it is a container, which has its host's clock and kernel
+    + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
+    + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
+    + authorities: authority's name -> certificate PEM that the machine trusts
+    """
+
+    uid: int
+    arch: str
+    systemd: bool
+    family: str
+    distribution: str
+    distribution_version: str
+    container: bool
+    resolv_conf: str
+    systemd_resolv_conf: bool
+    keeps_time: bool
+    authorities: dict[str, str] = field(default_factory=dict)
+
+
+class Machine(FactBase[MachineState]):
+    """What kind of machine this is. One command."""
+
+    def command(self) -> str:
+        authorities = "; ".join(
+            f'[ ! -f {path} ] || echo "authority={name} $(base64 -w0 {path})"' for name, path in AUTHORITY_FILES.items()
+        )
+        return (
+            'echo "uid=$(id -u)"; echo "arch=$(uname -m)"; '
+            "[ ! -d /run/systemd/system ] || echo systemd=yes; "
+            "if command -v apt-get >/dev/null; then echo family=debian; "
+            "elif command -v dnf >/dev/null || command -v yum >/dev/null; then echo family=redhat; fi; "
+            '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"; echo "version=$VERSION_ID"); '
+            "if [ -f /.dockerenv ] || [ -f /run/systemd/container ]; then echo container=yes; fi; "
+            '[ ! -f /etc/resolv.conf ] || echo "resolv=$(base64 -w0 /etc/resolv.conf)"; '
+            "[ ! -f /run/systemd/resolve/resolv.conf ] || echo resolved=yes; "
+            f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
+            f"for unit in {_TIME_DAEMONS}; do "
+            "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
+            f"{authorities}; exit 0"
+        )
+
+    def process(self, output: list[str]) -> MachineState:
+        values: dict[str, str] = {}
+        authorities = {}
+        for line in output:
+            key, _, value = line.partition("=")
+            if key == "authority":
+                name, encoded = value.split(" ")
+                authorities[name] = b64decode(encoded).decode(errors="replace")
+            else:
+                values[key] = value
+        return MachineState(
+            uid=int(values["uid"]),
+            arch=_ARCHES.get(values["arch"], values["arch"]),
+            systemd="systemd" in values,
+            family=values.get("family", ""),
+            distribution=values.get("id", ""),
+            distribution_version=values.get("version", ""),
+            container="container" in values,
+            resolv_conf=b64decode(values.get("resolv", "")).decode(errors="replace"),
+            systemd_resolv_conf="resolved" in values,
+            keeps_time="time" in values,
+            authorities=authorities,
+        )
+
+
+@dataclass(frozen=True)
+class SystemState:
+    """
+    How the operating system is set up.
+
+    + hostname: the kernel's
+    + firewalls: units that run or start at boot
+    + selinux: "Enforcing", "Permissive", "Disabled" or ""
+    + swaps: what is in use (/proc/swaps); swap_units: systemd units that would use some
+    + modules: name -> "loaded", "loadable" or "missing"
+    + sysctls: key -> present value; a key that the kernel does not have is left out
+    + read_only: keys that cannot be set
+    """
+
+    hostname: str
+    firewalls: tuple[str, ...]
+    selinux: str
+    swaps: tuple[str, ...]
+    swap_units: tuple[str, ...]
+    modules: dict[str, str]
+    sysctls: dict[str, str]
+    read_only: tuple[str, ...]
+
+
+class System(FactBase[SystemState]):
+    """
+    How the operating system is set up. One command.
+
+    + modules: kernel module -> a path that exists when it is there, built in or loaded
+    + sysctls: keys
+    """
+
+    def command(self, modules: dict[str, str], sysctls: Iterable[str]) -> str:
+        probes = "\n".join(f"{name} {path}" for name, path in modules.items())
+        keys = join(sysctls)
+        return f"""\
+echo "hostname=$(cat /proc/sys/kernel/hostname)"
+for unit in firewalld ufw; do
+    if systemctl --quiet is-active $unit 2>/dev/null || systemctl --quiet is-enabled $unit 2>/dev/null
+    then echo "firewall=$unit"; fi
+done
+if command -v getenforce >/dev/null; then echo "selinux=$(getenforce)"; fi
+tail -n +2 /proc/swaps | while read -r swap rest; do echo "swap=$swap"; done
+systemctl list-units --type swap --all --no-legend --plain 2>/dev/null | while read -r unit load rest; do
+    [ "$load" = masked ] || echo "swap-unit=$unit"; done
+while read -r module path; do
+    if [ -e "/sys/module/$module" ] || [ -e "$path" ]; then echo "module=$module loaded"
+    elif modprobe --dry-run --quiet "$module" 2>/dev/null; then echo "module=$module loadable"
+    else echo "module=$module missing"; fi
+done <<'END'
+{probes}
+END
+for key in {keys}; do
+    path=/proc/sys/$(echo $key | tr . /)
+    [ -e $path ] || continue
+    echo "sysctl=$key $(cat $path)"
+    [ -w $path ] || echo "read-only=$key"
+done
+exit 0"""
+
+    def process(self, output: list[str]) -> SystemState:
+        found: dict[str, list[str]] = {}
+        for line in output:
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+
+        def pairs(key: str) -> dict[str, str]:
+            return {name: value for name, _, value in (text.partition(" ") for text in found.get(key, []))}
+
+        return SystemState(
+            hostname=found["hostname"][0],
+            firewalls=tuple(found.get("firewall", [])),
+            selinux=found.get("selinux", [""])[0],
+            swaps=tuple(found.get("swap", [])),
+            swap_units=tuple(found.get("swap-unit", [])),
+            modules=pairs("module"),
+            sysctls={key: " ".join(value.split()) for key, value in pairs("sysctl").items()},
+            read_only=tuple(found.get("read-only", [])),
+        )
+
+
+class MissingPackages(FactBase[set[str]]):
+    """
+    Which of these packages of the distribution are not installed.
+
+    + names: package names; + family: "debian" or "redhat"
+    """
+
+    default = set
+
+    def command(self, names: list[str], family: str) -> str:
+        if family == "debian":
+            asked = "dpkg-query -W -f '${db:Status-Status}\\n' $name 2>/dev/null | grep -qx installed"
+        else:
+            asked = "rpm --quiet -q $name"
+        return f"for name in {join(names)}; do {asked} || echo $name; done"
+
+    def process(self, output: list[str]) -> set[str]:
+        return set(output)

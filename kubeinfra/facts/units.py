@@ -1,0 +1,107 @@
+"""systemd units on a machine, and what their processes were started from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import join, quote
+
+from pyinfra.api import FactBase
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """
+    One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" where there is no systemd) and
+    UnitFileState ("enabled", "disabled", "masked", "" where there is no such unit).
+
+    `stale`: the inputs (paths) that are other than when the process started. `recorded`: all inputs it recorded.
+    `reload_needed`: systemd has not read the unit file that is on the disk.
+    """
+
+    active: str
+    enabled: str
+    reload_needed: bool
+    recorded: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+class UnitStates(FactBase[dict[str, UnitState]]):
+    """
+    State of each unit: unit -> UnitState.
+
+    A process's inputs are in /run/kubeinfra/<unit>.inputs, written by the unit's ExecStartPre: "<SHA-256>  <path>",
+    or "present  <path>" and "absent  <path>" where only that matters. The binary needs no line: a file that runs
+    cannot be written to, so the process's executable being the file on the disk says the same.
+
+    + binaries: full unit name -> path of the binary that its process must run, "" where that is not asked
+    """
+
+    default = dict
+
+    def command(self, binaries: dict[str, str]) -> str:
+        asked = "; ".join(
+            f"one {quote(unit)} {quote(binary) if binary else chr(39) * 2}" for unit, binary in binaries.items()
+        )
+        return f"{_SCRIPT}; {asked}"
+
+    def process(self, output: list[str]) -> dict[str, UnitState]:
+        found: dict[str, dict[str, str]] = {}
+        recorded: dict[str, list[str]] = {}
+        stale: dict[str, list[str]] = {}
+        unit = ""
+        for line in output:
+            key, _, value = line.partition("=")
+            if key == "unit":
+                unit = value
+                found[unit], recorded[unit], stale[unit] = {}, [], []
+            elif key == "recorded":
+                recorded[unit].append(value)
+            elif key == "stale":
+                stale[unit].append(value)
+            elif unit:
+                found[unit][key] = value
+        return {
+            unit: UnitState(
+                active=values.get("ActiveState", ""),
+                enabled=values.get("UnitFileState", ""),
+                reload_needed=values.get("NeedDaemonReload") == "yes",
+                recorded=tuple(recorded[unit]),
+                stale=tuple(stale[unit]),
+            )
+            for unit, values in found.items()
+        }
+
+
+_SCRIPT = """\
+one() {
+    echo "unit=$1"
+    show=$(systemctl show "$1" -p ActiveState,UnitFileState,NeedDaemonReload,MainPID) || return 0
+    echo "$show"
+    pid=$(echo "$show" | sed -n 's/^MainPID=//p')
+    [ "$pid" != 0 ] || return 0
+    [ -z "$2" ] || [ "/proc/$pid/exe" -ef "$2" ] || echo "stale=$2"
+    list="/run/kubeinfra/$1.inputs"
+    [ -f "$list" ] || { echo "stale=$list"; return 0; }
+    while read -r was path; do
+        echo "recorded=$path"
+        case $was in
+        present) [ -e "$path" ] || echo "stale=$path" ;;
+        absent) [ ! -e "$path" ] || echo "stale=$path" ;;
+        *) [ "$(sha256sum <"$path")" = "$was  -" ] || echo "stale=$path" ;;
+        esac
+    done <"$list"
+} 2>/dev/null\
+"""
+
+
+def record_inputs(unit: str, files: list[str], existence: list[str] | None = None) -> str:
+    """
+    The unit's ExecStartPre line that records what its process starts from.
+
+    + files: whose content counts; one that is missing stops the start
+    + existence: paths of which only matters whether they are there
+    """
+    there = "".join(
+        f"; if [ -e {path} ]; then echo present  {path}; else echo absent  {path}; fi" for path in existence or []
+    )
+    return f"/bin/sh -ec 'mkdir -p /run/kubeinfra; {{ sha256sum {join(files)}{there}; }} >/run/kubeinfra/{unit}.inputs'"

@@ -1,0 +1,98 @@
+"""From pyinfra's inventory to the cluster: the only place that looks at other hosts' data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyinfra import logger, state
+from pyinfra.api import Inventory, State
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.context import ctx_state
+from pyinfra_cli.inventory import make_inventory
+
+from kubeinfra.cluster import GROUPS, Cluster, InventoryEntry, build
+from kubeinfra.errors import KubeinfraError
+
+# pyinfra's own keys: how to connect (ssh_port, docker_identifier, ...), and arguments such as _sudo.
+_PYINFRA_KEYS = ("ssh_", "docker_identifier", "docker_platform", "docker_architecture", "winrm_", "vagrant_", "fake_", "_")
+_known: dict[int, Cluster] = {}
+
+
+def cluster() -> Cluster:
+    """The cluster of this run; read once, its warnings shown once. Mistakes end the run as one message."""
+    inventory = state.inventory
+    if id(inventory) not in _known:
+        with shown_as_message():
+            found, warnings = from_inventory(inventory)
+        for warning in warnings:
+            logger.warning(warning)
+        _known[id(inventory)] = found
+    return _known[id(inventory)]
+
+
+def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str]]:
+    """
+    An inventory file, read as `pyinfra <path> --group-data ...` does, without connecting -> cluster and warnings.
+
+    Raises KubeinfraError with all mistakes.
+    """
+    if not path.is_file():
+        raise KubeinfraError(f"{path}: no such inventory; name a file such as inventory.py")
+    root = str(Path.cwd())
+    if root not in sys.path:
+        sys.path.append(root)
+    directories = [str(directory) for directory in group_data]
+    with ctx_state.use(State()):  # pyinfra notes in it which file it executes
+        return from_inventory(make_inventory(str(path), cwd=root, group_data_directories=directories))
+
+
+def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
+    values, source, mistakes = _settings(inventory)
+    entries = [_entry(inventory, name) for name in inventory.hosts]
+    try:
+        found = build(entries, values, source)
+    except KubeinfraError as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise KubeinfraError(*mistakes)
+    return found
+
+
+def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Settings of the whole cluster from group_data/all.py, then the role groups' files, then --data."""
+    values: dict[str, Any] = {}
+    source: dict[str, str] = {}
+    mistakes = []
+    layers = [("group_data/all.py", inventory.get_data())]
+    layers += [(f"group_data/{group}.py", inventory.get_group_data(group)) for group in GROUPS]
+    layers += [("--data", inventory.get_override_data())]
+    for where, layer in layers:
+        for key, value in _own(layer).items():
+            earlier = source.get(key, "group_data/all.py")
+            if where != "--data" and earlier != "group_data/all.py" and values[key] != value:
+                mistakes.append(f"{where}: {key} is {value!r}, but {earlier} says {values[key]!r}; keep one of them")
+            values[key], source[key] = value, where
+    return values, source, mistakes
+
+
+def _entry(inventory: Inventory, name: str) -> InventoryEntry:
+    data = inventory.get_host_data(name)
+    groups = frozenset(group for group in GROUPS if group in inventory.get_host(name).groups)
+    return InventoryEntry(name, groups, _own(data), data.get("ssh_hostname"))
+
+
+def _own(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if not key.startswith(_PYINFRA_KEYS)}
+
+
+@contextmanager
+def shown_as_message() -> Iterator[None]:
+    """pyinfra shows a PyinfraError without a traceback: that is how a person's mistake should look."""
+    try:
+        yield
+    except KubeinfraError as error:
+        raise PyinfraError("\n" + "\n".join(error.mistakes)) from None

@@ -1,0 +1,189 @@
+"""Binaries and images: fetched once, sent to every host that lacks them, put in place by the task that owns them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from pyinfra import host, state
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+
+from kubeinfra.artifacts import Binary, Wanted
+from kubeinfra.binaries import Needed
+from kubeinfra.controller import store
+from kubeinfra.facts.binaries import BinaryState, BinaryStates, Existing, ImageIds
+from kubeinfra.images import Image
+from kubeinfra.inventory import shown_as_message
+from kubeinfra.plan import announce
+from kubeinfra.releases import Artifact
+
+Commands = Generator[StringCommand | FileUploadCommand, None, None]
+IMAGES = "/var/lib/kubeinfra/images"
+
+
+@dataclass(frozen=True)
+class _Target:
+    path: str
+    binary: Wanted | Binary
+
+    @property
+    def sha256(self) -> str:
+        return self.binary.sha256 or ""
+
+    @property
+    def staged(self) -> str:
+        """Beside its final place, so that putting it there is one rename; the digest is in the name."""
+        directory, _, name = self.path.rpartition("/")
+        return f"{directory}/.{name}.{self.sha256}"
+
+
+def _targets(needed: Sequence[Needed]) -> list[_Target]:
+    """A run has its binaries at hand; a plan knows as much of them as it can without fetching anything."""
+    targets = []
+    for need in needed:
+        with shown_as_message():
+            binaries: list[Binary] | list[Wanted] = (
+                store().binaries(need.artifact) if state.is_executing else store().wanted(need.artifact)
+            )
+        targets += [
+            _Target(f"{need.directory}/{binary.name}", binary)
+            for binary in binaries
+            if binary.name in (need.names or (binary.name,))
+        ]
+    return targets
+
+
+@operation()
+def fetch(artifacts: Sequence[Artifact]) -> Commands:
+    """
+    Have the releases at hand on the controller, before anything changes on any machine.
+
+    + artifacts: looked for in artifacts_dir, the cache and upstream; one that cannot be had ends the run
+    """
+    for artifact in artifacts:
+        label = f"{artifact.name} {store().version_label(artifact)}"
+        with shown_as_message():
+            if state.is_executing:
+                store().binaries(artifact)
+            elif any(wanted.sha256 is None for wanted in store().wanted(artifact)):
+                announce(f"fetch {label} ({store().wanted(artifact)[0].archive})")
+    host.noop("releases are at hand")
+    return
+    yield
+
+
+@operation()
+def stage(needed: Sequence[Needed]) -> Commands:
+    """
+    Send the binaries that the host lacks to a staged name, checked there; `put` gives them their final name.
+
+    + needed: all of the host's components at once
+    """
+    targets = _targets(needed)
+    found = host.get_fact(BinaryStates, wanted={target.path: target.sha256 for target in targets})
+    missing = [target for target in targets if not _is_there(target, found)]
+    if not missing:
+        host.noop(f"{len(targets)} binaries are as wanted")
+        return
+    for target in missing:
+        announce(_sentence(target, found.get(target.path)), path=target.path)
+    directories = sorted({target.path.rpartition("/")[0] for target in missing})
+    yield StringCommand("mkdir", "-p", "-m", "755", *directories)
+    for target in missing:
+        yield from _upload(target)
+
+
+def _is_there(target: _Target, found: dict[str, BinaryState]) -> bool:
+    return target.path in found and found[target.path].sha256 == target.sha256
+
+
+def _sentence(target: _Target, found: BinaryState | None) -> str:
+    wanted = f"{target.binary.version} ({target.sha256[:12] or target.binary.archive[:19]})"
+    if found is None:
+        return f"put {target.path} {wanted}"
+    return f"replace {target.path}: {found.version or 'another build'} ({found.sha256[:12]}) -> {wanted}"
+
+
+def _upload(target: _Target) -> Iterator[StringCommand | FileUploadCommand]:
+    if isinstance(target.binary, Wanted):  # a plan goes no further than this
+        yield StringCommand("true")
+        return
+    packed, staged = f"{target.staged}.gz", target.staged
+    yield FileUploadCommand(str(target.binary.gzip_path), packed)
+    yield StringCommand(
+        "sh",
+        "-ec",
+        QuoteString(
+            f"gunzip -c {packed} >{staged}.new; rm {packed}; "
+            f"echo '{target.sha256}  {staged}.new' | sha256sum --check --quiet; "
+            f"chmod 755 {staged}.new; sync {staged}.new; mv -f {staged}.new {staged}"
+        ),
+    )
+
+
+@operation()
+def put(needed: Sequence[Needed]) -> Commands:
+    """
+    Give staged binaries their final name, by rename; each gets its link in /usr/local/bin.
+
+    + needed: those of one component; what was not staged is as wanted already
+    """
+    targets = _targets(needed)
+    links = {t.path: f"/usr/local/bin/{t.binary.name}" for t in targets if t.path.startswith("/opt/kubernetes/")}
+    existing = host.get_fact(Existing, paths=[*(target.staged for target in targets), *links.values()])
+    moves = [f"mv -f {target.staged} {target.path}" for target in targets if target.staged in existing]
+    moves += [f"ln -sfT {path} {link}" for path, link in links.items() if link not in existing]
+    if not moves:
+        host.noop("nothing is staged")
+        return
+    yield StringCommand("sh", "-ec", QuoteString("; ".join(moves)))
+
+
+def present_images(references: Sequence[str], arch: str) -> list[Image]:
+    """Those images of which there is a tar file here; the others are pulled by the nodes."""
+    with shown_as_message():
+        return [image for reference in references if (image := store().image(reference, arch))]
+
+
+@operation()
+def stage_images(references: Sequence[str], arch: str) -> Commands:
+    """
+    Send the image tars that the host's Docker lacks; `load_images` loads them once Docker runs.
+
+    + references: images; one without a tar file is left to be pulled
+    """
+    images = present_images(references, arch)
+    for image in _lacking(images):
+        announce(f"send image {image.label}")
+        yield StringCommand("mkdir", "-p", "-m", "755", IMAGES)
+        if state.is_executing:
+            yield FileUploadCommand(str(store().gzip_copy(image)), f"{_staged(image)}.part")
+            yield StringCommand("mv", "-f", f"{_staged(image)}.part", _staged(image))
+
+
+@operation()
+def load_images(references: Sequence[str], arch: str) -> Commands:
+    """
+    `docker load` of the images that were sent; a tar that was loaded is removed.
+
+    + references: as for `stage_images`
+    """
+    lacking = _lacking(present_images(references, arch))
+    if not lacking:
+        host.noop("images are loaded")
+        return
+    for image in lacking:
+        announce(f"load image {image.label}")
+    tars = " ".join(_staged(image) for image in lacking)
+    yield StringCommand("sh", "-ec", QuoteString(f"for tar in {tars}; do docker load --quiet -i $tar; rm $tar; done"))
+
+
+def _lacking(images: Sequence[Image]) -> list[Image]:
+    if not images:
+        return []
+    found = host.get_fact(ImageIds, references=[image.reference for image in images])
+    return [image for image in images if found.get(image.reference) != image.image_id]
+
+
+def _staged(image: Image) -> str:
+    return f"{IMAGES}/{image.sha256}.tar.gz"

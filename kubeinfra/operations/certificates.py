@@ -1,0 +1,70 @@
+"""Certificates on a machine: each made for one host, its key sent on standard input and kept nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from datetime import UTC, datetime
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from kubeinfra.certificates import Certificate
+from kubeinfra.controller import controller
+from kubeinfra.facts.certificates import CertificateState, CertificateStates
+from kubeinfra.inventory import cluster, shown_as_message
+from kubeinfra.operations.files import write
+from kubeinfra.reissue import reasons_to_reissue
+from kubeinfra.wanted import Change, File, compare
+
+_NOTHING = CertificateState(None, None, "", "")
+
+
+@operation()
+def certificates(wanted: Sequence[Certificate]) -> Generator[StringCommand, None, None]:
+    """
+    Make or renew what is missing, wrong or near its end; a good certificate is left alone.
+
+    + wanted: judged by the host's own files, all read in one command
+    """
+    found = host.get_fact(CertificateStates, pairs={item.certificate_path: item.key_path for item in wanted})
+    changes = [change for item in wanted for change in _changes(item, found.get(item.certificate_path, _NOTHING))]
+    if not changes:
+        host.noop(f"{len(wanted)} certificates are good")
+    yield from write(changes)
+
+
+def _changes(item: Certificate, found: CertificateState) -> list[Change]:
+    """The key before its certificate: a run cut off between them leaves a pair that does not match, and is seen."""
+    with shown_as_message():
+        authority = controller().authority(item.authority)
+    now = datetime.now(UTC)
+    issued_by = authority.certificate if authority else None
+    reasons = reasons_to_reissue(item.leaf, issued_by, found.certificate_pem, found.public_key_pem, now)
+    if not reasons:
+        return _mode_changes(item, found)
+    sentence = f"issue {item.certificate_path}: {', '.join(reasons)}"
+    if authority is None:
+        return [Change(item.certificate_path, sentence, (), f"unknown {item.certificate_path}")]
+    issued = authority.issue(item.leaf, 365 * cluster().settings.certificate_years, now)
+    key, certificate = compare(
+        [
+            File(item.key_path, issued.key_pem, "600", secret=True),
+            File(item.certificate_path, issued.certificate_pem),
+        ],
+        {},
+    )
+    return [
+        Change(item.key_path, f"new key {item.key_path} (secret)", (), key.order),
+        Change(item.certificate_path, sentence, (), certificate.order),
+    ]
+
+
+def _mode_changes(item: Certificate, found: CertificateState) -> list[Change]:
+    changes = []
+    for path, mode, has in (
+        (item.key_path, "600", found.key_mode),
+        (item.certificate_path, "644", found.certificate_mode),
+    ):
+        if has != f"{mode} root:root":
+            changes.append(Change(path, f"mode {has} -> {mode} root:root of {path}", (), f"mode {path} {mode}"))
+    return changes

@@ -1,0 +1,56 @@
+"""The health of the whole cluster in one table, from what each machine says."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from shlex import quote
+
+from pyinfra import host, state
+from pyinfra.api import QuoteString, StringCommand, operation
+from rich.console import Console
+from rich.table import Table
+
+from kubeinfra.health import Health, Row
+
+Commands = Generator[StringCommand, None, None]
+_rows: dict[str, list[Row]] = {}
+
+
+@operation()
+def ask(asked: list[tuple[str, str, str]]) -> Commands:
+    """
+    Ask this machine's components how they are. A plan asks nothing: it is about what a run would change.
+
+    + asked: component, subject and shell command of each question
+    """
+    if state.is_executing:
+        _rows[host.name] = host.get_fact(Health, asked=asked)
+    return
+    yield
+
+
+@operation()
+def show() -> Commands:
+    """Print what all machines said."""
+    if state.is_executing:
+        console = Console(stderr=True)
+        console.print(_table(), width=max(console.width, 120))
+    return
+    yield
+
+
+@operation()
+def judge() -> Commands:
+    """Fail this host where one of its answers was not well."""
+    bad = [row for row in _rows.get(host.name, []) if not row.well]
+    if bad:
+        reasons = "\n".join(f"{row.component} {row.subject} is not well: {row.detail}" for row in bad)
+        yield StringCommand("sh", "-c", QuoteString(f"echo {quote(reasons)} >&2; exit 1"))
+
+
+def _table() -> Table:
+    table = Table("component", "", "state", "says", box=None, pad_edge=False)
+    rows = sorted((row for rows in _rows.values() for row in rows), key=lambda row: (row.component, row.subject))
+    for row in rows:
+        table.add_row(row.component, row.subject, "[green]well" if row.well else "[red]NOT WELL", row.detail)
+    return table

@@ -1,0 +1,125 @@
+"""The operating system: firewall, SELinux, swap, host name, modules, sysctls, packages."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from shlex import quote
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from kubeinfra.facts.machine import MissingPackages, System, SystemState
+from kubeinfra.plan import announce
+
+Commands = Generator[StringCommand, None, None]
+
+
+@operation()
+def packages(names: list[str], family: str) -> Commands:
+    """
+    Install packages of the distribution; those that are there are left at their version.
+
+    + family: "debian" or "redhat"
+    """
+    missing: set[str] = host.get_fact(MissingPackages, names=names, family=family)
+    if not missing:
+        host.noop(f"{len(names)} packages are installed")
+        return
+    announce(f"install packages {' '.join(sorted(missing))}")
+    wanted = " ".join(quote(name) for name in sorted(missing))
+    if family == "debian":
+        apt = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120"
+        yield StringCommand("sh", "-ec", QuoteString(f"{apt} update; {apt} install --no-install-recommends {wanted}"))
+    else:
+        yield StringCommand("sh", "-ec", QuoteString(f"$(command -v dnf || command -v yum) -q -y install {wanted}"))
+
+
+@operation()
+def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str]) -> Commands:
+    """
+    Bring the running system into the state that its files give it at boot. Judged by the resulting state; what the
+    kernel or a container does not allow is told in one line.
+
+    + modules: kernel module -> a path that exists when it is there; + sysctls: key -> value
+    """
+    now: SystemState = host.get_fact(System, modules=modules, sysctls=list(sysctls))
+    steps = [*_firewall(now), *_selinux(now), *_swap(now), *_hostname(now, hostname)]
+    steps += [*_modules(now), *_sysctls(now, sysctls)]
+    yield from _carry_out(steps, "the operating system is as wanted")
+
+
+@operation()
+def load_modules(modules: dict[str, str], missing: str) -> Commands:
+    """
+    Load kernel modules.
+
+    + modules: as for `prepare`; + missing: what happens where the kernel has none of them, in a sentence
+    """
+    now: SystemState = host.get_fact(System, modules=modules, sysctls=[])
+    if all(state == "missing" for state in now.modules.values()):
+        tell(f"the kernel has no module {', '.join(modules)}; {missing}")
+        return
+    yield from _carry_out(list(_modules(now)), "kernel modules are loaded")
+
+
+def _carry_out(steps: list[tuple[str, str]], done: str) -> Commands:
+    for sentence, _ in steps:
+        announce(sentence)
+    if not steps:
+        host.noop(done)
+        return
+    yield StringCommand("sh", "-ec", QuoteString("; ".join(command for _, command in steps)))
+
+
+Steps = Iterator[tuple[str, str]]
+
+
+def _firewall(now: SystemState) -> Steps:
+    for unit in now.firewalls:
+        yield f"stop and disable {unit}", f"systemctl disable --quiet --now {unit}"
+
+
+def _selinux(now: SystemState) -> Steps:
+    if now.selinux == "Enforcing":
+        yield "SELinux: Enforcing -> Permissive", "setenforce 0"
+
+
+def _swap(now: SystemState) -> Steps:
+    if now.swaps:
+        yield f"swap off: {', '.join(now.swaps)}", "swapoff -a"
+    for unit in now.swap_units:
+        yield f"mask {unit}", f"systemctl mask --quiet --now {quote(unit)}"
+
+
+def _hostname(now: SystemState, hostname: str) -> Steps:
+    if now.hostname != hostname:
+        # Not hostnamectl: it needs D-Bus, which a small machine may not have.
+        yield f"host name {now.hostname} -> {hostname}", f"echo {hostname} >/proc/sys/kernel/hostname"
+
+
+def _modules(now: SystemState) -> Steps:
+    for name, state in now.modules.items():
+        if state == "loadable":
+            yield f"load kernel module {name}", f"modprobe {name}"
+        elif state == "missing":
+            tell(f"the kernel has no module {name}; what needs it will not work here")
+
+
+def _sysctls(now: SystemState, keys: dict[str, str]) -> Steps:
+    for key, value in keys.items():
+        has = now.sysctls.get(key)
+        if has is None:
+            loads_later = key.startswith("net.bridge.") and now.modules.get("br_netfilter") == "loadable"
+            if loads_later:
+                yield f"sysctl {key} = {value}", f"sysctl -q -w {quote(f'{key}={value}')}"
+            else:
+                tell(f"the kernel has no sysctl {key} (wanted {value})")
+        elif has != value and key in now.read_only:
+            tell(f"sysctl {key} is {has}, wanted {value}, and cannot be set from inside this machine")
+        elif has != value:
+            yield f"sysctl {key}: {has} -> {value}", f"sysctl -q -w {quote(f'{key}={value}')}"
+
+
+def tell(sentence: str) -> None:
+    """What cannot be had here, in one line, without failing."""
+    announce(f"note: {sentence}")

@@ -1,0 +1,99 @@
+"""What a machine of the cluster needs from its operating system, and how present files become right. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kubeinfra.cluster import Cluster
+
+HOSTS_BEGIN = "# kubeinfra: begin (the machines of the cluster; lines outside are yours)"
+HOSTS_END = "# kubeinfra: end"
+
+# Module -> what is there when the kernel has it, loaded or built in.
+MODULES = {
+    "overlay": "/sys/module/overlay",
+    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
+    "nf_conntrack": "/proc/sys/net/netfilter",
+}
+IPVS_MODULES = dict.fromkeys(("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"), "/proc/net/ip_vs")
+
+PACKAGES = {
+    "debian": ["conntrack", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
+    "redhat": ["conntrack-tools", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
+}
+
+
+def sysctls(cluster: Cluster) -> dict[str, str]:
+    """The guide's keys; pods' traffic crosses bridges and is forwarded, so the kernel must let it."""
+    settings = cluster.settings
+    own = {
+        "net.bridge.bridge-nf-call-iptables": "1",
+        "net.bridge.bridge-nf-call-ip6tables": "1",
+        "net.ipv4.ip_forward": "1",
+    }
+    if settings.disable_ipv6:
+        own |= {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}
+    return own | {key: str(value) for key, value in settings.extra_sysctls.items()}
+
+
+def sysctl_conf(keys: dict[str, str]) -> str:
+    return "# Written by kubeinfra: setting extra_sysctls adds to it.\n" + "".join(
+        f"{key} = {value}\n" for key, value in keys.items()
+    )
+
+
+def modules_conf(names: Iterable[str]) -> str:
+    return "# Loaded at boot for Kubernetes, written by kubeinfra.\n" + "".join(f"{name}\n" for name in names)
+
+
+def hosts_file(text: str, cluster: Cluster) -> str:
+    """/etc/hosts with our block in it: replaced where it was, else at the end; every other line as it was."""
+    names = [f"{machine.address} {machine.hostname}" for machine in cluster.machines]
+    block = [HOSTS_BEGIN, *names, HOSTS_END]
+    lines = text.splitlines()
+    if HOSTS_BEGIN in lines and HOSTS_END in lines[lines.index(HOSTS_BEGIN) :]:
+        begin = lines.index(HOSTS_BEGIN)
+        end = lines.index(HOSTS_END, begin)
+        lines[begin : end + 1] = block
+    else:
+        lines += block
+    return "\n".join(lines) + "\n"
+
+
+def fstab_without_swap(text: str) -> str:
+    """fstab with every line whose type is swap made a comment (fstab(5): the third field)."""
+    return "".join(
+        f"# kubeinfra: no swap under Kubernetes: {line}" if _is_swap(line) else line
+        for line in text.splitlines(keepends=True)
+    )
+
+
+def _is_swap(line: str) -> bool:
+    fields = line.split()
+    return len(fields) >= 3 and not fields[0].startswith("#") and fields[2] == "swap"
+
+
+def selinux_config(text: str) -> str:
+    """/etc/selinux/config with SELINUX=permissive instead of enforcing; disabled stays disabled."""
+    return "".join(
+        "SELINUX=permissive\n" if line.strip() == "SELINUX=enforcing" else line
+        for line in text.splitlines(keepends=True)
+    )
+
+
+def resolv_conf_for_pods(text: str) -> str:
+    """The machine's resolv.conf without servers on the machine itself: a pod's loopback is its own."""
+    return "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if not (line.split()[:1] == ["nameserver"] and line.split()[1].startswith("127."))
+        and not line.startswith(("#", ";"))
+    )
+
+
+def has_local_resolver(text: str) -> bool:
+    return any(
+        fields[0] == "nameserver" and fields[1].startswith("127.")
+        for fields in (line.split() for line in text.splitlines())
+        if len(fields) >= 2
+    )

@@ -1,0 +1,33 @@
+"""What every file in tasks/ needs to run alone as well as from deploy.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyinfra import host, state
+
+from kubeinfra.cluster import Machine
+from kubeinfra.controller import controller
+from kubeinfra.inventory import cluster
+from kubeinfra.state import AuthorityName
+
+
+def is_deploy_file(file: str) -> bool:
+    """Whether this is the file that was named on the command line: then it runs its own component."""
+    current = state.current_deploy_filename
+    return current is not None and Path(file).resolve() == Path(current).resolve()
+
+
+def this_machine() -> Machine:
+    return cluster().machine(host.name)
+
+
+def authority_pem(name: AuthorityName) -> str | None:
+    """Certificate of an authority; None in a plan on a new cluster, before a run has made it."""
+    authority = controller().authority(name)
+    return authority.certificate_pem if authority else None
+
+
+def authority_key_pem(name: AuthorityName) -> str | None:
+    authority = controller().authority(name)
+    return authority.key_pem if authority else None

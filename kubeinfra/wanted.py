@@ -1,0 +1,204 @@
+"""What should be on a machine, and how it differs from what is. Pure: no machine is asked here."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from hashlib import sha256
+
+Content = str | Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory that must be there, with this mode (octal text)."""
+
+    path: str
+    mode: str = "755"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link that must point at `target`. `yields`: something else at its path is left alone."""
+
+    path: str
+    target: str
+    yields: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """
+    A text file. `content` may be a function where the text exists only once the run is under way (a certificate of
+    an authority that the run makes); it answers None until then.
+
+    `secret`: never shown, in no diff. `unless`: a path; where something is at it, this file is left alone.
+    """
+
+    path: str
+    content: Content
+    mode: str = "644"
+    secret: bool = False
+    unless: str | None = None
+
+    def text(self) -> str | None:
+        return self.content() if callable(self.content) else self.content
+
+    @property
+    def digest(self) -> str | None:
+        text = self.text()
+        return None if text is None else sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Edit:
+    """
+    A file that belongs to others too: `edit` takes its present text and gives it with our part right.
+
+    Its mode stays. `create`: whether it is made where it is missing. `in_place`: written into the file that is
+    there, for what may be a bind mount, such as /etc/hosts in a container.
+    """
+
+    path: str
+    edit: Callable[[str], str]
+    create: bool = True
+    in_place: bool = False
+
+
+Wanted = Directory | Link | File | Edit
+
+
+def paths_of(wanted: Iterable[Wanted]) -> list[str]:
+    """Every path that must be looked at to compare these."""
+    items = list(wanted)
+    return [item.path for item in items] + [item.unless for item in items if isinstance(item, File) and item.unless]
+
+
+def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
+    """Path -> SHA-256 of the wanted text, "" where the present text decides; only what may be shown."""
+    texts = {}
+    for item in wanted:
+        if isinstance(item, Edit):
+            texts[item.path] = ""
+        elif isinstance(item, File) and not item.secret and (digest := item.digest):
+            texts[item.path] = digest
+    return texts
+
+
+@dataclass(frozen=True)
+class PathState:
+    """What is at a path: kind ("file", "directory", "link", "other"), mode, digest of a file, target of a link."""
+
+    kind: str
+    mode: str = ""
+    owner: str = ""
+    digest: str = ""
+    target: str = ""
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do: the sentence of the plan, the lines of a diff, and the order for the machine's script."""
+
+    path: str
+    sentence: str
+    diff: tuple[str, ...]
+    order: str
+
+
+def compare(wanted: Iterable[Wanted], found: Mapping[str, PathState]) -> list[Change]:
+    """
+    The changes that make `found` what is wanted, in the order given.
+
+    A path that holds another kind of thing than wanted is replaced, but a directory never is: that is an error on
+    the machine.
+    """
+    return [change for item in wanted if (change := _compare_one(item, found))]
+
+
+def _compare_one(item: Wanted, every: Mapping[str, PathState]) -> Change | None:
+    found = every.get(item.path)
+    if isinstance(item, Directory):
+        return _compare_directory(item, found)
+    if isinstance(item, Link):
+        if found and (item.yields or (found.kind == "link" and found.target == item.target)):
+            return None
+        return Change(item.path, f"link {item.path} -> {item.target}", (), f"link {item.path} {item.target}")
+    if isinstance(item, Edit):
+        return _compare_edit(item, found)
+    return None if item.unless in every else _compare_file(item, found)
+
+
+def _compare_directory(item: Directory, found: PathState | None) -> Change | None:
+    if found and found.kind == "directory" and found.mode == item.mode and found.owner == "root:root":
+        return None
+    verb = f"mode {found.mode} {found.owner} -> {item.mode} root:root of" if found else "make"
+    return Change(item.path, f"{verb} directory {item.path}", (), f"directory {item.path} {item.mode}")
+
+
+def _compare_file(item: File, found: PathState | None) -> Change | None:
+    text = item.text()
+    is_file = found is not None and found.kind == "file"
+    if is_file and found and text is not None and found.digest == item.digest:
+        if found.mode == item.mode and found.owner == "root:root":
+            return None
+        sentence = f"mode {found.mode} {found.owner} -> {item.mode} root:root of {item.path}"
+        return Change(item.path, sentence, (), f"mode {item.path} {item.mode}")
+    if text is None and found is not None:
+        return None  # what it will hold is not known in a plan; what is there may well be it
+    order = f"unknown {item.path}" if text is None else f"file {item.path} {item.mode} {_encoded(text)}"
+    verb = "change" if is_file else "write"
+    secret = " (secret)" if item.secret else ""
+    diff = () if item.secret or text is None else _diff(item.path, found, text)
+    return Change(item.path, f"{verb} {item.path}{secret}", diff, order)
+
+
+def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
+    if found is None and not item.create:
+        return None
+    now = (found.text or "") if found else ""
+    text = item.edit(now)
+    if found and text == now:
+        return None
+    mode = found.mode if found else "644"
+    order = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
+    return Change(item.path, f"{'change' if found else 'write'} {item.path}", _diff(item.path, found, text), order)
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def _diff(path: str, found: PathState | None, text: str) -> tuple[str, ...]:
+    old = (found.text or "") if found else ""
+    lines = unified_diff(old.splitlines(), text.splitlines(), f"{path} (now)", f"{path} (wanted)", lineterm="", n=2)
+    return tuple(lines)
+
+
+# One command carries out all orders of an operation. Text comes on its standard input, so that nothing of it is in
+# a command line, and reaches its final name whole: written beside with its final mode, synced, renamed.
+SCRIPT = """\
+set -eu
+umask 077
+while read -r kind path first rest; do
+    directory=$(dirname "$path")
+    new="$directory/.$(basename "$path").new"
+    case $kind in
+    directory) [ -d "$path" ] || mkdir -p -m 755 "$path"; chmod "$first" "$path"; chown root:root "$path" ;;
+    link) [ -d "$directory" ] || mkdir -p -m 755 "$directory"; ln -s "$first" "$new"; mv -fT "$new" "$path" ;;
+    mode) chmod "$first" "$path"; chown root:root "$path" ;;
+    inplace) printf %s "$rest" | base64 -d >"$path"; chmod "$first" "$path" ;;
+    file) [ -d "$directory" ] || mkdir -p -m 755 "$directory"
+        printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"; mv -fT "$new" "$path" ;;
+    *) echo "$path: nobody has said what it should hold" >&2; exit 1 ;;
+    esac
+done
+"""
+
+
+def orders(changes: Iterable[Change]) -> str:
+    """The standard input of SCRIPT."""
+    return "".join(change.order + "\n" for change in changes)

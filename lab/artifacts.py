@@ -1,0 +1,41 @@
+"""Binaries and images for the lab's deploy: upstream's as for everybody, or built here where that is out of reach."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from kubeinfra import releases
+from kubeinfra.artifacts import Store
+from kubeinfra.cluster import Cluster
+from lab import build
+from lab.console import Phase
+
+CACHE = Path("~/.cache/kubeinfra").expanduser()
+BUILT = CACHE / "built"
+REACH_SECONDS = 3.0
+
+
+def provide(phase: Phase, cluster: Cluster) -> dict[str, str]:
+    """
+    Build what the release needs if it can be had in no other way: path below BUILT -> "sha256:<hex>".
+
+    Empty where upstream (or its mirror) answers, or where somebody has filled `artifacts_dir`.
+    """
+    if cluster.settings.artifacts_dir:
+        phase.result = f"from artifacts_dir, {cluster.settings.artifacts_dir}"
+        return {}
+    if _upstream_answers(cluster):
+        phase.result = "upstream can be reached"
+        return {}
+    phase.note("upstream cannot be reached: building from Go modules and Debian packages")
+    built = build.build(build.BUILDS, BUILT, CACHE / "build-work", phase.console)
+    phase.result = f"{len(built)} built here, in {BUILT}"
+    return built
+
+
+def _upstream_answers(cluster: Cluster) -> bool:
+    settings = cluster.settings
+    kubernetes = releases.artifact("kubernetes", settings.kubernetes_version, "amd64")
+    with tempfile.TemporaryDirectory() as nothing:
+        return Store(Path(nothing), mirror=settings.artifact_mirror).reachable(kubernetes, REACH_SECONDS)

@@ -1,0 +1,155 @@
+"""
+Builds the lab's artifacts from Go modules and Debian packages, for machines that reach nothing else.
+
+Each recipe is a page: kubernetes.py, etcd.py, cni.py, flannel.py, coredns.py. It runs what it has made.
+"""
+
+import ast
+import fcntl
+import hashlib
+import inspect
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from kubeinfra.digests import whole_file
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.images import image_path
+
+from . import cni, coredns, debian, etcd, flannel, index, kubernetes
+from .images import ARCH
+from .workspace import Workspace
+
+# Raise it when a change to the helpers (go, debian, archive, images) changes what the recipes make.
+EDITION = 1
+
+
+@dataclass(frozen=True)
+class Build:
+    """
+    One artifact that can be built.
+
+    path: its place below an artifact directory
+    recipe: writes the artifact to the path that it is given
+    minutes: about how long that takes from nothing, on two cores
+    packages: Debian packages that must be installed on this machine for it
+    """
+
+    path: str
+    recipe: Callable[[Path, Workspace], None]
+    minutes: float
+    packages: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Changes with the code of the recipe's page (not with its comments): then the artifact is built again."""
+        page = ast.parse(Path(inspect.getfile(self.recipe)).read_bytes())
+        return hashlib.sha256(f"{EDITION} {ast.dump(page)}".encode()).hexdigest()
+
+
+# In the order in which they are built: what a cluster cannot do without comes first.
+BUILDS = {
+    build.path: build
+    for build in (
+        Build(kubernetes.TARBALL, kubernetes.build_tarball, 6),
+        Build(etcd.TARBALL, etcd.build_tarball, 0.2),
+        Build(cni.ARCHIVE, cni.build_archive, 0.5),
+        Build(image_path(kubernetes.PAUSE, ARCH), kubernetes.build_pause, 0.1, ("gcc", "libc6-dev")),
+        Build(image_path(flannel.FLANNEL, ARCH), flannel.build_image, 1),
+        Build(image_path(flannel.CNI_PLUGIN, ARCH), flannel.build_cni_plugin_image, 0.2),
+        Build(image_path(kubernetes.AGNHOST, ARCH), kubernetes.build_agnhost, 0.5),
+        Build(image_path(coredns.IMAGE, ARCH), coredns.build_image, 1.5),
+    )
+}
+
+
+def build(paths: Iterable[str], into: Path, work: Path, console: Console) -> dict[str, str]:
+    """
+    Build those artifacts that are missing in the directory `into`, or were built by an older recipe.
+
+    paths: keys of BUILDS
+    work: a directory for scratch space, logs, and the lock that lets only one build run at a time
+
+    Returns path -> "sha256:<hex>" for all of them. KubeinfraError for a path without a recipe, missing tools
+    and a failed command. An interrupted build leaves nothing under a final name.
+    """
+    wanted = _known(paths)
+    if missing := _missing(wanted, into):
+        _need_amd64()
+        with _lock(work, console):
+            missing = _missing(wanted, into)  # another process may have built them meanwhile
+            for number, one in enumerate(missing, 1):
+                with _progress(one, f"{number}/{len(missing)}", console):
+                    _build(one, into, work)
+    return {one.path: digest for one in wanted if (digest := index.digest(into, one.path, one.key))}
+
+
+def _known(paths: Iterable[str]) -> list[Build]:
+    chosen = set(paths)
+    if unknown := sorted(chosen - BUILDS.keys()):
+        choice = "".join(f"\n    {path}" for path in BUILDS)
+        raise KubeinfraError(
+            f"the lab cannot build {', '.join(unknown)}: put such files into artifacts_dir, "
+            f"or ask for what it can build:{choice}"
+        )
+    return [one for path, one in BUILDS.items() if path in chosen]
+
+
+def _missing(wanted: list[Build], into: Path) -> list[Build]:
+    return [one for one in wanted if index.digest(into, one.path, one.key) is None]
+
+
+def _build(one: Build, into: Path, work: Path) -> None:
+    name, key = Path(one.path).name, one.key
+    workspace = Workspace(scratch=work / name, log=work / f"{name}.log")
+    shutil.rmtree(workspace.scratch, ignore_errors=True)
+    workspace.scratch.mkdir(parents=True)
+    workspace.log.write_text("")
+    debian.require(one.packages, workspace)
+    product = workspace.scratch / "product"
+    one.recipe(product, workspace)
+    with product.open("rb") as built, whole_file(into / one.path) as file:
+        shutil.copyfileobj(built, file)
+    index.add(into, one.path, key)
+    shutil.rmtree(workspace.scratch)
+
+
+def _need_amd64() -> None:
+    if platform.machine() != "x86_64":
+        raise KubeinfraError(
+            f"this machine is {platform.machine()}; the lab builds artifacts on and for x86_64 only: "
+            "put upstream's files for your machines into artifacts_dir"
+        )
+
+
+@contextmanager
+def _lock(work: Path, console: Console) -> Iterator[None]:
+    """Wait until no other process builds here; the lock goes with the process that holds it."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"another build is running in {work}; waiting for it", highlight=False)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _progress(one: Build, count: str, console: Console) -> Iterator[None]:
+    """A line before and a line after; on a terminal a running clock between them."""
+    about = f"{one.minutes:g} min" if one.minutes >= 1 else f"{one.minutes * 60:.0f} s"
+    console.print(f"building {one.path} ({count}, about {about})", highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task(Path(one.path).name, total=None)
+        yield
+    console.print(f"built {one.path} in {time.monotonic() - started:.0f} s", highlight=False, soft_wrap=True)

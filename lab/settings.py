@@ -1,0 +1,72 @@
+"""What only the lab needs: settings for `--group-data`, and an inventory for pyinfra's Docker connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from pprint import pformat
+
+from kubeinfra.cluster import GROUPS, Machine
+from lab import keys
+from lab.names import LAB, container
+
+GROUP_DATA = LAB / "group_data"
+DOCKER_INVENTORY = LAB / "docker_inventory.py"
+_HEADER = "# Written by `python -m lab up`: what only the lab needs. Changes here do not last.\n\n"
+
+
+def lab_settings(artifacts_dir: Path, own_builds: Mapping[str, str]) -> dict[str, object]:
+    """
+    Settings for machines that are containers on one disk and one kernel.
+
+    + artifacts_dir, own_builds: what was built instead of downloaded, path below it -> "sha256:<hex>";
+      nothing where upstream can be reached, and then the versions are the release's own
+    """
+    settings: dict[str, object] = {
+        # Packages that the image has; a repository of Docker's is not always within reach.
+        "docker_source": "distribution",
+        # The machines share the real disk: kubelet's own limits would stop everything when it is 85 % full.
+        "kubelet_extra_config": {
+            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+            "imageGCHighThresholdPercent": 100,
+        },
+        # nf_conntrack_max can be written in the first network namespace only; kube-proxy exits if it tries.
+        "kube_proxy_conntrack": {"maxPerCore": 0, "min": 0},
+        "ssh_known_hosts_file": str(keys.KNOWN_HOSTS.resolve()),
+    }
+    if own_builds:
+        settings["artifacts_dir"] = str(artifacts_dir.resolve())
+        settings["own_builds"] = dict(own_builds)
+        settings["etcd_version"] = built_version("etcd", own_builds)
+    return settings
+
+
+def built_version(name: str, own_builds: Iterable[str]) -> str:
+    """The version of an artifact among paths such as "etcd/3.4.23/etcd-v3.4.23-linux-amd64.tar.gz"."""
+    return next(path.split("/")[1] for path in own_builds if path.startswith(f"{name}/"))
+
+
+def assignments(values: Mapping[str, object]) -> str:
+    """As a Python file, in the order given."""
+    return _HEADER + "".join(f"{name} = {pformat(value, width=100)}\n" for name, value in values.items())
+
+
+def docker_inventory(machines: Sequence[Machine]) -> str:
+    """The same machines in the same order and groups, reached with `docker exec` in place of ssh."""
+    hosts: dict[str, object] = {"all": [_docker_host(machine) for machine in machines]}
+    for group in GROUPS:
+        if members := [_docker_host(machine)[0] for machine in machines if group in machine.groups]:
+            hosts[group] = members
+    return assignments(hosts)
+
+
+def write(settings: Mapping[str, object], machines: Sequence[Machine]) -> None:
+    GROUP_DATA.mkdir(parents=True, exist_ok=True)
+    (GROUP_DATA / "all.py").write_text(assignments(dict(sorted(settings.items()))))
+    DOCKER_INVENTORY.write_text(docker_inventory(machines))
+
+
+def _docker_host(machine: Machine) -> tuple[str, dict[str, str]]:
+    name = container(machine.name)
+    data = {"docker_identifier": name, "hostname": machine.hostname, "address": str(machine.address)}
+    return f"@docker/{name}", data

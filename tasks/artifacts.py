@@ -1,0 +1,58 @@
+"""Binaries and images for all roles, fetched once and sent to all hosts in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra.binaries import Needed, needed, node_images
+from kubeinfra.inventory import cluster
+from kubeinfra.operations import artifacts
+from kubeinfra.operations.controller import acts_for_controller
+from kubeinfra.operations.gates import barrier
+from kubeinfra.tasks import is_deploy_file, this_machine
+from tasks.preflight import machine_state, preflight
+
+ALL = ("etcd", "control plane", "node")
+
+
+def needed_here(*components: str) -> list[Needed]:
+    """What this host needs for these components."""
+    return needed(cluster(), this_machine(), machine_state().arch, components)
+
+
+@deploy("artifacts")
+def fetch(components: Sequence[str] = ALL) -> None:
+    """On the controller, before anything changes on a machine: what cannot be had ends the run here."""
+    if not acts_for_controller():
+        return
+    releases = {
+        need.artifact
+        for machine in cluster().machines
+        for need in needed(cluster(), machine, machine_state().arch, components)
+    }
+    artifacts.fetch(sorted(releases, key=lambda one: one.path), name="releases at hand")
+
+
+@deploy("artifacts")
+def stage(components: Sequence[str] = ALL) -> None:
+    """Nothing gets its final name here: that is for the tasks that own it."""
+    if here := needed_here(*components):
+        artifacts.stage(here, name="binaries")
+    if "node" in components and "node" in host.groups:
+        artifacts.stage_images(node_images(cluster()), machine_state().arch, name="images")
+
+
+def bring(components: Sequence[str] = ALL) -> None:
+    """Both steps, for a component that runs alone."""
+    fetch(components)
+    barrier(name="releases are at hand")
+    stage(components)
+    barrier(name="binaries are on the machines")
+
+
+if is_deploy_file(__file__):
+    preflight()
+    bring()

@@ -1,0 +1,205 @@
+"""The control plane: API server, controller-manager and scheduler, with their keys, tokens and rights."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra import flags
+from kubeinfra.binaries import KUBERNETES_BIN
+from kubeinfra.certificates import CONTROLLER_MANAGER, KUBERNETES_SSL, SCHEDULER, master_certificates
+from kubeinfra.cluster import Machine
+from kubeinfra.controller import controller
+from kubeinfra.flags import CA, CFG, LOGS
+from kubeinfra.inventory import cluster
+from kubeinfra.kubeconfig import kubeconfig
+from kubeinfra.operations.artifacts import put
+from kubeinfra.operations.certificates import certificates
+from kubeinfra.operations.controller import acts_for_controller, admin_kubeconfig, authorities
+from kubeinfra.operations.files import install
+from kubeinfra.operations.gates import barrier, once, require, wait_until
+from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.pki import public_key_pem
+from kubeinfra.render import static, template
+from kubeinfra.tasks import authority_key_pem, authority_pem, is_deploy_file, this_machine
+from kubeinfra.wanted import Directory, File, Link, Wanted
+from tasks.artifacts import bring, needed_here
+from tasks.etcd import HEALTHY as ETCD_HEALTHY
+from tasks.preflight import check_absent_machines, preflight
+
+APISERVER = Unit("kube-apiserver.service", f"{KUBERNETES_BIN}/kube-apiserver")
+CONTROLLERS = Unit("kube-controller-manager.service", f"{KUBERNETES_BIN}/kube-controller-manager")
+SCHEDULING = Unit("kube-scheduler.service", f"{KUBERNETES_BIN}/kube-scheduler")
+UNITS = [APISERVER, CONTROLLERS, SCHEDULING]
+KUBECTL = f"{KUBERNETES_BIN}/kubectl --kubeconfig {CFG}/admin.kubeconfig"
+READY = f"{KUBECTL} get --raw /readyz"
+RBAC = f"{CFG}/rbac.yaml"
+
+
+@deploy("control plane")
+def control_plane() -> None:
+    """Started without waiting: the nodes' slow steps go on meanwhile."""
+    if acts_for_controller():
+        authorities(
+            ["kubernetes", "front-proxy", "etcd"],
+            ["service-account-key", "bootstrap-token"],
+            name="authorities",
+        )
+    barrier(name="the authorities of Kubernetes are there")
+    if "master" not in host.groups:
+        return
+    master = this_machine()
+    certificates(master_certificates(cluster()), name="certificates")
+    install(files(master), name="files")
+    put(needed_here("control plane"), name="binaries")
+    start(UNITS, block=False, name="start")
+
+
+@deploy("control plane")
+def control_plane_gate() -> None:
+    """Ready; then each master that runs from something else than the disk has, one at a time."""
+    if "master" not in host.groups:
+        return
+    wait_until("the API server is ready", READY, timeout=120, unit="kube-apiserver", name="ready")
+    for master in host.loop(cluster().masters):
+        if master.name == host.name:
+            restart_if_stale(UNITS, name=f"restart on {master.name} where it must")
+            wait_until("the API server is ready", READY, timeout=120, unit="kube-apiserver", name="ready again")
+        barrier(name=f"{master.name} done")
+    if host.name == cluster().masters[0].name:
+        once(
+            f"apply {RBAC}",
+            unless=f"{KUBECTL} diff -f {RBAC}",
+            command=f"{KUBECTL} apply -f {RBAC}",
+            name="rights of nodes and of the API server",
+        )
+    if acts_for_controller():
+        admin_kubeconfig(name="the administrator's kubeconfig on the controller")
+
+
+def files(master: Machine) -> list[Wanted]:
+    return [
+        Directory("/opt/kubernetes/cfg"),
+        Directory("/opt/kubernetes/ssl", "700"),
+        Directory(LOGS, "700"),
+        File(CA, lambda: authority_pem("kubernetes")),
+        File(f"{KUBERNETES_SSL}/ca-key.pem", lambda: authority_key_pem("kubernetes"), "600", secret=True),
+        File(f"{KUBERNETES_SSL}/etcd-ca.pem", lambda: authority_pem("etcd")),
+        File(f"{KUBERNETES_SSL}/front-proxy-ca.pem", lambda: authority_pem("front-proxy")),
+        File(flags.SERVICE_ACCOUNT_KEY, service_account_key, "600", secret=True),
+        File(flags.SERVICE_ACCOUNT_PUBLIC_KEY, service_account_public_key),
+        File(f"{CFG}/token.csv", token_csv, "600", secret=True),
+        File(f"{CFG}/audit-policy.yaml", static("control_plane/audit-policy.yaml")),
+        File(RBAC, static("control_plane/rbac.yaml")),
+        File(f"{CFG}/kube-controller-manager.kubeconfig", _kubeconfig(master, "kube-controller-manager")),
+        File(f"{CFG}/kube-scheduler.kubeconfig", _kubeconfig(master, "kube-scheduler")),
+        File(f"{CFG}/admin.kubeconfig", _kubeconfig(master, "admin"), "600"),
+        Directory("/root/.kube", "700"),
+        Link("/root/.kube/config", f"{CFG}/admin.kubeconfig", yields=True),
+        *units(master),
+    ]
+
+
+def units(master: Machine) -> list[File]:
+    """Their unit files; an input is whatever the process reads when it starts."""
+    ssl = KUBERNETES_SSL
+    own = {certificate.leaf.common_name: certificate.files for certificate in master_certificates(cluster())}
+    shared = [CA, flags.SERVICE_ACCOUNT_KEY, f"{ssl}/front-proxy-ca.pem"]
+    apiserver_certificates = [
+        path for user, files in own.items() if user not in (CONTROLLER_MANAGER, SCHEDULER, "admin") for path in files
+    ]
+    return [
+        _unit(
+            APISERVER,
+            "Kubernetes API server",
+            flags.apiserver_flags(cluster(), master),
+            [
+                *shared,
+                *apiserver_certificates,
+                f"{ssl}/etcd-ca.pem",
+                flags.SERVICE_ACCOUNT_PUBLIC_KEY,
+                f"{CFG}/token.csv",
+                f"{CFG}/audit-policy.yaml",
+            ],
+            [
+                "Type=notify",
+                "LimitNOFILE=65536",
+                # 1.20 closes its listener at once, then waits up to 60 s for open watches: clients that are still
+                # connected are better off with the next connection than with the rest of that minute.
+                "TimeoutStopSec=10",
+            ],
+        ),
+        _unit(
+            CONTROLLERS,
+            "Kubernetes controller-manager",
+            flags.controller_manager_flags(cluster()),
+            [
+                *shared,
+                f"{ssl}/ca-key.pem",
+                f"{CFG}/kube-controller-manager.kubeconfig",
+                *own[CONTROLLER_MANAGER],
+            ],
+        ),
+        _unit(
+            SCHEDULING,
+            "Kubernetes scheduler",
+            flags.scheduler_flags(cluster()),
+            [CA, f"{CFG}/kube-scheduler.kubeconfig", *own[SCHEDULER]],
+        ),
+    ]
+
+
+def _unit(unit: Unit, title: str, arguments: dict[str, str], inputs: list[str], lines: list[str] | None = None) -> File:
+    path = f"/etc/systemd/system/{unit.name}"
+    name = unit.name.removesuffix(".service")
+    text = template(
+        "component.service.j2",
+        description=title,
+        documentation=f"https://kubernetes.io/docs/reference/command-line-tools-reference/{name}/",
+        service_lines=lines or [],
+        unit=unit.name,
+        inputs=[path, *inputs],
+        binary=unit.binary,
+        flags=arguments,
+    )
+    return File(path, text)
+
+
+def _kubeconfig(master: Machine, user: str) -> str:
+    """Each component of a master speaks to the API server beside it: with it down, another master's take over."""
+    return kubeconfig(
+        server=f"https://{cluster().apiserver(master)}",
+        user=user,
+        authority=PurePosixPath(CA),
+        certificate=PurePosixPath(f"{KUBERNETES_SSL}/{user}.pem"),
+        key=PurePosixPath(f"{KUBERNETES_SSL}/{user}-key.pem"),
+    )
+
+
+def service_account_key() -> str | None:
+    return controller().secret("service-account-key")
+
+
+def service_account_public_key() -> str | None:
+    key = service_account_key()
+    return public_key_pem(key) if key else None
+
+
+def token_csv() -> str | None:
+    """The static token file: token, user, uid, groups (https://kubernetes.io/docs/reference/access-authn-authz/)."""
+    token = controller().secret("bootstrap-token")
+    return f'{token},kubelet-bootstrap,10001,"system:kubelet-bootstrap"\n' if token else None
+
+
+if is_deploy_file(__file__):
+    preflight()
+    if acts_for_controller():
+        check_absent_machines()
+    if "master" in host.groups:
+        needs = f"ETCDCTL_API=3 {ETCD_HEALTHY}" if "etcd" in host.groups else "true"
+        require("etcd answers", needs, "run tasks/etcd.py first", name="etcd answers")
+    bring(["control plane"])
+    control_plane()
+    control_plane_gate()

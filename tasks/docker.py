@@ -1,0 +1,87 @@
+"""Docker as the guide has it: systemd cgroups, rotated logs, registry mirrors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra.binaries import node_images
+from kubeinfra.inventory import cluster
+from kubeinfra.operations.artifacts import load_images
+from kubeinfra.operations.docker import docker_ce
+from kubeinfra.operations.files import install
+from kubeinfra.operations.gates import barrier, wait_until
+from kubeinfra.operations.system import packages
+from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.render import template
+from kubeinfra.tasks import is_deploy_file
+from kubeinfra.wanted import Edit, File
+from tasks.preflight import machine_state, preflight
+
+UNIT = Unit("docker.service")
+DAEMON_JSON = "/etc/docker/daemon.json"
+USES_SYSTEMD = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
+
+
+@deploy("docker")
+def docker() -> None:
+    """The container runtime of the nodes."""
+    if "node" not in host.groups:
+        return
+    machine, settings = machine_state(), cluster().settings
+    if settings.docker_source == "distribution":
+        packages(["docker.io" if machine.family == "debian" else "docker"], machine.family, name="packages")
+    else:
+        version = settings.docker_version or cluster().release.docker
+        docker_ce(settings.docker_repository, version, machine, name="packages")
+    install(
+        [
+            Edit(DAEMON_JSON, daemon_json),
+            File(
+                "/etc/systemd/system/docker.service.d/kubeinfra.conf",
+                template("inputs.conf.j2", unit=UNIT.name, inputs=[DAEMON_JSON]),
+            ),
+        ],
+        name="files",
+    )
+    start([UNIT], name="start")
+    for node in host.loop(cluster().nodes):
+        if node.name == host.name:
+            restart_if_stale([UNIT], name=f"restart on {node.name} where it must")
+        barrier(name=f"{node.name} done")
+    wait_until("docker info says that cgroups are systemd's", USES_SYSTEMD, timeout=60, unit="docker", name="healthy")
+
+
+def daemon_json(text: str) -> str:
+    """Our keys of daemon.json; those that others wrote are kept (a file that is not JSON is replaced)."""
+    settings = cluster().settings
+    ours: dict[str, Any] = {
+        "exec-opts": ["native.cgroupdriver=systemd"],
+        "log-driver": "json-file",
+        "log-opts": {
+            "max-size": settings.docker_log_max_size,
+            "max-file": str(settings.docker_log_max_files),
+        },
+        **({"registry-mirrors": settings.registry_mirrors} if settings.registry_mirrors else {}),
+        **settings.docker_extra_config,
+    }
+    try:
+        present = json.loads(text) if text.strip() else {}
+    except ValueError:
+        present = {}
+    return json.dumps({**present, **ours}, indent=2, sort_keys=True) + "\n"
+
+
+@deploy("docker")
+def preload_images() -> None:
+    """The guide's `docker load`: pods need no registry for what came as a tar file."""
+    if "node" in host.groups:
+        load_images(node_images(cluster()), machine_state().arch, name="images")
+
+
+if is_deploy_file(__file__):
+    preflight()
+    docker()

@@ -1,0 +1,96 @@
+"""etcd: the members with their certificates, started together, restarted one at a time."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra.certificates import etcd_server
+from kubeinfra.cluster import EtcdMember
+from kubeinfra.inventory import cluster
+from kubeinfra.operations.artifacts import put
+from kubeinfra.operations.certificates import certificates
+from kubeinfra.operations.controller import acts_for_controller, authorities
+from kubeinfra.operations.files import install
+from kubeinfra.operations.gates import barrier, wait_until
+from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.render import template
+from kubeinfra.tasks import authority_pem, is_deploy_file
+from kubeinfra.wanted import Directory, File, Link, Wanted
+from tasks.artifacts import bring, needed_here
+from tasks.preflight import check_absent_machines, preflight
+
+UNIT = Unit("etcd.service", "/opt/etcd/bin/etcd")
+HEALTHY = "/usr/local/bin/etcdctl endpoint health"
+
+
+@deploy("etcd")
+def etcd() -> None:
+    """Members that do not run are started at once: the first waits for a quorum."""
+    if acts_for_controller():
+        authorities(["etcd"], name="authority")
+    barrier(name="the authority of etcd is there")
+    member = cluster().etcd_member(host.name)
+    if member is None:
+        return
+    certificates([etcd_server(member)], name="certificates")
+    install(files(member), name="files")
+    put(needed_here("etcd"), name="binaries")
+    start([UNIT], block=False, name="start")
+
+
+@deploy("etcd")
+def etcd_gate() -> None:
+    """Healthy as a whole; then each member that runs from something else than the disk has, one at a time."""
+    if cluster().etcd_member(host.name) is None:
+        return
+    wait_until("all etcd members are healthy", HEALTHY, timeout=120, unit="etcd", name="healthy")
+    for member in host.loop(cluster().etcd_members):
+        if member.machine.name == host.name:
+            restart_if_stale([UNIT], guard=others_healthy(member), name=f"restart {member.name} where it must")
+            wait_until("all etcd members are healthy", HEALTHY, timeout=120, unit="etcd", name="healthy again")
+        barrier(name=f"{member.name} done")
+
+
+def files(member: EtcdMember) -> list[Wanted]:
+    settings = cluster().settings
+    members = cluster().etcd_members
+    unit_file = "/etc/systemd/system/etcd.service"
+    inputs = [unit_file, "/opt/etcd/cfg/etcd", "/opt/etcd/ssl/ca.pem", *etcd_server(member).files]
+    environment = template(
+        "etcd/etcd.j2",
+        member=member,
+        quota_backend_bytes=settings.etcd_quota_backend_bytes,
+        compaction_retention=settings.etcd_compaction_retention,
+    )
+    return [
+        Directory("/opt/etcd/cfg"),
+        Directory("/opt/etcd/ssl", "700"),
+        Directory("/var/lib/etcd", "700"),
+        Directory("/var/lib/etcd/default.etcd", "700"),
+        File("/opt/etcd/ssl/ca.pem", lambda: authority_pem("etcd")),
+        File("/opt/etcd/cfg/etcd", environment),
+        File(
+            "/opt/etcd/cfg/etcd.initial",
+            template("etcd/etcd.initial.j2", member=member, members=members),
+            unless="/var/lib/etcd/default.etcd/member",
+        ),
+        File("/usr/local/bin/etcdctl", template("etcd/etcdctl.j2", members=members), mode="755"),
+        Link("/usr/local/bin/etcd", "/opt/etcd/bin/etcd"),
+        File(unit_file, template("etcd/etcd.service.j2", inputs=inputs)),
+    ]
+
+
+def others_healthy(member: EtcdMember) -> str | None:
+    """The rest must be a quorum without this one; asked on the machine, right before its restart."""
+    others = [other.client_url for other in cluster().etcd_members if other is not member]
+    return f"ETCDCTL_ENDPOINTS={','.join(others)} {HEALTHY}" if others else None
+
+
+if is_deploy_file(__file__):
+    preflight()
+    if acts_for_controller():
+        check_absent_machines()
+    bring(["etcd"])
+    etcd()
+    etcd_gate()

@@ -1,0 +1,76 @@
+"""flannel, and the gate that every node is Ready on it."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra.flags import CFG
+from kubeinfra.inventory import cluster
+from kubeinfra.operations.files import install
+from kubeinfra.operations.gates import once, require, wait_until
+from kubeinfra.render import template
+from kubeinfra.tasks import is_deploy_file
+from kubeinfra.wanted import File
+from tasks.control_plane import KUBECTL, READY
+from tasks.preflight import preflight
+
+MANIFEST = f"{CFG}/kube-flannel.yaml"
+ROLLED_OUT = f"{KUBECTL} -n kube-flannel rollout status daemonset/kube-flannel-ds --timeout=2s"
+
+
+def all_nodes_ready() -> str:
+    """Succeeds when each node of the inventory is there and Ready; else says which are not."""
+    names = " ".join(machine.node_name for machine in cluster().nodes)
+    path = '{.status.conditions[?(@.type=="Ready")].status}'
+    return (
+        f"for node in {names}; do ready=$({KUBECTL} get node $node -o jsonpath='{path}') || exit 1; "
+        '[ "$ready" = True ] || { echo "node $node is not Ready"; exit 1; }; done'
+    )
+
+
+@deploy("network")
+def network() -> None:
+    """Applied from the first master, only where the cluster has something else."""
+    if host.name != cluster().masters[0].name:
+        return
+    install([File(MANIFEST, manifest())], name="manifest")
+    once(
+        f"apply {MANIFEST}",
+        unless=f"{KUBECTL} diff -f {MANIFEST}",
+        command=f"{KUBECTL} apply -f {MANIFEST}",
+        name="flannel",
+    )
+
+
+@deploy("network")
+def network_gate() -> None:
+    if host.name != cluster().masters[0].name:
+        return
+    wait_until("flannel is rolled out", ROLLED_OUT, timeout=300, name="flannel rolled out")
+    wait_until("all nodes are Ready", all_nodes_ready(), timeout=120, name="nodes Ready")
+
+
+def manifest() -> str:
+    settings, release = cluster().settings, cluster().release
+    return template(
+        "network/kube-flannel.yaml.j2",
+        cluster_cidr=settings.cluster_cidr,
+        backend=settings.flannel_backend,
+        cni_config_version=release.cni_config_version,
+        image=cluster().flannel_image,
+        cni_plugin_image=cluster().flannel_cni_plugin_image,
+    )
+
+
+if is_deploy_file(__file__):
+    preflight()
+    if host.name == cluster().masters[0].name:
+        require(
+            "the API server is ready",
+            READY,
+            "run tasks/control_plane.py first",
+            name="the API server is ready",
+        )
+    network()
+    network_gate()

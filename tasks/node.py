@@ -1,0 +1,173 @@
+"""A node: kubelet with TLS bootstrapping, and kube-proxy."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import yaml
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra import flags
+from kubeinfra.binaries import KUBERNETES_BIN
+from kubeinfra.certificates import KUBERNETES_SSL, node_certificates
+from kubeinfra.cluster import Machine
+from kubeinfra.controller import controller
+from kubeinfra.flags import CA, CFG, KUBELET_CLIENT_PEM
+from kubeinfra.inventory import cluster
+from kubeinfra.kubeconfig import kubeconfig
+from kubeinfra.operations.artifacts import put
+from kubeinfra.operations.certificates import certificates
+from kubeinfra.operations.files import install
+from kubeinfra.operations.gates import barrier, require, wait_until
+from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.render import template
+from kubeinfra.system import has_local_resolver, resolv_conf_for_pods
+from kubeinfra.tasks import authority_pem, is_deploy_file, this_machine
+from kubeinfra.wanted import Directory, File, Wanted
+from tasks.artifacts import bring, needed_here
+from tasks.docker import USES_SYSTEMD
+from tasks.preflight import machine_state, preflight
+
+KUBELET = Unit("kubelet.service", f"{KUBERNETES_BIN}/kubelet")
+KUBE_PROXY = Unit("kube-proxy.service", f"{KUBERNETES_BIN}/kube-proxy")
+OWN_RESOLV_CONF = f"{CFG}/resolv.conf"
+
+
+@deploy("node")
+def node() -> None:
+    """kube-proxy with kubelet: flannel's pods look for the API server at its Service address."""
+    if "node" not in host.groups:
+        return
+    machine = this_machine()
+    certificates(node_certificates(machine), name="certificates")
+    install(files(machine), name="files")
+    put(needed_here("node"), name="binaries")
+    start([KUBE_PROXY, KUBELET], block=False, name="start")
+
+
+@deploy("node")
+def node_gate() -> None:
+    """Certificates signed, kubelets running on them, nodes registered."""
+    if "node" not in host.groups:
+        return
+    machine = this_machine()
+    wait_until(
+        "the kubelet's certificate is signed",
+        f"[ -s {KUBELET_CLIENT_PEM} ]",
+        180,
+        "kubelet",
+        name="certificate signed",
+    )
+    # Until its certificate is there, kubelet 1.20 asks as an anonymous user and backs off for up to half a minute.
+    restart_if_stale([KUBELET, KUBE_PROXY], name="restart where it must")
+    wait_until("the node is registered", _own_node(machine), 120, "kubelet", name="registered")
+    barrier(name="all nodes are registered")
+
+
+def _own_node(machine: Machine) -> str:
+    """The node asks for itself, with its own certificate: no administrator's rights are needed here."""
+    url = f"{cluster().server}/api/v1/nodes/{machine.node_name}"
+    return f"curl -sSf --max-time 5 --cacert {CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM} {url}"
+
+
+def files(machine: Machine) -> list[Wanted]:
+    configuration = flags.kubelet_configuration(cluster(), machine, resolv_conf())
+    proxy_configuration = flags.kube_proxy_configuration(cluster(), machine)
+    own_resolv_conf = resolv_conf_for_pods(machine_state().resolv_conf)
+    return [
+        Directory("/opt/kubernetes/cfg"),
+        Directory("/opt/kubernetes/ssl", "700"),
+        Directory("/var/lib/kubelet", "700"),
+        Directory("/etc/cni/net.d"),
+        File(CA, lambda: authority_pem("kubernetes")),
+        File(f"{CFG}/kubelet-config.yaml", yaml.safe_dump(configuration, sort_keys=True)),
+        File(f"{CFG}/kube-proxy-config.yaml", yaml.safe_dump(proxy_configuration, sort_keys=True)),
+        File(f"{CFG}/bootstrap.kubeconfig", bootstrap_kubeconfig, "600", secret=True),
+        File(
+            f"{CFG}/kube-proxy.kubeconfig",
+            kubeconfig(
+                server=cluster().server,
+                user="kube-proxy",
+                authority=PurePosixPath(CA),
+                certificate=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy.pem"),
+                key=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy-key.pem"),
+            ),
+        ),
+        *([File(OWN_RESOLV_CONF, own_resolv_conf)] if resolv_conf() == OWN_RESOLV_CONF else []),
+        *units(machine),
+    ]
+
+
+def resolv_conf() -> str:
+    """What pods get of the machine's name servers; a stub on the machine's loopback is out of their reach."""
+    state = machine_state()
+    if not has_local_resolver(state.resolv_conf):
+        return "/etc/resolv.conf"
+    return "/run/systemd/resolve/resolv.conf" if state.systemd_resolv_conf else OWN_RESOLV_CONF
+
+
+def bootstrap_kubeconfig() -> str | None:
+    token, authority = controller().secret("bootstrap-token"), authority_pem("kubernetes")
+    if token is None or authority is None:
+        return None
+    return kubeconfig(server=cluster().server, user="kubelet-bootstrap", authority=PurePosixPath(CA), token=token)
+
+
+def units(machine: Machine) -> list[File]:
+    serving, proxy = node_certificates(machine)
+    reference = "https://kubernetes.io/docs/reference/command-line-tools-reference"
+    kubelet_file, proxy_file = (f"/etc/systemd/system/{unit.name}" for unit in (KUBELET, KUBE_PROXY))
+    kubelet = template(
+        "component.service.j2",
+        description="Kubernetes kubelet",
+        documentation=f"{reference}/kubelet/",
+        unit_lines=["After=docker.service", "Wants=docker.service"],
+        unit=KUBELET.name,
+        inputs=[
+            kubelet_file,
+            CA,
+            f"{CFG}/kubelet-config.yaml",
+            f"{CFG}/bootstrap.kubeconfig",
+            *serving.files,
+        ],
+        existence=[KUBELET_CLIENT_PEM],
+        binary=KUBELET.binary,
+        flags=flags.kubelet_flags(cluster(), machine),
+    )
+    kube_proxy = template(
+        "component.service.j2",
+        description="Kubernetes kube-proxy",
+        documentation=f"{reference}/kube-proxy/",
+        unit=KUBE_PROXY.name,
+        inputs=[
+            proxy_file,
+            CA,
+            f"{CFG}/kube-proxy-config.yaml",
+            f"{CFG}/kube-proxy.kubeconfig",
+            *proxy.files,
+        ],
+        binary=KUBE_PROXY.binary,
+        flags={"config": f"{CFG}/kube-proxy-config.yaml", "v": "2"},
+    )
+    return [File(kubelet_file, kubelet), File(proxy_file, kube_proxy)]
+
+
+if is_deploy_file(__file__):
+    preflight()
+    if "node" in host.groups:
+        require(
+            "Docker runs with systemd's cgroups",
+            USES_SYSTEMD,
+            "run tasks/docker.py first",
+            name="Docker runs",
+        )
+        require(
+            "the API server answers",
+            f"curl -sS --max-time 5 --insecure {cluster().server}/readyz",
+            "run tasks/control_plane.py first",
+            name="the API server answers",
+        )
+    bring(["node"])
+    node()
+    node_gate()

@@ -1,0 +1,65 @@
+"""Is the cluster well? Health is only read; the traffic check makes pods on every node, and removes them."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra.health import probes
+from kubeinfra.inventory import cluster
+from kubeinfra.operations import health as operations
+from kubeinfra.operations.controller import acts_for_controller
+from kubeinfra.operations.gates import barrier, once
+from kubeinfra.render import template
+from kubeinfra.tasks import is_deploy_file, this_machine
+from tasks.control_plane import KUBECTL
+from tasks.preflight import preflight
+
+CONFIGMAP = "kubeinfra-verified"
+# Which nodes with which pod networks under which flannel: traffic that was proved for the same is not proved again.
+NETWORK = (
+    f"{{ {KUBECTL} get nodes -o jsonpath='{{range .items[*]}}{{.metadata.uid}} {{.spec.podCIDR}} {{end}}'; "
+    f"{KUBECTL} -n kube-flannel get daemonset kube-flannel-ds "
+    "-o jsonpath='{.metadata.uid} {.metadata.generation}'; "
+    "} | sha256sum"
+)
+
+
+@deploy("verify")
+def health() -> None:
+    """A table of every component; what is not well fails its host, with what it said."""
+    operations.ask(probes(cluster(), this_machine(), KUBECTL), name="health")
+    barrier(name="all have answered")
+    if acts_for_controller():
+        operations.show(name="table")
+    barrier(name="the table is shown")
+    operations.judge(name="well")
+
+
+@deploy("verify")
+def traffic_where_changed() -> None:
+    """The traffic check, where it has not been passed by these nodes on this network yet."""
+    verified = f"{KUBECTL} -n kube-system get configmap {CONFIGMAP} -o jsonpath='{{.data.network}}'"
+    _traffic(unless=f'[ "$({verified})" = "$({NETWORK})" ]')
+
+
+@deploy("verify")
+def traffic() -> None:
+    _traffic(unless="false")
+
+
+def _traffic(unless: str) -> None:
+    """Pods on every node reach each other by pod address and through a Service."""
+    if host.name != cluster().masters[0].name:
+        return
+    manifest = template("verify/traffic.yaml.j2", image=cluster().verify_image)
+    script = template("verify/traffic.sh.j2", kubectl=KUBECTL, manifest=manifest, configmap=CONFIGMAP, network=NETWORK)
+    once("check the traffic between pods of all nodes", unless=unless, command=f"sh -c {quote(script)}", name="traffic")
+
+
+if is_deploy_file(__file__):
+    preflight()
+    health()
+    traffic()

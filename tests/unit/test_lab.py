@@ -1,0 +1,258 @@
+"""The lab's pure parts, and its runtime shim with a runc that only tells what it was asked."""
+
+import io
+import os
+import re
+import subprocess
+import tarfile
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from kubeinfra.cluster import Machine
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.settings import Settings, read
+from lab import engine, host, image, keys, machines, network, settings
+from lab.console import Phases
+
+THERE = {"kubeinfra-node01": machines.Container("kubeinfra-node01", "running", "192.168.80.11", "image")}
+SHIM = Path(image.__file__).with_name("shim")
+BUILT = {
+    "etcd/3.4.23/etcd-v3.4.23-linux-amd64.tar.gz": "sha256:" + "0" * 64,
+    "kubernetes/1.20.15/kubernetes-server-linux-amd64.tar.gz": "sha256:" + "1" * 64,
+}
+
+
+def machine(name: str, address: str, *groups: str) -> Machine:
+    return Machine(name, name, IPv4Address(address), frozenset(groups))
+
+
+def addresses(*texts: str) -> list[IPv4Address]:
+    return [IPv4Address(text) for text in texts]
+
+
+class TestCapability:
+    def test_a_withheld_capability_is_seen(self) -> None:
+        status = "Name:\tcat\nCapPrm:\t000001ffffffffff\nCapEff:\t000001fffeffffff\n"
+        assert not engine.has_capability(status, engine.CAP_SYS_RESOURCE)
+        assert engine.has_capability(status, engine.CAP_SYS_RESOURCE + 1)
+
+    def test_root_with_all_capabilities_has_it(self) -> None:
+        assert engine.has_capability("CapEff:\t000001ffffffffff\n", engine.CAP_SYS_RESOURCE)
+
+
+class TestNetwork:
+    def test_near_addresses_share_a_24(self) -> None:
+        assert network.subnet(addresses("192.168.80.20", "192.168.80.10")) == IPv4Network("192.168.80.0/24")
+
+    def test_addresses_of_two_24_get_the_smallest_network_around_both(self) -> None:
+        assert network.subnet(addresses("10.1.4.9", "10.1.7.1")) == IPv4Network("10.1.4.0/22")
+
+    def test_addresses_too_far_apart_are_named(self) -> None:
+        with pytest.raises(KubeinfraError, match=r"10\.1\.0\.1 and 10\.2\.0\.1"):
+            network.subnet(addresses("10.2.0.1", "10.1.0.1"))
+
+    def test_gateway_is_the_first_address(self) -> None:
+        net = IPv4Network("192.168.80.0/24")
+        assert network.gateway(net, addresses("192.168.80.10")) == IPv4Address("192.168.80.1")
+
+    def test_gateway_leaves_a_machine_its_address(self) -> None:
+        net = IPv4Network("192.168.80.0/24")
+        assert network.gateway(net, addresses("192.168.80.1", "192.168.80.2")) == IPv4Address("192.168.80.3")
+
+
+class TestHost:
+    TABLE = (
+        {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0"},
+        {"dst": "10.0.0.0/16", "dev": "eth1", "protocol": "kernel"},
+        {"type": "blackhole", "dst": "10.244.0.0/16", "protocol": "207"},
+        {"dst": "192.168.80.0/24", "dev": "br-kubeinfra", "protocol": "kernel"},
+        {"dst": "172.30.0.9", "dev": "tun0"},
+    )
+
+    @pytest.mark.parametrize(
+        ("wanted", "found"),
+        [
+            ("10.0.0.0/24", ["10.0.0.0/16"]),
+            ("172.30.0.0/16", ["172.30.0.9"]),
+            ("10.244.0.0/16", []),
+            ("192.168.80.0/24", []),
+            ("10.96.0.0/12", []),
+        ],
+        ids=["part of a network in use", "around one address", "own dead end", "own bridge", "free"],
+    )
+    def test_routes_that_a_network_would_cut_off(self, wanted: str, found: list[str]) -> None:
+        routes = host.overlapping(self.TABLE, IPv4Network(wanted))
+        assert [route["dst"] for route in routes] == found
+
+    def test_only_what_differs_is_put_back(self) -> None:
+        before = "vm.swappiness = 60\nkernel.printk = 4\t4\t1\t7\nvm.gone = 1\nkernel.core_pattern = a=b %p\n"
+        now = "vm.swappiness = 0\nkernel.printk = 4\t4\t1\t7\nvm.new = 1\nkernel.core_pattern = core\n"
+        assert host.changed(before, now) == ["vm.swappiness=60", "kernel.core_pattern=a=b %p"]
+
+
+class TestImage:
+    def test_digest_follows_names_and_contents(self) -> None:
+        one = image.digest({"a": b"1", "b": b"2"})
+        assert one == image.digest({"b": b"2", "a": b"1"}), "the order of files is no part of a recipe"
+        assert len({one, image.digest({"a": b"1", "b": b"3"}), image.digest({"a": b"1", "c": b"2"})}) == 3
+
+    def test_recipe_has_the_parts_that_matter(self) -> None:
+        wanted = {"shim", "image/Dockerfile", "image/packages", "image/root/usr/local/sbin/lab-init"}
+        assert wanted <= image.recipe().keys()
+
+    def test_package_names_without_comments(self) -> None:
+        assert image.package_names("# all\nchrony\n\nnginx  # a proxy\n") == ["chrony", "nginx"]
+
+    def test_sources_keep_the_mirror_and_get_the_image_s_suite(self) -> None:
+        rows = [
+            "http://mirror.example/debian trixie main",
+            "http://mirror.example/debian trixie contrib",
+            "http://mirror.example/security trixie-security main",
+            "https://other.example/apt cloud-sdk-trixie main",
+        ]
+        assert image.debian_sources(rows, "trixie") == [
+            "deb http://mirror.example/debian bookworm main",
+            "deb http://mirror.example/security bookworm-security main",
+        ]
+
+
+class TestMachines:
+    def test_a_moved_machine_is_a_conflict(self) -> None:
+        (mistake,) = machines.conflicts(THERE, [machine("node01", "192.168.80.12", "node")])
+        assert "192.168.80.11" in mistake and "192.168.80.12" in mistake and "--fresh" in mistake
+
+    def test_same_new_and_further_machines_are_none(self) -> None:
+        assert machines.conflicts(THERE, [machine("node01", "192.168.80.11", "node")]) == []
+        assert machines.conflicts(THERE, [machine("node02", "192.168.80.12", "node")]) == []
+
+    def test_private_host_key_is_readable_by_root_only(self) -> None:
+        with tarfile.open(fileobj=io.BytesIO(machines.key_archive(b"secret", "ssh-ed25519 AAAA"))) as archive:
+            modes = {member.name: (member.mode, member.uid) for member in archive.getmembers()}
+        assert modes == {"ssh_host_ed25519_key": (0o600, 0), "lab_authorized_keys": (0o644, 0)}
+
+
+class TestKeys:
+    @pytest.fixture(autouse=True)
+    def own_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+
+    def test_a_machine_keeps_its_key(self) -> None:
+        private, public = keys.host_key("node01")
+        assert keys.host_key("node01") == (private, public)
+        assert keys.host_key("node02")[1] != public
+
+    def test_private_keys_are_readable_by_their_owner_only(self) -> None:
+        keys.login_key()
+        keys.host_key("node01")
+        private = [path for path in Path(".lab").rglob("*ed25519*") if path.suffix != ".pub"]
+        assert len(private) == 2
+        assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
+
+    def test_a_pair_that_was_cut_short_is_made_again(self) -> None:
+        keys.LOGIN_KEY.parent.mkdir()
+        keys.LOGIN_KEY.write_text("half a key")
+        assert keys.login_key().startswith("ssh-ed25519 ")
+        assert "half" not in keys.LOGIN_KEY.read_text()
+
+    def test_known_hosts_has_name_and_address(self) -> None:
+        keys.write_known_hosts([("node01", IPv4Address("192.168.80.11"))])
+        assert keys.KNOWN_HOSTS.read_text() == f"node01,192.168.80.11 {keys.host_key('node01')[1]}\n"
+
+
+class TestSettings:
+    @pytest.mark.parametrize("own_builds", [{}, BUILT], ids=["upstream", "built"])
+    def test_the_model_takes_them(self, own_builds: dict[str, str]) -> None:
+        values = settings.lab_settings(Path("built"), own_builds)
+        own = {name: value for name, value in values.items() if not name.startswith("ssh_")}
+        assert read(Settings, own, {})[1] == []
+
+    def test_versions_are_left_to_the_release_unless_something_was_built(self) -> None:
+        downloaded = settings.lab_settings(Path("built"), {})
+        assert not {"artifacts_dir", "own_builds", "etcd_version"} & downloaded.keys()
+        assert settings.lab_settings(Path("built"), BUILT)["etcd_version"] == "3.4.23"
+
+    def test_the_file_is_python_and_has_the_same_values(self) -> None:
+        values = settings.lab_settings(Path("built"), BUILT)
+        assert _executed(settings.assignments(values)) == values
+
+    def test_docker_inventory_keeps_order_and_groups(self) -> None:
+        node, master = machine("b", "10.1.0.2", "node", "etcd"), machine("a", "10.1.0.1", "master")
+        groups = _executed(settings.docker_inventory([node, master]))
+        data = {"docker_identifier": "kubeinfra-b", "hostname": "b", "address": "10.1.0.2"}
+        assert groups["all"][0] == ("@docker/kubeinfra-b", data)
+        assert [name for name, _ in groups["all"]] == ["@docker/kubeinfra-b", "@docker/kubeinfra-a"]
+        assert groups["etcd"] == groups["node"] == ["@docker/kubeinfra-b"]
+        assert groups["master"] == ["@docker/kubeinfra-a"]
+        assert "lb" not in groups
+
+
+class TestPhases:
+    def test_a_finished_step_is_timed_and_tells_its_result(self) -> None:
+        phases = Phases(Console(file=io.StringIO(), soft_wrap=True))
+        with phases("image") as step:
+            step.note("an early note is not worth a line")
+            step.result = "built [once]"
+        assert [name for name, _ in phases.finished] == ["image"]
+        assert re.fullmatch(r"ok image +0\.0 s  built \[once\]\n", phases.console.file.getvalue())
+
+    def test_a_failed_step_shows_and_lets_the_error_pass(self) -> None:
+        phases = Phases(Console(file=io.StringIO(), soft_wrap=True))
+        with pytest.raises(KubeinfraError, match="no room"), phases("image"):
+            raise KubeinfraError("no room")
+        assert phases.finished == []
+        assert phases.console.file.getvalue().startswith("!! image")
+
+
+class TestShim:
+    MENTIONED = r'"args":["echo","\"CAP_SYS_RESOURCE\",\"oomScoreAdj\":-1"]'
+    ASKED = (
+        f'{{{MENTIONED},"capabilities":{{"bounding":["CAP_CHOWN","CAP_SYS_RESOURCE","CAP_SYS_TIME"],'
+        '"permitted":["CAP_CHOWN","CAP_SYS_RESOURCE"],"effective":["CAP_SYS_RESOURCE"]},"oomScoreAdj":-998,"cwd":"/"}'
+    )
+    LEFT = (
+        f'{{{MENTIONED},"capabilities":{{"bounding":["CAP_CHOWN","CAP_SYS_TIME"],'
+        '"permitted":["CAP_CHOWN"],"effective":[]},"cwd":"/"}'
+    )
+
+    @pytest.fixture
+    def config(self, tmp_path: Path) -> Path:
+        runc = tmp_path / "bin" / "runc"
+        runc.parent.mkdir()
+        runc.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        runc.chmod(0o755)
+        (tmp_path / "config.json").write_text(self.ASKED)
+        return tmp_path / "config.json"
+
+    def test_create_asks_for_less_in_the_bundle(self, config: Path) -> None:
+        arguments = ["--root", "/run/runc", "create", "--bundle", str(config.parent), "name"]
+        assert _shim(config, *arguments) == arguments
+        assert config.read_text() == self.LEFT
+
+    def test_exec_asks_for_less_in_the_process(self, config: Path) -> None:
+        arguments = ["exec", "--process", str(config), "--detach", "name"]
+        assert _shim(config, *arguments) == arguments
+        assert config.read_text() == self.LEFT
+
+    def test_other_calls_are_passed_on(self, config: Path) -> None:
+        assert _shim(config, "kill", "name", "15") == ["kill", "name", "15"]
+        assert config.read_text() == self.ASKED
+
+    def test_the_diverted_runc_goes_first(self, config: Path) -> None:
+        diverted = config.parent / "bin" / "runc.distrib"
+        diverted.write_text("#!/bin/sh\necho diverted\n")
+        diverted.chmod(0o755)
+        assert _shim(config, "list") == ["diverted"]
+
+
+def _executed(text: str) -> dict[str, object]:
+    names: dict[str, object] = {}
+    exec(text, {}, names)
+    return names
+
+
+def _shim(config: Path, *arguments: str) -> list[str]:
+    path = f"{config.parent / 'bin'}:{os.environ['PATH']}"
+    return subprocess.check_output([SHIM, *arguments], env={"PATH": path}, text=True).splitlines()

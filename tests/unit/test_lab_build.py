@@ -1,0 +1,157 @@
+"""The lab's builder around its recipes: made once, whole, always the same, and clear when it fails."""
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from artifact_files import digest, mistake, put
+from rich.console import Console
+
+import lab.build
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.images import image_id, image_path
+from kubeinfra.releases import artifact, release
+from lab.build import Build, archive, etcd, go, images, kubernetes
+from lab.build.workspace import Workspace
+
+PATH = "tool/1.0/tool.tar"
+
+
+class Recipe:
+    """Writes its content, or fails as often as it is told to; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.content, self.failures, self.runs = b"made", 0, 0
+
+    def make(self, product: Path, work: Workspace) -> None:
+        self.runs += 1
+        work.run("echo", "of an earlier command")
+        product.write_bytes(self.content)
+        if self.failures:
+            self.failures -= 1
+            work.run("sh", "-c", "echo no such module >&2; exit 3", hint="look at the proxy")
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recipe]:
+    recipe = Recipe()
+    monkeypatch.setattr(lab.build, "BUILDS", {PATH: Build(PATH, recipe.make, 1)})
+    yield recipe
+
+
+def build(tmp_path: Path, path: str = PATH) -> dict[str, str]:
+    with (tmp_path / "said").open("a") as said:
+        return lab.build.build([path], tmp_path / "into", tmp_path / "work", Console(file=said))
+
+
+def test_an_artifact_is_built_once(recipe: Recipe, tmp_path: Path) -> None:
+    assert build(tmp_path) == build(tmp_path) == {PATH: digest(b"made")}
+    assert recipe.runs == 1
+    assert (tmp_path / "into" / PATH).read_bytes() == b"made"
+
+
+def test_without_a_terminal_there_is_a_line_before_and_one_after(recipe: Recipe, tmp_path: Path) -> None:
+    build(tmp_path)
+    assert (tmp_path / "said").read_text().splitlines() == [
+        f"building {PATH} (1/1, about 1 min)",
+        f"built {PATH} in 0 s",
+    ]
+
+
+def test_a_changed_recipe_builds_again(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tmp_path)
+    monkeypatch.setattr(lab.build, "EDITION", lab.build.EDITION + 1)
+    recipe.content = b"made anew"
+    assert build(tmp_path) == {PATH: digest(b"made anew")}
+
+
+@pytest.mark.parametrize("content", [b"mad", b"made by hand"])
+def test_an_artifact_that_was_touched_is_built_again(recipe: Recipe, tmp_path: Path, content: bytes) -> None:
+    build(tmp_path)
+    put(tmp_path / "into" / PATH, content)
+    assert build(tmp_path) == {PATH: digest(b"made")}
+    assert (tmp_path / "into" / PATH).read_bytes() == b"made"
+
+
+def test_a_failed_build_leaves_nothing_and_the_next_one_succeeds(recipe: Recipe, tmp_path: Path) -> None:
+    recipe.failures = 1
+    message = mistake(lambda: build(tmp_path))
+    assert message.startswith("`sh -c ") and "ended with status 3" in message
+    assert "its last lines:\n    no such module\n" in message
+    assert str(tmp_path / "work/tool.tar.log") in message
+    assert message.endswith("look at the proxy")
+    assert not list((tmp_path / "into").rglob("*"))
+    assert build(tmp_path) == {PATH: digest(b"made")}
+
+
+def test_what_cannot_be_built_is_named_beside_what_can(recipe: Recipe, tmp_path: Path) -> None:
+    message = mistake(lambda: build(tmp_path, "tool/2.0/tool.tar"))
+    assert "cannot build tool/2.0/tool.tar" in message
+    assert PATH in message
+    assert not (tmp_path / "work").exists()
+
+
+def test_all_that_a_release_needs_can_be_built() -> None:
+    of = release(kubernetes.VERSION.removeprefix("v"))
+    versions = {"kubernetes": of.kubernetes, "etcd": etcd.VERSION, "cni-plugins": of.cni_plugins}
+    pictures = (of.pause_image, of.flannel_image, of.flannel_cni_plugin_image, of.verify_image)
+    wanted = {artifact(name, version, "amd64").path for name, version in versions.items()}
+    wanted |= {image_path(reference, "amd64") for reference in pictures}
+    assert wanted <= lab.build.BUILDS.keys()
+
+
+def test_an_image_is_what_docker_loads(tmp_path: Path) -> None:
+    put(tmp_path / "root/bin/program", b"#!").chmod(0o700)
+    (tmp_path / "root/bin/link").symlink_to("program")
+    product = tmp_path / "image.tar"
+    images.save(product, "registry.example/a/b:1", tmp_path / "root", entrypoint=["/bin/program"])
+
+    found = image_id(product, "registry.example/a/b:1", "amd64")
+    with tarfile.open(product) as tar:
+        manifest = json.load(tar.extractfile("manifest.json"))[0]
+        config = json.load(tar.extractfile(manifest["Config"]))
+        layer = tar.extractfile(manifest["Layers"][0]).read()
+    assert manifest["Config"] == f"{found.removeprefix('sha256:')}.json"
+    assert config["rootfs"]["diff_ids"] == [digest(layer)]
+    assert config["config"]["Entrypoint"] == ["/bin/program"]
+    with tarfile.open(put(tmp_path / "layer.tar", layer)) as tar:
+        modes = {member.name: (member.mode, member.uid, member.mtime) for member in tar if not member.issym()}
+        assert modes == {"bin": (0o755, 0, 0), "bin/program": (0o755, 0, 0)}
+        assert tar.getmember("bin/link").linkname == "program"
+
+
+def test_an_archive_depends_on_nothing_but_names_and_content(tmp_path: Path) -> None:
+    def packed(name: str, mode: int, mtime: int) -> bytes:
+        program = put(tmp_path / name, b"program")
+        program.chmod(mode)
+        os.utime(program, (mtime, mtime))
+        archive.pack_programs(tmp_path / f"{name}.tgz", {"./program": program})
+        return (tmp_path / f"{name}.tgz").read_bytes()
+
+    assert packed("one", 0o755, 1) == packed("two", 0o700, 2)
+
+
+def test_openapi_is_wanted_by_a_tag_outside_tests(tmp_path: Path) -> None:
+    put(tmp_path / "one/doc.go", b"// +k8s:openapi-gen=true\npackage one\n")
+    put(tmp_path / "two/two_test.go", b"// +k8s:openapi-gen=true\npackage two\n")
+    assert kubernetes._wants_openapi(tmp_path / "one")
+    assert not kubernetes._wants_openapi(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"), [("go1.26.8\n", (1, 26)), ("go1.9", (1, 9)), ("devel go1.27-abc", (0, 0))]
+)
+def test_the_release_of_go(version: str, wanted: tuple[int, int]) -> None:
+    assert go.release(version) == wanted
+
+
+def test_a_go_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = put(tmp_path / "go", b"#!/bin/sh\necho go1.19.8\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(go, "PLACES", (str(tmp_path / "nothing"),))
+    with pytest.raises(KubeinfraError, match=rf"Go 1\.26 or newer, and found an older {old}"):
+        go.tool()
