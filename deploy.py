@@ -7,9 +7,23 @@ All hosts meet at each barrier.
 
 from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.gates import barrier
-from tasks import artifacts, control_plane, docker, etcd, host, ipvs, network, node, preflight, verify
+from tasks import (
+    addons,
+    artifacts,
+    control_plane,
+    docker,
+    etcd,
+    host,
+    ipvs,
+    load_balancer,
+    network,
+    node,
+    preflight,
+    verify,
+)
 
 preflight.preflight()
+load_balancer.check_virtual_address()
 if acts_for_controller():
     preflight.check_absent_machines()
 
@@ -17,13 +31,17 @@ artifacts.fetch()
 barrier(name="--- releases are at hand")
 host.operating_system()
 barrier(name="--- operating systems are ready")
-artifacts.stage()
-barrier(name="--- binaries and images are on the machines")
+artifacts.stage(["etcd", "control plane"])
+barrier(name="--- binaries of etcd and the control plane are on the machines")
 
 etcd.etcd()
 barrier(name="--- etcd is started")
 control_plane.control_plane()
 barrier(name="--- the control plane is started")
+artifacts.stage(["node"])  # while the control plane comes up: controller-manager 1.20 signs nothing for 11 s
+barrier(name="--- binaries and images of the nodes are on the machines")
+load_balancer.load_balancer()
+barrier(name="--- load balancers are started")
 docker.docker()
 ipvs.ipvs()
 barrier(name="--- container runtimes are running")
@@ -33,6 +51,8 @@ docker.preload_images()
 barrier(name="--- images are loaded")
 control_plane.control_plane_gate()
 barrier(name="--- the control plane is ready")
+load_balancer.load_balancer_gate()
+barrier(name="--- the API answers at its endpoint")
 
 node.node()
 barrier(name="--- nodes are started")
@@ -41,6 +61,9 @@ barrier(name="--- flannel is applied")
 node.node_gate()
 barrier(name="--- nodes are registered")
 network.network_gate()
+network.taints()
+addons.addons()
+addons.addons_gate()
 barrier(name="--- the network is up")
 verify.health()
 verify.traffic_where_changed()

@@ -6,11 +6,14 @@ both without connecting anywhere.
 
 machines = [
     ("master01", {"ssh_hostname": "192.168.80.10"}),
+    ("master02", {"ssh_hostname": "192.168.80.20"}),
     ("node01", {"ssh_hostname": "192.168.80.11"}),
     ("node02", {"ssh_hostname": "192.168.80.12"}),
+    ("lb01", {"ssh_hostname": "192.168.80.13"}),
+    ("lb02", {"ssh_hostname": "192.168.80.14"}),
 ]
 
-master = ["master01"]  # API server, controller-manager, scheduler
+master = ["master01", "master02"]  # API server, controller-manager, scheduler
 node = ["node01", "node02"]  # kubelet, kube-proxy, Docker, pods
 etcd = ["master01", "node01", "node02"]  # etcd01, etcd02, etcd03, in this order; 1, 3 or 5
-lb = []  # load balancers in front of several masters
+lb = ["lb01", "lb02"]  # nginx and keepalived in front of the masters; the first holds virtual_ip

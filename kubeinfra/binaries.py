@@ -44,5 +44,6 @@ def node_images(cluster: Cluster) -> list[str]:
         cluster.pause_image,
         cluster.flannel_image,
         cluster.flannel_cni_plugin_image,
+        cluster.coredns_image,
         cluster.verify_image,
     ]

@@ -25,13 +25,18 @@ def mistakes(cluster: Cluster, source: Mapping[str, str]) -> list[str]:
 
 def warnings(cluster: Cluster) -> list[str]:
     """One sentence for each thing that works, but not as well as it looks."""
+    found = []
     members = len(cluster.etcd_members)
     if members % 2 == 0:
-        return [
+        found.append(
             f"inventory: group etcd has {members} members; an even number survives no more losses than "
             f"{members - 1}, and is more to keep: use 1, 3 or 5"
-        ]
-    return []
+        )
+    if len(cluster.load_balancers) == 1:
+        found.append(
+            f"inventory: group lb has one machine, {cluster.load_balancers[0].name}; the API is away with it: use two"
+        )
+    return found
 
 
 def groups_are_filled(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -101,13 +106,45 @@ def pods_network_holds_the_nodes(cluster: Cluster, where: Callable[[str], str]) 
 
 def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
     endpoint = cluster.settings.control_plane_endpoint
-    if endpoint is None and len(cluster.masters) > 1:
+    if endpoint is None and len(cluster.masters) > 1 and not cluster.load_balancers:
         yield (
-            f"inventory: group master has {len(cluster.masters)} machines and clients need one endpoint; set "
-            'control_plane_endpoint = "address:port" in group_data/all.py to what balances between them'
+            f"inventory: group master has {len(cluster.masters)} machines and clients need one endpoint; fill group "
+            'lb and set virtual_ip, or set control_plane_endpoint = "address:port" in group_data/all.py to what '
+            "balances between them"
         )
-    if endpoint is not None and not endpoint.rpartition(":")[2].isdigit():
+    if cluster.load_balancers and cluster.settings.virtual_ip is None:
+        yield (
+            f"inventory: group lb has {_machines(cluster.load_balancers)}, but virtual_ip is not set; set it in "
+            "group_data/all.py to a free address of their subnet, such as 192.168.80.100"
+        )
+    if endpoint is not None and not _is_address_and_port(endpoint):
         yield f"{where('control_plane_endpoint')}: control_plane_endpoint {endpoint!r} is not address:port"
+
+
+def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """Whether it is in the machines' subnet, and nobody else's, is asked on the machines (tasks/preflight.py)."""
+    virtual_ip = cluster.settings.virtual_ip
+    if virtual_ip is None:
+        return
+    holders = [machine for machine in cluster.machines if machine.address == virtual_ip]
+    if holders:
+        yield f"{where('virtual_ip')}: virtual_ip {virtual_ip} is the address of {holders[0].name}; take a free one"
+    for name, network in (
+        ("service_cidr", cluster.settings.service_cidr),
+        ("cluster_cidr", cluster.settings.cluster_cidr),
+    ):
+        if virtual_ip in network:
+            yield f"{where('virtual_ip')}: virtual_ip {virtual_ip} is in {name} {network}; take a free one"
+
+
+def load_balancer_port_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    settings = cluster.settings
+    both = [machine for machine in cluster.load_balancers if "master" in machine.groups]
+    if both and settings.load_balancer_port == settings.apiserver_port:
+        yield (
+            f"{where('load_balancer_port')}: load_balancer_port {settings.load_balancer_port} is the API server's own "
+            f"port on {_machines(both)}, where lb and master are the same machine; take another, such as 8443"
+        )
 
 
 def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -117,6 +154,12 @@ def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Ite
     elif first <= cluster.settings.apiserver_port <= last:
         port = cluster.settings.apiserver_port
         yield f"{where('node_port_range')}: node_port_range {first}-{last} holds apiserver_port {port}"
+
+
+def _is_address_and_port(text: str) -> bool:
+    name, _, port = text.rpartition(":")
+    readable, _ = read(MachineSettings, {"hostname": name}, {})
+    return readable is not None and port.isdecimal() and 0 < int(port) < 65536
 
 
 def _machines(machines: Iterable[Machine]) -> str:
@@ -132,5 +175,7 @@ CHECKS: tuple[Check, ...] = (
     dns_address_is_a_service,
     pods_network_holds_the_nodes,
     clients_have_one_endpoint,
+    virtual_ip_is_free,
+    load_balancer_port_is_free,
     node_ports_are_a_range,
 )

@@ -102,13 +102,26 @@ class Cluster:
         return self.settings.flannel_cni_plugin_image or self.release.flannel_cni_plugin_image
 
     @property
+    def coredns_image(self) -> str:
+        return self.settings.coredns_image or self.release.coredns_image
+
+    @property
     def verify_image(self) -> str:
         return self.settings.verify_image or self.release.verify_image
 
     @property
     def endpoint(self) -> str:
-        """`address:port` that kubelets, kube-proxies and people use: the setting, else the only master."""
-        return self.settings.control_plane_endpoint or self.apiserver(self.masters[0])
+        """
+        `address:port` that kubelets, kube-proxies and people use.
+
+        The setting control_plane_endpoint; else the virtual address where there are load balancers; else the only
+        master. The one place for this rule; several masters without any of it are a mistake (`checks`).
+        """
+        if self.settings.control_plane_endpoint:
+            return self.settings.control_plane_endpoint
+        if self.load_balancers and self.settings.virtual_ip:
+            return f"{self.settings.virtual_ip}:{self.settings.load_balancer_port}"
+        return self.apiserver(self.masters[0])
 
     @property
     def server(self) -> str:
@@ -148,8 +161,9 @@ class Cluster:
     def apiserver_addresses(self) -> tuple[IPv4Address, ...]:
         """Every address under which a client may call an API server."""
         own = [IPv4Address("127.0.0.1"), self.apiserver_service_address, *(m.address for m in self.masters)]
+        virtual = [self.settings.virtual_ip] if self.load_balancers and self.settings.virtual_ip else []
         endpoint = [IPv4Address(self._endpoint_host)] if _is_ipv4(self._endpoint_host) else []
-        return tuple(dict.fromkeys(own + endpoint))
+        return tuple(dict.fromkeys([*own, *virtual, *endpoint]))
 
     @property
     def _endpoint_host(self) -> str:

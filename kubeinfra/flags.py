@@ -124,8 +124,20 @@ def _loopback_status(cluster: Cluster, port: str) -> dict[str, str]:
     return {"address": "127.0.0.1", "port": port} if cluster.release.minor <= (1, 21) else {}
 
 
+MASTER_TAINT = "node-role.kubernetes.io/master:NoSchedule"
+
+
+def is_tainted(cluster: Cluster, node: Machine) -> bool:
+    """Whether only pods that tolerate masters may run there."""
+    return "master" in node.groups and not cluster.settings.masters_schedulable
+
+
 def kubelet_flags(cluster: Cluster, node: Machine) -> dict[str, str]:
+    key, _, effect = MASTER_TAINT.partition(":")
+    # From the first moment on; a taint that a setting changes later is put right in tasks/network.py.
+    taints = {"register-with-taints": f"{key}=:{effect}"} if is_tainted(cluster, node) else {}
     return {
+        **taints,
         "bootstrap-kubeconfig": f"{CFG}/bootstrap.kubeconfig",
         "cert-dir": KUBERNETES_SSL,
         "cni-bin-dir": "/opt/cni/bin",

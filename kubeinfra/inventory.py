@@ -16,9 +16,21 @@ from pyinfra_cli.inventory import make_inventory
 
 from kubeinfra.cluster import GROUPS, Cluster, InventoryEntry, build
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.settings import shown
 
 # pyinfra's own keys: how to connect (ssh_port, docker_identifier, ...), and arguments such as _sudo.
-_PYINFRA_KEYS = ("ssh_", "docker_identifier", "docker_platform", "docker_architecture", "winrm_", "vagrant_", "fake_", "_")
+_PYINFRA_KEYS = (
+    "ssh_",
+    "docker_identifier",
+    "docker_platform",
+    "docker_architecture",
+    "winrm_",
+    "vagrant_",
+    "fake_",
+    "_",
+)
+# Options of the operations in day2/: said for one run, with --data.
+RUN_OPTIONS = ("snapshot", "confirm")
 _known: dict[int, Cluster] = {}
 
 
@@ -32,6 +44,12 @@ def cluster() -> Cluster:
             logger.warning(warning)
         _known[id(inventory)] = found
     return _known[id(inventory)]
+
+
+def run_option(name: str) -> str | None:
+    """What `--data <name>=...` says for this run; one of RUN_OPTIONS."""
+    value = state.inventory.get_override_data().get(name)
+    return None if value is None else str(value)
 
 
 def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str]]:
@@ -69,12 +87,14 @@ def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], lis
     mistakes = []
     layers = [("group_data/all.py", inventory.get_data())]
     layers += [(f"group_data/{group}.py", inventory.get_group_data(group)) for group in GROUPS]
-    layers += [("--data", inventory.get_override_data())]
+    options = inventory.get_override_data()
+    layers += [("--data", {key: value for key, value in options.items() if key not in RUN_OPTIONS})]
     for where, layer in layers:
         for key, value in _own(layer).items():
             earlier = source.get(key, "group_data/all.py")
             if where != "--data" and earlier != "group_data/all.py" and values[key] != value:
-                mistakes.append(f"{where}: {key} is {value!r}, but {earlier} says {values[key]!r}; keep one of them")
+                here, there = shown(key, value), shown(key, values[key])
+                mistakes.append(f"{where}: {key} is {here}, but {earlier} says {there}; keep one of them")
             values[key], source[key] = value, where
     return values, source, mistakes
 

@@ -30,6 +30,7 @@ class Release:
     pause_image: str
     flannel_image: str
     flannel_cni_plugin_image: str
+    coredns_image: str
     verify_image: str
 
     @property

@@ -31,7 +31,7 @@ _environment.filters["systemd"] = _systemd
 _environment.globals["record_inputs"] = record_inputs
 
 
-def template(name: str, **values: Any) -> str:
+def template(name: str, /, **values: Any) -> str:
     """The text of `templates/<name>`, such as "etcd/etcd.service.j2"."""
     return _environment.get_template(name).render(**values)
 

@@ -60,7 +60,7 @@ class Settings(_Strict):
     node_port_range: Annotated[str, Field(pattern=r"^\d{1,5}-\d{1,5}$")] = "30000-32767"
     """Ports for Services of type NodePort."""
     control_plane_endpoint: str | None = None
-    """`address:port` where clients reach the API servers; by default the only master."""
+    """`address:port` where clients reach the API servers; by default `virtual_ip`, or the only master."""
     apiserver_port: Port = 6443
     """Port of each API server."""
 
@@ -112,6 +112,11 @@ class Settings(_Strict):
     etcd_compaction_retention: Annotated[str, Field(pattern=r"^\d+[hm]?$")] = "1h"
     """How much history etcd itself keeps (the API server compacts as well, every 5 minutes)."""
 
+    backup_dir: Annotated[str, Field(pattern=r"^/")] = "/data/backup"
+    """Directory on an etcd member where day2/backup.py keeps snapshots."""
+    backup_keep: Annotated[int, Field(ge=1)] = 7
+    """How many snapshots are kept, on the member and on the controller each."""
+
     # Control plane
     apiserver_extra_args: dict[str, str] = Field(default_factory=dict)
     """Further flags of kube-apiserver, without the dashes; they win over the deploy's own."""
@@ -126,7 +131,21 @@ class Settings(_Strict):
     audit_log_max_megabytes: Annotated[int, Field(ge=1)] = 100
     """Size at which the audit log is rotated, in MiB."""
 
+    # Load balancers
+    virtual_ip: Address | None = None
+    """Address that the load balancers hold in turn, in the subnet of their own; needed with a group lb."""
+    load_balancer_port: Port = 6443
+    """Port of the API at the virtual address; another than `apiserver_port` where load balancers are masters."""
+    vrrp_router_id: Annotated[int, Field(ge=1, le=255)] = 51
+    """VRRP id of this pair of load balancers; another pair in the same network needs another."""
+    vrrp_password: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    """Password between the load balancers, of which VRRP reads 8 characters; by default a random one."""
+    vrrp_nopreempt: bool = False
+    """Leave the virtual address where it is when the first load balancer comes back."""
+
     # Nodes and network
+    masters_schedulable: bool = False
+    """Let ordinary pods run on masters that are nodes too; by default they carry the master's taint."""
     kubelet_extra_config: dict[str, Any] = Field(default_factory=dict)
     """Further fields of KubeletConfiguration; they win over the deploy's own."""
     kube_proxy_mode: Literal["ipvs", "iptables"] = "ipvs"
@@ -143,6 +162,12 @@ class Settings(_Strict):
     """Image of flannel; by default the one that goes with the release."""
     flannel_cni_plugin_image: str | None = None
     """Image that brings flannel's CNI plugin; by default the one that goes with the release."""
+    coredns_image: str | None = None
+    """Image of CoreDNS; by default the one that goes with the release."""
+    coredns_replicas: Annotated[int, Field(ge=1)] = 2
+    """How many pods answer DNS questions."""
+    dns_upstreams: list[str] = Field(default_factory=lambda: ["/etc/resolv.conf"])
+    """Where CoreDNS asks for names outside the cluster: name servers, or a resolv.conf; empty: nowhere."""
     verify_image: str | None = None
     """Image (agnhost) of the pods that check the traffic; by default the one that goes with the release."""
 
@@ -183,4 +208,9 @@ def _mistyped(entry: Any, source: dict[str, str]) -> str:
     name = str(entry["loc"][0])
     inner = "".join(f"[{part!r}]" for part in entry["loc"][1:])
     reason = entry["msg"].removeprefix("Value error, ")
-    return f"{source.get(name, '')}: {name}{inner} is {entry['input']!r}: {reason[0].lower()}{reason[1:]}"
+    return f"{source.get(name, '')}: {name}{inner} is {shown(name, entry['input'])}: {reason[0].lower()}{reason[1:]}"
+
+
+def shown(name: str, value: object) -> str:
+    """A setting's value as a message may have it."""
+    return "(secret)" if "password" in name else repr(value)

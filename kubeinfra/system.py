@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import StringIO
 
 from kubeinfra.cluster import Cluster
 
@@ -49,22 +50,27 @@ def modules_conf(names: Iterable[str]) -> str:
 def hosts_file(text: str, cluster: Cluster) -> str:
     """/etc/hosts with our block in it: replaced where it was, else at the end; every other line as it was."""
     names = [f"{machine.address} {machine.hostname}" for machine in cluster.machines]
-    block = [HOSTS_BEGIN, *names, HOSTS_END]
-    lines = text.splitlines()
-    if HOSTS_BEGIN in lines and HOSTS_END in lines[lines.index(HOSTS_BEGIN) :]:
-        begin = lines.index(HOSTS_BEGIN)
-        end = lines.index(HOSTS_END, begin)
-        lines[begin : end + 1] = block
-    else:
-        lines += block
-    return "\n".join(lines) + "\n"
+    block = "".join(f"{line}\n" for line in (HOSTS_BEGIN, *names, HOSTS_END))
+    lines = _lines(text if not text or text.endswith("\n") else f"{text}\n")
+    begin, end = _block(lines)
+    return "".join([*lines[:begin], block, *lines[end:]])
+
+
+def _block(lines: list[str]) -> tuple[int, int]:
+    """Where our block begins and ends; a begin or an end without its other half is a line like any other."""
+    begin = None
+    for number, line in enumerate(lines):
+        if line == f"{HOSTS_BEGIN}\n":
+            begin = number
+        elif line == f"{HOSTS_END}\n" and begin is not None:
+            return begin, number + 1
+    return len(lines), len(lines)
 
 
 def fstab_without_swap(text: str) -> str:
     """fstab with every line whose type is swap made a comment (fstab(5): the third field)."""
     return "".join(
-        f"# kubeinfra: no swap under Kubernetes: {line}" if _is_swap(line) else line
-        for line in text.splitlines(keepends=True)
+        f"# kubeinfra: no swap under Kubernetes: {line}" if _is_swap(line) else line for line in _lines(text)
     )
 
 
@@ -75,25 +81,23 @@ def _is_swap(line: str) -> bool:
 
 def selinux_config(text: str) -> str:
     """/etc/selinux/config with SELINUX=permissive instead of enforcing; disabled stays disabled."""
-    return "".join(
-        "SELINUX=permissive\n" if line.strip() == "SELINUX=enforcing" else line
-        for line in text.splitlines(keepends=True)
-    )
+    return "".join("SELINUX=permissive\n" if line.strip() == "SELINUX=enforcing" else line for line in _lines(text))
 
 
 def resolv_conf_for_pods(text: str) -> str:
     """The machine's resolv.conf without servers on the machine itself: a pod's loopback is its own."""
-    return "".join(
-        line
-        for line in text.splitlines(keepends=True)
-        if not (line.split()[:1] == ["nameserver"] and line.split()[1].startswith("127."))
-        and not line.startswith(("#", ";"))
-    )
+    return "".join(line for line in _lines(text) if not _is_local_server(line) and not line.startswith(("#", ";")))
 
 
 def has_local_resolver(text: str) -> bool:
-    return any(
-        fields[0] == "nameserver" and fields[1].startswith("127.")
-        for fields in (line.split() for line in text.splitlines())
-        if len(fields) >= 2
-    )
+    return any(_is_local_server(line) for line in _lines(text))
+
+
+def _is_local_server(line: str) -> bool:
+    fields = line.split()
+    return len(fields) >= 2 and fields[0] == "nameserver" and (fields[1].startswith("127.") or fields[1] == "::1")
+
+
+def _lines(text: str) -> list[str]:
+    """Lines with their ends, as the programs that read these files see them: str.splitlines knows more ends."""
+    return list(StringIO(text))

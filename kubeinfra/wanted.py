@@ -35,6 +35,7 @@ class File:
     an authority that the run makes); it answers None until then.
 
     `secret`: never shown, in no diff. `unless`: a path; where something is at it, this file is left alone.
+    `check`: command that must accept the new text, at {new}, before it takes the place of the old.
     """
 
     path: str
@@ -42,6 +43,7 @@ class File:
     mode: str = "644"
     secret: bool = False
     unless: str | None = None
+    check: str | None = None
 
     def text(self) -> str | None:
         return self.content() if callable(self.content) else self.content
@@ -150,6 +152,8 @@ def _compare_file(item: File, found: PathState | None) -> Change | None:
     if text is None and found is not None:
         return None  # what it will hold is not known in a plan; what is there may well be it
     order = f"unknown {item.path}" if text is None else f"file {item.path} {item.mode} {_encoded(text)}"
+    if item.check and text is not None:
+        order = f"checked {item.path} {item.mode} {_encoded(text)} {item.check}"
     verb = "change" if is_file else "write"
     secret = " (secret)" if item.secret else ""
     diff = () if item.secret or text is None else _diff(item.path, found, text)
@@ -163,17 +167,18 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
     text = item.edit(now)
     if found and text == now:
         return None
-    mode = found.mode if found else "644"
+    mode = found.mode if found and found.kind == "file" else "644"
     order = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
     return Change(item.path, f"{'change' if found else 'write'} {item.path}", _diff(item.path, found, text), order)
 
 
 def _encoded(text: str) -> str:
-    return b64encode(text.encode()).decode()
+    return b64encode(text.encode(errors="surrogateescape")).decode()
 
 
 def _diff(path: str, found: PathState | None, text: str) -> tuple[str, ...]:
     old = (found.text or "") if found else ""
+    old, text = (each.encode(errors="replace").decode() for each in (old, text))
     lines = unified_diff(old.splitlines(), text.splitlines(), f"{path} (now)", f"{path} (wanted)", lineterm="", n=2)
     return tuple(lines)
 
@@ -186,13 +191,20 @@ umask 077
 while read -r kind path first rest; do
     directory=$(dirname "$path")
     new="$directory/.$(basename "$path").new"
+    rm -f "$new"  # left by a run that was killed, perhaps open to others
     case $kind in
-    directory) [ -d "$path" ] || mkdir -p -m 755 "$path"; chmod "$first" "$path"; chown root:root "$path" ;;
-    link) [ -d "$directory" ] || mkdir -p -m 755 "$directory"; ln -s "$first" "$new"; mv -fT "$new" "$path" ;;
+    directory) [ -d "$path" ] || install -d -m 755 "$path"; chmod "$first" "$path"; chown root:root "$path" ;;
+    link) [ -d "$directory" ] || install -d -m 755 "$directory"; ln -sfT "$first" "$new"; mv -fT "$new" "$path" ;;
     mode) chmod "$first" "$path"; chown root:root "$path" ;;
     inplace) printf %s "$rest" | base64 -d >"$path"; chmod "$first" "$path" ;;
-    file) [ -d "$directory" ] || mkdir -p -m 755 "$directory"
+    file) [ -d "$directory" ] || install -d -m 755 "$directory"
         printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"; mv -fT "$new" "$path" ;;
+    checked) [ -d "$directory" ] || install -d -m 755 "$directory"
+        printf %s "${rest%% *}" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"
+        # What the check says may quote the file, which may be secret: it goes to nobody.
+        check=$(printf %s "${rest#* }" | sed "s#{new}#$new#")
+        if sh -c "$check" >/dev/null 2>&1 </dev/null; then mv -fT "$new" "$path"; else
+            echo "$path: refused by: $check" >&2; exit 1; fi ;;
     *) echo "$path: nobody has said what it should hold" >&2; exit 1 ;;
     esac
 done

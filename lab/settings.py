@@ -30,6 +30,8 @@ def lab_settings(artifacts_dir: Path, own_builds: Mapping[str, str]) -> dict[str
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
         },
+        # Nobody answers for names outside the lab.
+        "dns_upstreams": [],
         # nf_conntrack_max can be written in the first network namespace only; kube-proxy exits if it tries.
         "kube_proxy_conntrack": {"maxPerCore": 0, "min": 0},
         "ssh_known_hosts_file": str(keys.KNOWN_HOSTS.resolve()),

@@ -19,7 +19,8 @@ from kubeinfra.operations.artifacts import put
 from kubeinfra.operations.certificates import certificates
 from kubeinfra.operations.controller import acts_for_controller, admin_kubeconfig, authorities
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import barrier, once, require, wait_until
+from kubeinfra.operations.gates import apply, barrier, require, wait_until
+from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import Unit, restart_if_stale, start
 from kubeinfra.pki import public_key_pem
 from kubeinfra.render import static, template
@@ -63,20 +64,24 @@ def control_plane_gate() -> None:
     if "master" not in host.groups:
         return
     wait_until("the API server is ready", READY, timeout=120, unit="kube-apiserver", name="ready")
-    for master in host.loop(cluster().masters):
-        if master.name == host.name:
-            restart_if_stale(UNITS, name=f"restart on {master.name} where it must")
-            wait_until("the API server is ready", READY, timeout=120, unit="kube-apiserver", name="ready again")
-        barrier(name=f"{master.name} done")
+    one_at_a_time(cluster().masters, restart)
     if host.name == cluster().masters[0].name:
-        once(
-            f"apply {RBAC}",
-            unless=f"{KUBECTL} diff -f {RBAC}",
-            command=f"{KUBECTL} apply -f {RBAC}",
-            name="rights of nodes and of the API server",
-        )
+        apply(KUBECTL, RBAC, name="rights of nodes and of the API server")
     if acts_for_controller():
         admin_kubeconfig(name="the administrator's kubeconfig on the controller")
+
+
+def restart() -> None:
+    restart_if_stale(UNITS, guard=others_ready(), name=f"restart on {host.name} where it must")
+    wait_until("the API server is ready", READY, timeout=120, unit="kube-apiserver", name="ready again")
+
+
+def others_ready() -> str | None:
+    """The other masters carry the load meanwhile; asked on the machine, right before its restart."""
+    others = [
+        f"https://{cluster().apiserver(master)}/readyz" for master in cluster().masters if master.name != host.name
+    ]
+    return " && ".join(f"curl -sSf --max-time 5 --cacert {CA} {url}" for url in others) or None
 
 
 def files(master: Machine) -> list[Wanted]:
@@ -126,9 +131,9 @@ def units(master: Machine) -> list[File]:
             [
                 "Type=notify",
                 "LimitNOFILE=65536",
-                # 1.20 closes its listener at once, then waits up to 60 s for open watches: clients that are still
-                # connected are better off with the next connection than with the rest of that minute.
-                "TimeoutStopSec=10",
+                # 1.20 closes its listener at once, then waits up to 60 s for open watches. Requests need a second or
+                # two to finish; a watch is better off with another server than with the rest of that minute.
+                "TimeoutStopSec=3",
             ],
         ),
         _unit(

@@ -13,7 +13,8 @@ from kubeinfra.inventory import cluster
 from kubeinfra.operations.artifacts import load_images
 from kubeinfra.operations.docker import docker_ce
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import barrier, wait_until
+from kubeinfra.operations.gates import wait_until
+from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages
 from kubeinfra.operations.units import Unit, restart_if_stale, start
 from kubeinfra.render import template
@@ -48,10 +49,11 @@ def docker() -> None:
         name="files",
     )
     start([UNIT], name="start")
-    for node in host.loop(cluster().nodes):
-        if node.name == host.name:
-            restart_if_stale([UNIT], name=f"restart on {node.name} where it must")
-        barrier(name=f"{node.name} done")
+    one_at_a_time(cluster().nodes, restart)
+
+
+def restart() -> None:
+    restart_if_stale([UNIT], name=f"restart on {host.name} where it must")
     wait_until("docker info says that cgroups are systemd's", USES_SYSTEMD, timeout=60, unit="docker", name="healthy")
 
 
@@ -72,7 +74,8 @@ def daemon_json(text: str) -> str:
         present = json.loads(text) if text.strip() else {}
     except ValueError:
         present = {}
-    return json.dumps({**present, **ours}, indent=2, sort_keys=True) + "\n"
+    kept = present if isinstance(present, dict) else {}
+    return json.dumps({**kept, **ours}, indent=2, sort_keys=True) + "\n"
 
 
 @deploy("docker")

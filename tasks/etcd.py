@@ -13,6 +13,7 @@ from kubeinfra.operations.certificates import certificates
 from kubeinfra.operations.controller import acts_for_controller, authorities
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import barrier, wait_until
+from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import Unit, restart_if_stale, start
 from kubeinfra.render import template
 from kubeinfra.tasks import authority_pem, is_deploy_file
@@ -45,11 +46,14 @@ def etcd_gate() -> None:
     if cluster().etcd_member(host.name) is None:
         return
     wait_until("all etcd members are healthy", HEALTHY, timeout=120, unit="etcd", name="healthy")
-    for member in host.loop(cluster().etcd_members):
-        if member.machine.name == host.name:
-            restart_if_stale([UNIT], guard=others_healthy(member), name=f"restart {member.name} where it must")
-            wait_until("all etcd members are healthy", HEALTHY, timeout=120, unit="etcd", name="healthy again")
-        barrier(name=f"{member.name} done")
+    one_at_a_time((other.machine for other in cluster().etcd_members), restart)
+
+
+def restart() -> None:
+    member = cluster().etcd_member(host.name)
+    assert member is not None, "only members come here"
+    restart_if_stale([UNIT], guard=others_healthy(member), name=f"restart {member.name} where it must")
+    wait_until("all etcd members are healthy", HEALTHY, timeout=120, unit="etcd", name="healthy again")
 
 
 def files(member: EtcdMember) -> list[Wanted]:

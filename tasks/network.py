@@ -5,10 +5,11 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
+from kubeinfra import flags
 from kubeinfra.flags import CFG
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import once, require, wait_until
+from kubeinfra.operations.gates import apply, once, require, wait_until
 from kubeinfra.render import template
 from kubeinfra.tasks import is_deploy_file
 from kubeinfra.wanted import File
@@ -35,12 +36,7 @@ def network() -> None:
     if host.name != cluster().masters[0].name:
         return
     install([File(MANIFEST, manifest())], name="manifest")
-    once(
-        f"apply {MANIFEST}",
-        unless=f"{KUBECTL} diff -f {MANIFEST}",
-        command=f"{KUBECTL} apply -f {MANIFEST}",
-        name="flannel",
-    )
+    apply(KUBECTL, MANIFEST, name="flannel")
 
 
 @deploy("network")
@@ -49,6 +45,25 @@ def network_gate() -> None:
         return
     wait_until("flannel is rolled out", ROLLED_OUT, timeout=300, name="flannel rolled out")
     wait_until("all nodes are Ready", all_nodes_ready(), timeout=120, name="nodes Ready")
+
+
+@deploy("network")
+def taints() -> None:
+    """Masters that are nodes too: ordinary pods only where the setting lets them."""
+    if host.name != cluster().masters[0].name:
+        return
+    key, _, effect = flags.MASTER_TAINT.partition(":")
+    for node in cluster().nodes:
+        if "master" not in node.groups:
+            continue
+        has = f"{KUBECTL} get node {node.node_name} -o jsonpath='{{.spec.taints[*].key}}' | grep -qw {key}"
+        tainted = flags.is_tainted(cluster(), node)
+        once(
+            f"{'put' if tainted else 'remove'} taint {flags.MASTER_TAINT} {'on' if tainted else 'from'} {node.name}",
+            unless=has if tainted else f"! {has}",
+            command=f"{KUBECTL} taint node {node.node_name} {key}{f'=:{effect} --overwrite' if tainted else '-'}",
+            name=f"taint of {node.name}",
+        )
 
 
 def manifest() -> str:
@@ -74,3 +89,4 @@ if is_deploy_file(__file__):
         )
     network()
     network_gate()
+    taints()

@@ -19,7 +19,7 @@ from kubeinfra.kubeconfig import kubeconfig
 from kubeinfra.operations.artifacts import put
 from kubeinfra.operations.certificates import certificates
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import barrier, require, wait_until
+from kubeinfra.operations.gates import barrier, once, require, wait_until
 from kubeinfra.operations.units import Unit, restart_if_stale, start
 from kubeinfra.render import template
 from kubeinfra.system import has_local_resolver, resolv_conf_for_pods
@@ -43,6 +43,14 @@ def node() -> None:
     certificates(node_certificates(machine), name="certificates")
     install(files(machine), name="files")
     put(needed_here("node"), name="binaries")
+    own = f"{CFG}/kubelet.kubeconfig"
+    once(
+        f"server of {own} -> {cluster().server}",
+        # The kubelet writes it when it bootstraps; where it has not yet, there is nothing to change.
+        unless=f"[ ! -f {own} ] || grep -qF 'server: {cluster().server}' {own}",
+        command=f"sed -i 's#server: .*#server: {cluster().server}#' {own}",
+        name="the kubelet's own kubeconfig",
+    )
     start([KUBE_PROXY, KUBELET], block=False, name="start")
 
 

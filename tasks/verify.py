@@ -55,7 +55,14 @@ def _traffic(unless: str) -> None:
     if host.name != cluster().masters[0].name:
         return
     manifest = template("verify/traffic.yaml.j2", image=cluster().verify_image)
-    script = template("verify/traffic.sh.j2", kubectl=KUBECTL, manifest=manifest, configmap=CONFIGMAP, network=NETWORK)
+    script = template(
+        "verify/traffic.sh.j2",
+        kubectl=KUBECTL,
+        manifest=manifest,
+        configmap=CONFIGMAP,
+        network=NETWORK,
+        cluster_domain=cluster().settings.cluster_domain,
+    )
     once("check the traffic between pods of all nodes", unless=unless, command=f"sh -c {quote(script)}", name="traffic")
 
 

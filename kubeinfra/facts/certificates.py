@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 from shlex import quote
 
@@ -34,7 +35,7 @@ class CertificateStates(FactBase[dict[str, CertificateState]]):
                 f"echo pair {quote(certificate)}; "
                 f"stat -c 'certificate-mode %a %U:%G' {quote(certificate)}; "
                 f"stat -c 'key-mode %a %U:%G' {quote(key)}; "
-                f"echo certificate; cat {quote(certificate)}; echo; "
+                f'echo "certificate $(base64 -w0 {quote(certificate)})"; '
                 f"echo key; openssl pkey -in {quote(key)} -passin pass: -pubout"
             )
         # A missing file is an answer here, so the complaints about it are not wanted.
@@ -42,7 +43,7 @@ class CertificateStates(FactBase[dict[str, CertificateState]]):
 
     def process(self, output: list[str]) -> dict[str, CertificateState]:
         found: dict[str, dict[str, list[str]]] = {}
-        path = section = ""
+        path = ""
         for line in output:
             word, _, rest = line.partition(" ")
             if word == "pair":
@@ -50,11 +51,12 @@ class CertificateStates(FactBase[dict[str, CertificateState]]):
                 found[path] = {}
             elif word in ("certificate-mode", "key-mode"):
                 found[path][word] = [rest]
-            elif line in ("certificate", "key"):
-                section = line
-                found[path][section] = []
+            elif word == "certificate":
+                found[path][word] = b64decode(rest).decode(errors="replace").splitlines()
+            elif line == "key":
+                found[path]["key"] = []
             elif line:
-                found[path][section].append(line)
+                found[path]["key"].append(line)
         return {path: _state(parts) for path, parts in found.items()}
 
 

@@ -37,6 +37,8 @@ class PathStates(FactBase[dict[str, PathState]]):
         every = join(paths)
         # Missing paths are an answer here, so the complaints about them are not wanted.
         return (
+            # stat translates its words to the language of the machine.
+            "export LC_ALL=C; "
             f"for path in {every}; do [ ! -L $path ] || printf 'link\\t%s\\t%s\\n' $path \"$(readlink $path)\"; done; "
             f"{texts} exec 2>/dev/null; stat -c 'stat\t%n\t%F\t%a\t%U:%G' {every}; "
             f"for path in {every}; do [ -f $path ] && [ ! -L $path ] && echo $path; done | xargs -r sha256sum; exit 0"
@@ -57,7 +59,7 @@ class PathStates(FactBase[dict[str, PathState]]):
                 targets[path] = target
             elif kind == "text":
                 path, encoded = rest.split("\t")
-                texts[path] = b64decode(encoded).decode(errors="replace")
+                texts[path] = b64decode(encoded).decode(errors="surrogateescape")
             else:
                 digest, path = line.split("  ", 1)
                 digests[path] = digest

@@ -188,7 +188,8 @@ class MissingPackages(FactBase[set[str]]):
         if family == "debian":
             asked = "dpkg-query -W -f '${db:Status-Status}\\n' $name 2>/dev/null | grep -qx installed"
         else:
-            asked = "rpm --quiet -q $name"
+            # By what it provides: iptables is a package iptables-nft today, curl perhaps curl-minimal.
+            asked = "rpm --quiet -q --whatprovides $name"
         return f"for name in {join(names)}; do {asked} || echo $name; done"
 
     def process(self, output: list[str]) -> set[str]:

@@ -88,7 +88,7 @@ def stage(needed: Sequence[Needed]) -> Commands:
     for target in missing:
         announce(_sentence(target, found.get(target.path)), path=target.path)
     directories = sorted({target.path.rpartition("/")[0] for target in missing})
-    yield StringCommand("mkdir", "-p", "-m", "755", *directories)
+    yield StringCommand("install", "-d", "-m", "755", *directories)
     for target in missing:
         yield from _upload(target)
 
@@ -155,7 +155,7 @@ def stage_images(references: Sequence[str], arch: str) -> Commands:
     images = present_images(references, arch)
     for image in _lacking(images):
         announce(f"send image {image.label}")
-        yield StringCommand("mkdir", "-p", "-m", "755", IMAGES)
+        yield StringCommand("install", "-d", "-m", "755", IMAGES)
         if state.is_executing:
             yield FileUploadCommand(str(store().gzip_copy(image)), f"{_staged(image)}.part")
             yield StringCommand("mv", "-f", f"{_staged(image)}.part", _staged(image))

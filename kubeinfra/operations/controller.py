@@ -25,6 +25,7 @@ ADMIN = Leaf("kubernetes-admin", "client", "system:masters")
 
 _NEW_SECRETS: dict[SecretName, Callable[[], str]] = {
     "bootstrap-token": lambda: secrets.token_hex(16),
+    "vrrp-password": lambda: secrets.token_hex(4),  # VRRP reads 8 characters
     "service-account-key": new_service_account_key,
 }
 

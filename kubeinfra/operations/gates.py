@@ -11,6 +11,11 @@ from pyinfra.api import FactBase, QuoteString, StringCommand, operation
 from kubeinfra.plan import announce
 
 
+def failure(sentence: str) -> StringCommand:
+    """A command that fails its host with this sentence; an exception would end the run of all hosts without a place."""
+    return StringCommand("sh", "-c", QuoteString(f"echo {quote(sentence)} >&2; exit 1"))
+
+
 class Succeeds(FactBase[bool]):
     """Whether a shell command succeeds on the host. + probe: the command; its output is thrown away"""
 
@@ -81,4 +86,18 @@ def require(what: str, probe: str, otherwise: str) -> Generator[StringCommand, N
         return
     sentence = f"{host.name}: it is not so that {what}; {otherwise}"
     announce(sentence)
-    yield StringCommand("sh", "-c", QuoteString(f"echo {quote(sentence)} >&2; exit 1"))
+    yield failure(sentence)
+
+
+@operation()
+def apply(kubectl: str, manifest: str) -> Generator[StringCommand, None, None]:
+    """
+    Apply a manifest where the cluster has something else.
+
+    + kubectl: command with its kubeconfig; + manifest: file on the host
+    """
+    if host.get_fact(Succeeds, probe=f"{kubectl} diff -f {manifest}"):
+        host.noop(f"the cluster has what {manifest} says")
+        return
+    announce(f"apply {manifest}")
+    yield StringCommand("sh", "-c", QuoteString(f"{kubectl} apply -f {manifest} >/dev/null"))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from shlex import quote
 
 from pyinfra import host, state
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api import StringCommand, operation
 from rich.console import Console
 from rich.table import Table
 
 from kubeinfra.health import Health, Row
+from kubeinfra.operations.gates import failure
 
 Commands = Generator[StringCommand, None, None]
 _rows: dict[str, list[Row]] = {}
@@ -45,7 +45,7 @@ def judge() -> Commands:
     bad = [row for row in _rows.get(host.name, []) if not row.well]
     if bad:
         reasons = "\n".join(f"{row.component} {row.subject} is not well: {row.detail}" for row in bad)
-        yield StringCommand("sh", "-c", QuoteString(f"echo {quote(reasons)} >&2; exit 1"))
+        yield failure(reasons)
 
 
 def _table() -> Table:

@@ -16,10 +16,20 @@ _ABSENT = UnitState("", "", False, (), ())
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit, the binary that its process must run ("" where others own it), and its inputs, for a plan."""
+    """
+    A unit, and the binary that its process must run ("" where others own it).
+
+    `reloads`: its ExecReload is enough for another configuration, and records the inputs anew.
+    """
 
     name: str
     binary: str = ""
+    reloads: bool = False
+
+    def verb(self, found: UnitState, reasons: list[str]) -> str:
+        """What makes its process take what the disk has: a reload, where the unit itself is the same."""
+        same_unit = not found.reload_needed and not any(f"/{self.name} " in reason for reason in reasons)
+        return "reload" if self.reloads and same_unit else "restart"
 
 
 @operation()
@@ -48,17 +58,18 @@ def start(units: list[Unit], block: bool = True) -> Generator[StringCommand, Non
 @operation()
 def restart_if_stale(units: list[Unit], guard: str | None = None) -> Generator[StringCommand, None, None]:
     """
-    Restart the units whose inputs are other than when they started, one after the other.
+    Restart (or reload) the units whose inputs are other than when they started, one after the other.
 
     + guard: command that must succeed on the host first, such as "the other members are healthy"
     """
     found = _states(units)
     commands = []
     for unit in units:
-        reasons = stale_reasons(unit, found.get(unit.name, _ABSENT), announced())
-        if reasons:
-            announce(f"restart {unit.name}: {', '.join(reasons)}")
-            commands.append(f"systemctl restart {unit.name}")
+        now = found.get(unit.name, _ABSENT)
+        if reasons := stale_reasons(unit, now, announced()):
+            verb = unit.verb(now, reasons)
+            announce(f"{verb} {unit.name}: {', '.join(reasons)}")
+            commands.append(f"systemctl {verb} {unit.name}")
     if not commands:
         host.noop(f"{_names(units)}: started from what is on the disk")
         return

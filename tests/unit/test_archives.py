@@ -21,9 +21,7 @@ def unpack(tmp_path: Path, archive: bytes, members: Mapping[str, str]) -> list[a
 
 
 def test_a_missing_member_is_named(tmp_path: Path) -> None:
-    message = mistake(
-        lambda: unpack(tmp_path, tarball({"b/etcd": b"x"}), {"etcd": "b/etcd", "etcdctl": "b/etcdctl"})
-    )
+    message = mistake(lambda: unpack(tmp_path, tarball({"b/etcd": b"x"}), {"etcd": "b/etcd", "etcdctl": "b/etcdctl"}))
     assert "archive: holds no b/etcdctl" in message
     assert not (tmp_path / "out").exists()
 

@@ -18,9 +18,7 @@ from kubeinfra.releases import Artifact
 PAUSE = "registry.k8s.io/pause:9.9"
 
 BINARIES = {"etcd": b"\x7fELF etcd" * 9000, "etcdctl": b"\x7fELF etcdctl" * 7000}
-ARCHIVE = tarball(
-    {f"./etcd-v9/{name}": content for name, content in BINARIES.items()} | {"etcd-v9/README": b"no"}
-)
+ARCHIVE = tarball({f"./etcd-v9/{name}": content for name, content in BINARIES.items()} | {"etcd-v9/README": b"no"})
 
 
 @pytest.fixture
@@ -59,9 +57,7 @@ def own(tmp_path: Path) -> Path:
 
 def archives_in(cache: Path) -> list[str]:
     """What a failed fetch must not leave: anything but lock and index, half files included."""
-    return sorted(
-        str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file() and path.parent != cache
-    )
+    return sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file() and path.parent != cache)
 
 
 # Where an archive comes from
@@ -78,9 +74,7 @@ def test_a_download_enters_the_cache_and_is_not_repeated(
     assert server.asked == ["GET /dl/etcd.tar.gz"]
 
 
-def test_artifacts_dir_comes_before_cache_and_upstream(
-    server: Server, etcd: Artifact, cache: Path, own: Path
-) -> None:
+def test_artifacts_dir_comes_before_cache_and_upstream(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     put(cache / etcd.path, ARCHIVE)
     path = put(own / etcd.path, ARCHIVE)
     assert Store(cache, own).fetch(etcd) == path
@@ -142,9 +136,7 @@ def test_all_that_cannot_be_had_is_told_at_once(server: Server, etcd: Artifact, 
 
     with pytest.raises(KubeinfraError) as error:
         Store(cache).fetch_all([missing(1), etcd, missing(2)])
-    assert [f"{server.url}/{number}: 404" in line for number, line in enumerate(error.value.mistakes, 1)] == [
-        True
-    ] * 2
+    assert [f"{server.url}/{number}: 404" in line for number, line in enumerate(error.value.mistakes, 1)] == [True] * 2
     assert (cache / etcd.path).exists(), "the others are fetched all the same"
 
 
@@ -165,9 +157,7 @@ def test_a_truncated_download_is_refused(server: Server, etcd: Artifact, cache: 
     assert archives_in(cache) == []
 
 
-def test_an_interrupted_download_leaves_nothing_and_the_next_one_succeeds(
-    etcd: Artifact, cache: Path
-) -> None:
+def test_an_interrupted_download_leaves_nothing_and_the_next_one_succeeds(etcd: Artifact, cache: Path) -> None:
     def interrupt(what: str, done: int, total: int | None) -> None:
         assert (cache / f"{etcd.path}.part").exists(), "a download is written beside its final name"
         raise KeyboardInterrupt
@@ -208,12 +198,8 @@ def test_a_server_that_never_answers_ends_in_a_message(
     assert f"{etcd.url}: no answer within 0.2 s" in message
 
 
-def test_processes_that_want_the_same_wait_for_one_download(
-    server: Server, etcd: Artifact, cache: Path
-) -> None:
-    with ThreadPoolExecutor(
-        4
-    ) as pool:  # a lock of a file holds between open files, so threads stand for processes
+def test_processes_that_want_the_same_wait_for_one_download(server: Server, etcd: Artifact, cache: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:  # a lock of a file holds between open files, so threads stand for processes
         found = list(pool.map(lambda _: Store(cache).binaries(etcd), range(4)))
     assert server.asked == ["GET /dl/etcd.tar.gz"]
     assert all(binaries == found[0] for binaries in found)
@@ -278,9 +264,7 @@ def test_the_checksum_file_may_lie_beside_the_archive(
 # Builds of the user's own
 
 
-def test_an_own_build_takes_the_place_of_the_release(
-    server: Server, etcd: Artifact, cache: Path, own: Path
-) -> None:
+def test_an_own_build_takes_the_place_of_the_release(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     built = tarball({"etcd-v9/etcd": b"mine", "etcd-v9/etcdctl": b"mine too"})
     put(own / etcd.path, built)
     store = Store(cache, own, own_builds={etcd.path: digest(built)})
@@ -291,9 +275,7 @@ def test_an_own_build_takes_the_place_of_the_release(
     assert [binary.path.read_bytes() for binary in store.binaries(etcd)] == [b"mine", b"mine too"]
 
 
-def test_an_own_build_is_not_looked_for_upstream(
-    server: Server, etcd: Artifact, cache: Path, own: Path
-) -> None:
+def test_an_own_build_is_not_looked_for_upstream(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     store = Store(cache, own, own_builds={etcd.path: digest(b"mine")})
     message = mistake(lambda: store.fetch(etcd))
     assert digest(b"mine") in message
@@ -370,9 +352,7 @@ def test_binaries_outlive_their_archive(server: Server, etcd: Artifact, cache: P
     assert Store(cache).binaries(etcd) == first
 
 
-def test_a_plan_neither_asks_the_network_nor_writes(
-    server: Server, etcd: Artifact, cache: Path, own: Path
-) -> None:
+def test_a_plan_neither_asks_the_network_nor_writes(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     put(own / etcd.path, ARCHIVE)
     for store in (Store(cache), Store(cache, own)):
         assert [(entry.name, entry.archive, entry.sha256) for entry in store.wanted(etcd)] == [
@@ -384,9 +364,7 @@ def test_a_plan_neither_asks_the_network_nor_writes(
     assert (server.asked, cache.exists()) == ([], False)
 
 
-def test_all_executable_files_are_taken_where_no_members_are_named(
-    server: Server, etcd: Artifact, cache: Path
-) -> None:
+def test_all_executable_files_are_taken_where_no_members_are_named(server: Server, etcd: Artifact, cache: Path) -> None:
     content = tarball({"./bridge": b"b", "./host-local": b"h"})
     plugins = replace(etcd, name="cni-plugins", digest=digest(content), members={})
     server.files["/dl/etcd.tar.gz"] = content

@@ -21,9 +21,7 @@ def cache(tmp_path: Path) -> Path:
     algorithm=st.sampled_from(["sha256", "sha512"]),
     form=st.sampled_from(["{} {}", "{}  {}", "{} *{}", "{}  ./{}"]),
 )
-def test_each_file_of_a_checksum_file_is_found_and_no_other(
-    names: list[str], algorithm: str, form: str
-) -> None:
+def test_each_file_of_a_checksum_file_is_found_and_no_other(names: list[str], algorithm: str, form: str) -> None:
     text = "\n".join(form.format(digest(name.encode(), algorithm)[7:], name) for name in names) + "\n"
     for name in names:
         assert published_digest(text, name) == digest(name.encode(), algorithm)
@@ -35,9 +33,7 @@ def test_a_bare_digest_is_that_of_its_file() -> None:
     assert published_digest("<html>not found</html>\n", "any") is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 32, "sha256:" + "A" * 64]
-)
+@pytest.mark.parametrize("text", ["", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 32, "sha256:" + "A" * 64])
 def test_what_is_no_digest(text: str) -> None:
     assert is_digest(text) is False
 

@@ -67,9 +67,7 @@ def test_every_leaf_is_read_back_from_its_certificate(leaf: Leaf) -> None:
 
 def test_order_and_repetition_of_names_do_not_matter() -> None:
     issued = AUTHORITY.issue(APISERVER, 365, NOW)
-    shuffled = replace(
-        APISERVER, dns_names=APISERVER.dns_names[::-1] * 2, addresses=APISERVER.addresses[::-1]
-    )
+    shuffled = replace(APISERVER, dns_names=APISERVER.dns_names[::-1] * 2, addresses=APISERVER.addresses[::-1])
     assert reasons(shuffled, issued) == []
 
 
@@ -193,14 +191,10 @@ CERTIFICATE, KEY = AUTHORITY.certificate_pem, AUTHORITY.key_pem
     ("certificate", "key", "message"),
     [
         pytest.param("", KEY, r"etcd/ca\.pem: is not a readable certificate.*backup", id="empty certificate"),
-        pytest.param(
-            CERTIFICATE[:300], KEY, r"etcd/ca\.pem: is not a readable cert", id="half a certificate"
-        ),
+        pytest.param(CERTIFICATE[:300], KEY, r"etcd/ca\.pem: is not a readable cert", id="half a certificate"),
         pytest.param(KEY, CERTIFICATE, r"etcd/ca\.pem: is not a readable certificate", id="files swapped"),
         pytest.param(LEAF.certificate_pem, LEAF.key_pem, r"ca\.pem: .*not of an authority", id="leaf"),
-        pytest.param(
-            CERTIFICATE, "", r"etcd/ca-key\.pem: is not a readable private key.*cut", id="empty key"
-        ),
+        pytest.param(CERTIFICATE, "", r"etcd/ca-key\.pem: is not a readable private key.*cut", id="empty key"),
         pytest.param(CERTIFICATE, KEY[:100], r"etcd/ca-key\.pem: is not a readable private", id="half a key"),
         pytest.param(
             CERTIFICATE,
@@ -219,9 +213,7 @@ CERTIFICATE, KEY = AUTHORITY.certificate_pem, AUTHORITY.key_pem
         ),
     ],
 )
-def test_an_unusable_authority_is_an_error_that_names_the_file(
-    certificate: str, key: str, message: str
-) -> None:
+def test_an_unusable_authority_is_an_error_that_names_the_file(certificate: str, key: str, message: str) -> None:
     with pytest.raises(KubeinfraError, match=message) as caught:
         Authority.load(certificate, key, "etcd", NOW)
     assert "\n" not in str(caught.value)

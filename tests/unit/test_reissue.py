@@ -55,9 +55,7 @@ MUTATIONS: dict[str, Callable[[Leaf], Leaf]] = {
     "name etcd01 added": lambda leaf: replace(leaf, dns_names=()),
     "name old removed": lambda leaf: replace(leaf, dns_names=("old", *leaf.dns_names)),
     "address 192.168.80.10 added": lambda leaf: replace(leaf, addresses=()),
-    "address 10.9.9.9 removed": lambda leaf: replace(
-        leaf, addresses=(*leaf.addresses, IPv4Address("10.9.9.9"))
-    ),
+    "address 10.9.9.9 removed": lambda leaf: replace(leaf, addresses=(*leaf.addresses, IPv4Address("10.9.9.9"))),
 }
 
 

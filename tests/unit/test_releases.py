@@ -78,25 +78,17 @@ def test_another_architecture_is_refused() -> None:
         artifact("etcd", "3.4.26", "s390x")
 
 
-@given(
-    version=st.from_regex(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}", fullmatch=True), arch=st.sampled_from(ARCHES)
-)
+@given(version=st.from_regex(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}", fullmatch=True), arch=st.sampled_from(ARCHES))
 def test_any_etcd_version_has_an_artifact_and_only_listed_ones_a_pin(version: str, arch: str) -> None:
     found = artifact("etcd", version, arch)
     assert found.path == f"etcd/{version}/etcd-v{version}-linux-{arch}.tar.gz"
-    assert (
-        (found.digest is None)
-        == (found.source is None)
-        == (version not in TABLES["artifact"]["etcd"]["pins"])
-    )
+    assert (found.digest is None) == (found.source is None) == (version not in TABLES["artifact"]["etcd"]["pins"])
 
 
 def test_every_pin_is_a_digest_with_its_source_and_no_two_are_equal() -> None:
     wrong = [pin for pin in PINS if not is_digest(pin[3])]
     assert not wrong, f"not a digest: {wrong}"
-    assert len({digest for *_, digest in PINS}) == len(PINS), (
-        "two files cannot have one digest: a slip in copying"
-    )
+    assert len({digest for *_, digest in PINS}) == len(PINS), "two files cannot have one digest: a slip in copying"
     for name, version, arch, digest in PINS:
         found = artifact(name, version, arch)
         assert (found.digest, bool(found.source)) == (digest, True)

@@ -61,9 +61,7 @@ def read_everything(state: ControllerState) -> list[object]:
     ]
 
 
-def test_reading_an_absent_state_gives_none_and_creates_nothing(
-    state: ControllerState, tmp_path: Path
-) -> None:
+def test_reading_an_absent_state_gives_none_and_creates_nothing(state: ControllerState, tmp_path: Path) -> None:
     assert read_everything(state) == [None] * 7
     assert state.problems() == []
     assert list(tmp_path.iterdir()) == []
@@ -164,9 +162,7 @@ def test_of_processes_that_start_together_one_makes_the_authority(state: Control
     assert sum("is there already" in answer for answer in answers) == 2, answers
 
 
-def test_the_lock_is_held_while_writing_and_no_longer(
-    state: ControllerState, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lock_is_held_while_writing_and_no_longer(state: ControllerState, monkeypatch: pytest.MonkeyPatch) -> None:
     write, held = state_module._write, []
 
     def watched(path: Path, text: str) -> None:

@@ -1,0 +1,164 @@
+"""Snapshots of etcd: taken on a member, kept there and on the controller, and put back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyinfra import host, state
+from pyinfra.api import FileDownloadCommand, FileUploadCommand, FunctionCommand, QuoteString, StringCommand, operation
+
+from kubeinfra import snapshots
+from kubeinfra.cluster import EtcdMember
+from kubeinfra.controller import controller
+from kubeinfra.facts.snapshots import Digest
+from kubeinfra.inventory import cluster, shown_as_message
+from kubeinfra.operations.gates import Succeeds, failure
+from kubeinfra.plan import announce
+
+Commands = Generator[StringCommand | FileDownloadCommand | FileUploadCommand | FunctionCommand, None, None]
+DATA = "/var/lib/etcd/default.etcd"
+RESTORE = "/var/lib/etcd/restore.db"
+# On the way between controller and machine a snapshot is the connecting user's, and nobody else may read it.
+EXCHANGE = "/run/kubeinfra-exchange"
+_OPEN_EXCHANGE = f"rm -rf {EXCHANGE}; install -d -m 700 -o ${{SUDO_UID:-0}} {EXCHANGE}"
+_taken: set[bool] = set()  # whether a plan, and whether a run, has found its member
+
+
+def backups() -> Path:
+    """Where the controller keeps its copies."""
+    return controller().directory / "backups"
+
+
+@operation()
+def take(member: EtcdMember) -> Commands:
+    """
+    Take a snapshot from this member, if it is healthy and no other member gave one in this run.
+
+    + member: this host's; the snapshot stays in backup_dir, and a copy comes to the controller
+    """
+    if state.is_executing in _taken:
+        host.noop("another member has given a snapshot")
+        return
+    etcdctl = f"ETCDCTL_ENDPOINTS={member.client_url} /usr/local/bin/etcdctl"
+    if not host.get_fact(Succeeds, probe=f"{etcdctl} endpoint health"):
+        announce(f"note: {member.name} is not healthy; another member must give the snapshot")
+        return
+    settings = cluster().settings
+    name = snapshots.name(settings.cluster_name, datetime.now(UTC))
+    path = f"{settings.backup_dir}/{name}"
+    announce(f"snapshot of {member.name} -> {path} and {backups() / name}")
+    _taken.add(state.is_executing)
+    yield StringCommand("sh", "-ec", QuoteString(_save(etcdctl, settings.backup_dir, path, settings.backup_keep)))
+    digest: str = host.get_fact(Digest, path=path)
+    yield from _bring(path, backups() / name, digest)
+    for old in snapshots.too_old(
+        (file.name for file in backups().iterdir()), settings.cluster_name, settings.backup_keep
+    ):
+        announce(f"remove {backups() / old}")
+        snapshots.digest_file(backups() / old).unlink(missing_ok=True)
+        (backups() / old).unlink()
+
+
+@operation()
+def require_taken() -> Commands:
+    """Fail where no member gave a snapshot."""
+    if state.is_executing not in _taken:
+        yield StringCommand(
+            "sh", "-c", QuoteString("echo 'no etcd member is healthy: there is no snapshot' >&2; exit 1")
+        )
+
+
+def _save(etcdctl: str, directory: str, path: str, keep: int) -> str:
+    """`snapshot status` fails for a file that is no snapshot; one without a key is none worth keeping."""
+    pattern = f"{directory}/etcd-{cluster().settings.cluster_name}-*Z.db"
+    return (
+        f"umask 077; mkdir -p -m 700 {directory}; "
+        f"{etcdctl} snapshot save {path}.part >/dev/null 2>&1 || {etcdctl} snapshot save {path}.part >&2; "
+        f"keys=$({etcdctl} snapshot status {path}.part -w json | sed -n 's/.*\"totalKey\":\\([0-9]*\\).*/\\1/p'); "
+        f'[ "${{keys:-0}}" -gt 0 ] || {{ echo "{path}.part holds no key" >&2; exit 1; }}; '
+        f"sync {path}.part; mv {path}.part {path}; "
+        f"ls -1 {pattern} | head -n -{keep} | xargs -r rm -f"
+    )
+
+
+def _bring(remote: str, local: Path, digest: str) -> Commands:
+    part = local.with_name(f".{local.name}.part")
+    local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    yield StringCommand(
+        "sh", "-ec", QuoteString(f"{_OPEN_EXCHANGE}; install -m 600 -o ${{SUDO_UID:-0}} {remote} {EXCHANGE}/snapshot")
+    )
+    yield FileDownloadCommand(f"{EXCHANGE}/snapshot", str(part), _sudo=False)
+    yield StringCommand("rm", "-rf", EXCHANGE)
+    if snapshots.file_digest(part) != digest:
+        yield failure(f"{local.name} arrived damaged on the controller; run again")
+    part.chmod(0o600)
+    snapshots.digest_file(local).write_text(f"{digest}  {local.name}\n")
+    part.rename(local)
+
+
+@operation()
+def send(snapshot: Path, digest: str) -> Commands:
+    """
+    Bring a snapshot to a member and look at it there, before anything is stopped.
+
+    + snapshot: on the controller; + digest: its SHA-256 in hex
+    """
+    announce(f"send {snapshot.name} to {RESTORE}")
+    yield StringCommand("sh", "-ec", QuoteString(_OPEN_EXCHANGE))
+    yield FileUploadCommand(str(snapshot), f"{EXCHANGE}/snapshot", _sudo=False)
+    yield StringCommand(
+        "sh",
+        "-ec",
+        QuoteString(
+            f"install -m 600 -o root -g root {EXCHANGE}/snapshot {RESTORE}; rm -rf {EXCHANGE}; "
+            f"echo '{digest}  {RESTORE}' | sha256sum --check --quiet; "
+            f"/usr/local/bin/etcdctl snapshot status {RESTORE} >/dev/null"
+        ),
+    )
+
+
+@operation()
+def put_back(member: EtcdMember, token: str, aside: str) -> Commands:
+    """
+    Make this stopped member's data anew from the snapshot; the old data is kept aside.
+
+    + token: of the new cluster, the same for all members and never used before: a member that was forgotten cannot
+      join with old data; + aside: where the old data goes
+    """
+    members = ",".join(f"{one.name}={one.peer_url}" for one in cluster().etcd_members)
+    announce(f"restore {member.name} from {RESTORE}; the old data goes to {aside}")
+    yield StringCommand(
+        "sh",
+        "-ec",
+        QuoteString(
+            f"umask 077; rm -rf {DATA}.restored; "
+            f"/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {DATA}.restored --name {member.name} "
+            f"--initial-cluster {members} --initial-cluster-token {token} "
+            f"--initial-advertise-peer-urls {member.peer_url} >/dev/null 2>&1; "
+            f"if [ -e {DATA} ]; then mv -T {DATA} {aside}; fi; mv -T {DATA}.restored {DATA}; rm {RESTORE}"
+        ),
+    )
+
+
+@operation()
+def stop(units: list[str]) -> Commands:
+    """Stop units, all in one command; those that do not run are left alone."""
+    announce(f"stop {' '.join(units)}")
+    yield StringCommand("systemctl", "stop", *units)
+
+
+@operation()
+def restart(what: str, command: str) -> Commands:
+    """Start anew what has seen a later state of the cluster. + what: for the plan; + command: how"""
+    announce(what)
+    yield StringCommand("sh", "-ec", QuoteString(command))
+
+
+def checked(path: Path) -> str:
+    """SHA-256 of a snapshot fit to be restored; what is wrong with it ends the run."""
+    with shown_as_message():
+        return snapshots.check(path)

@@ -1,0 +1,56 @@
+"""What every cluster needs on top: DNS."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from kubeinfra.flags import CFG
+from kubeinfra.inventory import cluster
+from kubeinfra.operations.files import install
+from kubeinfra.operations.gates import apply, require, wait_until
+from kubeinfra.render import template
+from kubeinfra.tasks import is_deploy_file
+from kubeinfra.wanted import File
+from tasks.control_plane import KUBECTL, READY
+from tasks.preflight import preflight
+
+MANIFEST = f"{CFG}/coredns.yaml"
+ROLLED_OUT = f"{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=2s"
+
+
+@deploy("add-ons")
+def addons() -> None:
+    """Applied from the first master, only where the cluster has something else."""
+    if host.name == cluster().masters[0].name:
+        install([File(MANIFEST, manifest())], name="manifest")
+        apply(KUBECTL, MANIFEST, name="CoreDNS")
+
+
+@deploy("add-ons")
+def addons_gate() -> None:
+    if host.name == cluster().masters[0].name:
+        wait_until("CoreDNS is rolled out", ROLLED_OUT, timeout=180, name="CoreDNS rolled out")
+
+
+def manifest() -> str:
+    settings = cluster().settings
+    corefile = template("addons/Corefile.j2", cluster_domain=settings.cluster_domain, upstreams=settings.dns_upstreams)
+    return template(
+        "addons/coredns.yaml.j2",
+        image=cluster().coredns_image,
+        replicas=settings.coredns_replicas,
+        dns_address=settings.dns_address,
+        corefile=corefile,
+        corefile_digest=sha256(corefile.encode()).hexdigest()[:16],
+    )
+
+
+if is_deploy_file(__file__):
+    preflight()
+    if host.name == cluster().masters[0].name:
+        require("the API server is ready", READY, "run tasks/control_plane.py first", name="the API server is ready")
+    addons()
+    addons_gate()

@@ -1,0 +1,165 @@
+"""Load balancers: nginx passes TCP on to the API servers, keepalived keeps one address on whichever of them works."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import deploy
+from pyinfra.api.exceptions import PyinfraError
+
+from kubeinfra.cluster import Machine
+from kubeinfra.controller import controller
+from kubeinfra.facts.network import VirtualAddress, VirtualAddressState
+from kubeinfra.inventory import cluster
+from kubeinfra.operations.controller import acts_for_controller, authorities
+from kubeinfra.operations.files import install
+from kubeinfra.operations.gates import barrier, wait_until
+from kubeinfra.operations.rolling import one_at_a_time
+from kubeinfra.operations.system import packages
+from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.render import template
+from kubeinfra.tasks import is_deploy_file, this_machine
+from kubeinfra.wanted import Directory, File, Wanted
+from tasks.preflight import machine_state, preflight
+
+NGINX = Unit("nginx.service", "/usr/sbin/nginx", reloads=True)
+KEEPALIVED = Unit("keepalived.service")
+PACKAGES = {
+    "debian": ["nginx", "libnginx-mod-stream", "keepalived"],
+    "redhat": ["nginx", "nginx-mod-stream", "keepalived"],
+}
+MODULES = {"debian": "/etc/nginx/modules-enabled/*.conf", "redhat": "/usr/share/nginx/modules/*.conf"}
+USERS = {"debian": "www-data", "redhat": "nginx"}
+CHECK = "/etc/keepalived/check-apiserver"
+
+_seen: dict[str, VirtualAddressState] = {}
+
+
+def check_virtual_address() -> None:
+    """Before anything is changed: the address is of the machine's subnet, and nobody else answers for it."""
+    virtual_ip = cluster().settings.virtual_ip
+    if "lb" not in host.groups or virtual_ip is None:
+        return
+    me = this_machine()
+    peers = [str(peer.address) for peer in cluster().load_balancers if peer is not me]
+    found = host.get_fact(VirtualAddress, address=str(virtual_ip), peers=peers)
+    if found is None:
+        return  # the fact has told why, and the host is out of the run
+    _seen[host.name] = found
+    own = found.interface_of(me.address)
+    if own is None:
+        raise PyinfraError(f"\n{host.name}: no interface has its address {me.address}; correct the inventory")
+    if virtual_ip not in own[1].network:
+        raise PyinfraError(
+            f"\n{host.name}: virtual_ip {virtual_ip} is not in its subnet {own[1].network} on {own[0]}; "
+            "set virtual_ip in group_data/all.py to a free address of that subnet"
+        )
+    if not found.has(virtual_ip) and found.stranger:
+        raise PyinfraError(
+            f"\n{host.name}: somebody who is no load balancer of this inventory answers for virtual_ip {virtual_ip} "
+            f"({found.answered_by}); take a free address, or switch that machine off"
+        )
+
+
+@deploy("load balancer")
+def load_balancer() -> None:
+    """nginx before keepalived: its check asks through it."""
+    if acts_for_controller() and cluster().load_balancers and not cluster().settings.vrrp_password:
+        authorities([], ["vrrp-password"], name="password between the load balancers")
+    barrier(name="the load balancers' password is there")
+    if "lb" not in host.groups:
+        return
+    packages(PACKAGES[machine_state().family], machine_state().family, name="packages")
+    install(nginx_files(), name="nginx files")
+    install(keepalived_files(this_machine()), name="keepalived files")
+    start([NGINX], name="start nginx")
+    start([KEEPALIVED], block=False, name="start keepalived")
+
+
+@deploy("load balancer")
+def load_balancer_gate() -> None:
+    """The virtual address answers, seen from each load balancer; then what must be restarted, one at a time."""
+    if "lb" not in host.groups:
+        return
+    one_at_a_time(cluster().load_balancers, restart)
+    answers = f"curl --silent --fail --insecure --max-time 2 {cluster().server}/readyz"
+    wait_until(f"an API server answers at {cluster().endpoint}", answers, 60, "keepalived", name="virtual address")
+
+
+def restart() -> None:
+    restart_if_stale(
+        [NGINX, KEEPALIVED], guard=another_answers(), name=f"reload or restart on {host.name} where it must"
+    )
+    wait_until("an API server answers through nginx", CHECK, timeout=60, unit="nginx", name="answers")
+
+
+def another_answers() -> str | None:
+    port = cluster().settings.load_balancer_port
+    others = [
+        f"curl --silent --fail --insecure --max-time 2 --output /dev/null https://{other.address}:{port}/readyz"
+        for other in cluster().load_balancers
+        if other.name != host.name
+    ]
+    return (
+        f"{{ {' || '.join(others)}; }} || {{ echo 'no other load balancer answers' >&2; exit 1; }}" if others else None
+    )
+
+
+def nginx_files() -> list[Wanted]:
+    family = machine_state().family
+    conf, unit_file = "/etc/nginx/kubernetes.conf", "/etc/systemd/system/nginx.service"
+    text = template(
+        "load_balancer/nginx.conf.j2",
+        user=USERS[family],
+        load_modules=f"include {MODULES[family]};",
+        servers=[cluster().apiserver(master) for master in cluster().masters],
+        port=cluster().settings.load_balancer_port,
+    )
+    return [
+        File(conf, text, check="nginx -t -q -c {new}"),
+        File(unit_file, template("load_balancer/nginx.service.j2", inputs=[unit_file, conf])),
+    ]
+
+
+def keepalived_files(me: Machine) -> list[Wanted]:
+    conf = "/etc/keepalived/keepalived.conf"
+    return [
+        Directory("/etc/keepalived"),
+        File(CHECK, template("load_balancer/check-apiserver.j2", port=cluster().settings.load_balancer_port), "755"),
+        File(conf, lambda: keepalived_conf(me), "600", secret=True, check="keepalived -t -f {new}"),
+        File(
+            "/etc/systemd/system/keepalived.service.d/kubeinfra.conf",
+            template("inputs.conf.j2", unit=KEEPALIVED.name, inputs=[conf, CHECK]),
+        ),
+    ]
+
+
+def keepalived_conf(me: Machine) -> str | None:
+    """The first of the group is the master of the address; priorities fall in the inventory's order."""
+    settings = cluster().settings
+    password = settings.vrrp_password or controller().secret("vrrp-password")
+    own = _seen[host.name].interface_of(me.address) if host.name in _seen else None
+    if password is None or own is None:
+        return None
+    position = cluster().load_balancers.index(me)
+    return template(
+        "load_balancer/keepalived.conf.j2",
+        name=me.hostname,
+        # keepalived takes nopreempt only from one that starts as BACKUP.
+        state="MASTER" if position == 0 and not settings.vrrp_nopreempt else "BACKUP",
+        interface=own[0],
+        prefix=own[1].network.prefixlen,
+        router_id=settings.vrrp_router_id,
+        priority=100 - 10 * position,
+        nopreempt=settings.vrrp_nopreempt,
+        address=me.address,
+        peers=[other.address for other in cluster().load_balancers if other is not me],
+        password=password,
+        virtual_ip=settings.virtual_ip,
+    )
+
+
+if is_deploy_file(__file__):
+    preflight()
+    check_virtual_address()
+    load_balancer()
+    load_balancer_gate()

@@ -1,0 +1,253 @@
+"""What cannot work is told before anything is changed: each in one exact sentence, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from cluster_samples import ALL, GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, entry, mistakes
+
+from kubeinfra.checks import CHECKS
+from kubeinfra.cluster import InventoryEntry, build
+
+Row = tuple[str, Sequence[InventoryEntry], dict[str, Any], str]
+
+SOUND: list[tuple[str, Sequence[InventoryEntry], dict[str, Any]]] = [
+    ("one machine for all", ONE, {}),
+    ("one master", THREE, {}),
+    ("the guide's machines", GUIDE, {"virtual_ip": VIRTUAL_IP}),
+    ("a load balancer of others", TWO_MASTERS, {"control_plane_endpoint": "k8s.example.com:443"}),
+    ("larger networks", THREE, {"service_cidr": "10.96.0.0/12", "dns_address": "10.96.0.10"}),
+    (
+        "load balancers on the masters",
+        [entry(f"m{n}", f"192.168.80.1{n}", "master node etcd lb") for n in (1, 2, 3)],
+        {"virtual_ip": VIRTUAL_IP, "load_balancer_port": 8443},
+    ),
+]
+
+MISTAKES: list[Row] = [
+    (
+        "no machines",
+        [],
+        {},
+        "inventory: group master is empty; it needs at least one machine",
+    ),
+    (
+        "no etcd",
+        [entry("m1", "192.168.80.10", "master node")],
+        {},
+        "inventory: group etcd is empty; it needs at least one machine",
+    ),
+    (
+        "an address twice",
+        [*THREE, entry("n3", "192.168.80.12", "node")],
+        {},
+        "inventory: n2 and n3 have the same address 192.168.80.12; each machine needs its own",
+    ),
+    (
+        "a host name twice",
+        [*THREE, entry("n3", "192.168.80.13", "node", hostname="n2")],
+        {},
+        "inventory: 2 machines have the host name n2; each needs its own",
+    ),
+    (
+        "a name that is no host name",
+        [*THREE, entry("Node_3", "192.168.80.13", "node")],
+        {},
+        "inventory: Node_3: hostname is 'Node_3': use lower-case letters, digits and '-', at most 63, "
+        "with a letter or digit at both ends",
+    ),
+    (
+        "a release that is not supported",
+        THREE,
+        {"kubernetes_version": "1.19.16"},
+        f"{ALL}: kubernetes_version '1.19.16' is not supported: supported: 1.20.15",
+    ),
+    (
+        "a release with a v",
+        THREE,
+        {"kubernetes_version": "v1.20.15"},
+        f"{ALL}: kubernetes_version 'v1.20.15' is not supported: did you mean '1.20.15'? supported: 1.20.15",
+    ),
+    (
+        "overlapping networks",
+        THREE,
+        {"service_cidr": "10.244.8.0/24", "dns_address": "10.244.8.2"},
+        f"{ALL}: service_cidr 10.244.8.0/24 overlaps cluster_cidr 10.244.0.0/16; "
+        "choose networks that share no address, such as 10.0.0.0/24 and 10.244.0.0/16",
+    ),
+    (
+        "machines in the network of pods",
+        THREE,
+        {"cluster_cidr": "192.168.0.0/16"},
+        f"{ALL}: cluster_cidr 192.168.0.0/16 holds m1 (192.168.80.10), n1 (192.168.80.11), n2 (192.168.80.12); "
+        "choose a network without machines",
+    ),
+    (
+        "a machine in the network of Services",
+        [*THREE, entry("n3", "10.0.0.77", "node")],
+        {},
+        "default: service_cidr 10.0.0.0/24 holds n3 (10.0.0.77); choose a network without machines",
+    ),
+    (
+        "a tiny network of Services",
+        THREE,
+        {"service_cidr": "10.0.0.0/31"},
+        f"{ALL}: service_cidr 10.0.0.0/31 is too small; use /24 or larger",
+    ),
+    (
+        "DNS outside the Services",
+        THREE,
+        {"service_cidr": "10.96.0.0/16"},
+        "default: dns_address 10.0.0.2 is not in service_cidr 10.96.0.0/16; take 10.96.0.2",
+    ),
+    (
+        "DNS at the API server's Service",
+        THREE,
+        {"dns_address": "10.0.0.1"},
+        f"{ALL}: dns_address 10.0.0.1 is taken in 10.0.0.0/24; take one such as 10.0.0.2",
+    ),
+    (
+        "DNS at the network's own address",
+        THREE,
+        {"dns_address": "10.0.0.0"},
+        f"{ALL}: dns_address 10.0.0.0 is taken in 10.0.0.0/24; take one such as 10.0.0.2",
+    ),
+    (
+        "more nodes than pieces",
+        THREE,
+        {"cluster_cidr": "10.244.0.0/24"},
+        f"{ALL}: cluster_cidr 10.244.0.0/24 has 1 pieces of /24 for 2 nodes; "
+        "use a larger network or a larger node_cidr_mask",
+    ),
+    (
+        "pieces larger than the network",
+        THREE,
+        {"cluster_cidr": "10.244.0.0/24", "node_cidr_mask": 16},
+        f"{ALL}: cluster_cidr 10.244.0.0/24 has 0 pieces of /16 for 2 nodes; "
+        "use a larger network or a larger node_cidr_mask",
+    ),
+    (
+        "two masters and no endpoint",
+        TWO_MASTERS,
+        {},
+        "inventory: group master has 2 machines and clients need one endpoint; fill group lb and set virtual_ip, or "
+        'set control_plane_endpoint = "address:port" in group_data/all.py to what balances between them',
+    ),
+    (
+        "load balancers without an address",
+        GUIDE,
+        {},
+        "inventory: group lb has lb1 (192.168.80.13), lb2 (192.168.80.14), but virtual_ip is not set; set it in "
+        "group_data/all.py to a free address of their subnet, such as 192.168.80.100",
+    ),
+    (
+        "a virtual address of a machine",
+        GUIDE,
+        {"virtual_ip": "192.168.80.10"},
+        f"{ALL}: virtual_ip 192.168.80.10 is the address of m1; take a free one",
+    ),
+    (
+        "a virtual address among the pods",
+        GUIDE,
+        {"virtual_ip": "10.244.1.1"},
+        f"{ALL}: virtual_ip 10.244.1.1 is in cluster_cidr 10.244.0.0/16; take a free one",
+    ),
+    (
+        "load balancers on the masters, at the API server's port",
+        [entry("m1", "192.168.80.10", "master node etcd lb"), entry("lb2", "192.168.80.14", "lb")],
+        {"virtual_ip": VIRTUAL_IP},
+        "default: load_balancer_port 6443 is the API server's own port on m1 (192.168.80.10), "
+        "which are in groups lb and master; take another, such as 8443",
+    ),
+    (
+        "node ports the wrong way round",
+        THREE,
+        {"node_port_range": "32767-30000"},
+        f"{ALL}: node_port_range 32767-30000 is not a range of ports within 1-65535",
+    ),
+    (
+        "node ports over the API server's",
+        THREE,
+        {"node_port_range": "6000-7000"},
+        f"{ALL}: node_port_range 6000-7000 holds apiserver_port 6443",
+    ),
+    *(
+        (
+            f"endpoint {endpoint}",
+            THREE,
+            {"control_plane_endpoint": endpoint},
+            f"{ALL}: control_plane_endpoint {endpoint!r} is not address:port",
+        )
+        for endpoint in ("192.168.80.88", "https://192.168.80.88:6443", ":6443", "lb:", "lb:0", "lb:65536", "lb:²")
+    ),
+]
+
+
+@pytest.mark.parametrize(("entries", "values"), [row[1:] for row in SOUND], ids=[row[0] for row in SOUND])
+def test_nothing_is_wrong_with(entries: Sequence[InventoryEntry], values: dict[str, Any]) -> None:
+    assert mistakes(entries, **values) == ()
+
+
+@pytest.mark.parametrize(
+    ("entries", "values", "sentence"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
+)
+def test_what_cannot_work_is_told(entries: Sequence[InventoryEntry], values: dict[str, Any], sentence: str) -> None:
+    told = mistakes(entries, **values)
+    assert sentence in told
+    assert len(told) == (3 if not entries else 1), f"one mistake, told once and without others: {told}"
+
+
+def test_every_check_has_its_rows() -> None:
+    """A check that nothing trips over is not known to work."""
+    everything = "\n".join(row[3] for row in MISTAKES)
+    words = {
+        "groups_are_filled": "is empty",
+        "names_and_addresses_are_unique": "have the same address",
+        "host_names_are_valid": "hostname is",
+        "release_is_supported": "is not supported",
+        "networks_do_not_overlap": "overlaps",
+        "dns_address_is_a_service": "is not in service_cidr",
+        "pods_network_holds_the_nodes": "pieces",
+        "clients_have_one_endpoint": "one endpoint",
+        "virtual_ip_is_free": "take a free one",
+        "load_balancer_port_is_free": "API server's own port",
+        "node_ports_are_a_range": "node_port_range",
+    }
+    assert [check.__name__ for check in CHECKS] == list(words)
+    assert [name for name, word in words.items() if word not in everything] == []
+
+
+def test_all_mistakes_are_told_at_once_also_where_a_setting_cannot_even_be_read() -> None:
+    entries = [*THREE, entry("n3", "192.168.80.12", "node")]
+    told = mistakes(entries, apiserver_port="x", colour="blue", service_cidr="10.244.0.0/24", dns_address="10.244.0.2")
+    assert [sentence.split(";")[0] for sentence in told] == [
+        f"{ALL}: unknown setting colour",
+        f"{ALL}: apiserver_port is 'x': input should be a valid integer, unable to parse string as an integer",
+        "inventory: n2 and n3 have the same address 192.168.80.12",
+        f"{ALL}: service_cidr 10.244.0.0/24 overlaps cluster_cidr 10.244.0.0/16",
+    ]
+
+
+def warnings(*entries: InventoryEntry, **values: Any) -> list[str]:
+    return build(entries, values, {})[1]
+
+
+@pytest.mark.parametrize("members", [2, 4])
+def test_an_even_number_of_members_is_a_warning(members: int) -> None:
+    machines = [entry(f"m{number}", f"192.168.80.{number}", "node etcd") for number in range(1, members + 1)]
+    assert warnings(entry("m0", "192.168.80.99", "master"), *machines) == [
+        f"inventory: group etcd has {members} members; an even number survives no more losses than {members - 1}, "
+        "and is more to keep: use 1, 3 or 5"
+    ]
+
+
+def test_a_single_load_balancer_is_a_warning() -> None:
+    assert warnings(*THREE, entry("lb1", "192.168.80.13", "lb"), virtual_ip=VIRTUAL_IP) == [
+        "inventory: group lb has one machine, lb1; the API is away with it: use two"
+    ]
+
+
+def test_the_guides_cluster_has_no_warning() -> None:
+    assert warnings(*GUIDE, virtual_ip=VIRTUAL_IP) == warnings(*ONE) == []

@@ -1,0 +1,129 @@
+"""What the pages say that can be compared with the code: tables, samples, messages, paths."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_releases import versions_of_releases
+
+from kubeinfra.documentation import ROOT, meanings, pages, settings_table, updated
+from kubeinfra.settings import Settings
+
+README, CHINESE = ROOT / "README.md", ROOT / "README.zh.md"
+PAGES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in pages()]
+GENERATED = re.compile(r"<!-- (\w+) -->.*?<!-- /\1 -->", re.DOTALL)
+# Code: between fences, or indented by four spaces after an empty line.
+CODE = re.compile(r"^```.*?^```$|(?<=\n\n)(?: {4}[^\n]*\n)+", re.DOTALL | re.MULTILINE)
+# A path of this project: below one of its directories, or a file of a kind that only we have at the top.
+OWN = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")))
+PATHS = re.compile(rf"(?<![\w./-])((?:{OWN})/[\w./-]*\w|[\w-]+\.(?:py|toml|md)|Makefile)(?![\w/])")
+# Messages that "When it fails" quotes: the part that stays the same whatever happened.
+QUOTED = (
+    "root is needed",
+    "cannot be had: ",
+    "set artifact_mirror to a URL prefix that serves it",
+    "docker_version may be:",
+    "last answer:",
+    "the pods of the traffic check do not become ready:",
+    "does not reach",
+    "a second authority would cut it off",
+    "has changed since it started",
+)
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_generated_tables_are_what_the_code_says(path: Path) -> None:
+    page = text(path)
+    assert page == updated(page, chinese=path.name.endswith(".zh.md")), "run: python -m kubeinfra.documentation"
+
+
+def test_both_readmes_have_every_setting_in_the_order_of_the_model() -> None:
+    for path in (README, CHINESE):
+        assert list(meanings(text(path))) == list(Settings.model_fields), path.name
+    assert settings_table() in text(README)
+
+
+def test_every_setting_has_a_chinese_meaning() -> None:
+    table = meanings(text(CHINESE))
+    english = [name for name, meaning in table.items() if not re.search(r"[\u4e00-\u9fff]", meaning)]
+    assert not english, f"write their meaning in README.zh.md: {english}"
+
+
+def test_both_readmes_have_the_same_shape() -> None:
+    assert shape(text(README)) == shape(text(CHINESE)), "a heading, a table or a block of code is in one only"
+
+
+def shape(page: str) -> list[str]:
+    """A page without its words: levels of headings, rows of tables, and code as it is."""
+    found = []
+    for block in re.finditer(r"^#+(?= )|^\|.*$", CODE.sub("", GENERATED.sub("", page)), re.MULTILINE):
+        found.append(f"row of {block[0].count('|') - 1}" if block[0].startswith("|") else block[0])
+    return found
+
+
+def test_both_readmes_show_the_same_commands_and_messages() -> None:
+    english, chinese = (commands(text(path)) for path in (README, CHINESE))
+    assert english == chinese
+
+
+def commands(page: str) -> list[str]:
+    """Lines of code without remarks; the map of the directories has its words in the page's language."""
+    lines = [line for block in CODE.findall(page) for line in block.splitlines()]
+    own = re.compile(rf"    (?:(?:{OWN})/|\w+\.py) +\S")
+    return [re.sub(r" +# .*", "", line) for line in lines if not own.match(line)]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_path_that_a_page_names_exists(path: Path) -> None:
+    named = set(PATHS.findall(GENERATED.sub("", text(path))))
+    assert named, "this test looks at nothing"
+    missing = [name for name in sorted(named) if not (ROOT / name).exists() and not bare_name_of_a_file(name)]
+    assert not missing, f"{path.name} names {missing}"
+
+
+def bare_name_of_a_file(name: str) -> bool:
+    """Such as "releases.toml" in a message, or "artifacts.md" beside its directory."""
+    return "/" not in name and any(ROOT.glob(f"[!.]*/{name}"))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_link_between_pages_leads_somewhere(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text(path)):
+        page = path.parent / target if target else path
+        assert page.exists(), f"{path.name} links to {target}"
+        assert not anchor or anchor in anchors(text(page)), f"{path.name} links to #{anchor}"
+
+
+def anchors(page: str) -> set[str]:
+    """As GitHub makes them from headings."""
+    titles = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", [README, CHINESE], ids=lambda path: path.name)
+def test_the_summary_that_the_readme_shows_is_what_check_prints(path: Path) -> None:
+    command = [sys.executable, "-m", "kubeinfra", "check", "inventory.py"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f"$ python -m kubeinfra check inventory.py\n{printed}```" in text(path)
+
+
+@pytest.mark.parametrize("message", QUOTED)
+def test_a_message_that_the_readmes_quote_is_one_of_ours(message: str) -> None:
+    sources = [file for folder in ("kubeinfra", "tasks", "templates") for file in (ROOT / folder).rglob("*.*")]
+    code = "\n".join(text(file) for file in sources if file.suffix in (".py", ".j2"))
+    assert message in re.sub(r'"\s*f?"', "", code), "the code says something else now"
+    for path in (README, CHINESE):
+        assert message in text(path), f"{path.name} does not quote it"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_version_of_a_release_stands_in_running_text(path: Path) -> None:
+    running = CODE.sub("", GENERATED.sub("", text(path)))
+    found = [version for version in versions_of_releases() if re.search(rf"(?<![\d.])v?{re.escape(version)}", running)]
+    assert not found, "versions belong in kubeinfra/releases.toml; samples of output may have them"
