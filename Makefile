@@ -34,10 +34,10 @@ fix: .venv/installed ## what a tool can mend by itself
 	$(BIN)/ruff format .
 
 unit: .venv/installed ## pure functions, in seconds
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q --timeout 120 tests/unit
 
 plan: .venv/installed ## the real command line on simulated machines, in seconds
-	$(BIN)/pytest -q tests/plan
+	$(BIN)/pytest -q --timeout 120 tests/plan
 
 lab-test: .venv/installed ## the real thing on the lab's machines, in minutes
 	$(BIN)/pytest -q tests/lab

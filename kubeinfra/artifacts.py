@@ -10,6 +10,7 @@ Where binaries and images come from: a directory that a person filled, the cache
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ class Store:
         own_builds: Mapping[str, str] = MappingProxyType({}),
         progress: Progress = lambda what, done, total: None,
     ) -> None:
+        # Hosts are served by turns in one thread: one that waits for a file's lock would keep the others from ending.
+        self._turn = threading.Lock()
         self.sources = Sources(cache_dir, artifacts_dir, mirror, own_builds, progress, Index(cache_dir / "index.json"))
         if mistakes := list(_mistakes(self.sources)):
             raise KubeinfraError(*mistakes)
@@ -224,7 +227,7 @@ class Store:
         with file_errors(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("w")
-        with file:
+        with self._turn, file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -12,7 +12,6 @@ from pyinfra import logger, state
 from pyinfra.api import Inventory, State
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_state
-from pyinfra_cli.inventory import make_inventory
 
 from kubeinfra.cluster import GROUPS, Cluster, InventoryEntry, build
 from kubeinfra.errors import KubeinfraError
@@ -60,6 +59,8 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
     """
     if not path.is_file():
         raise KubeinfraError(f"{path}: no such inventory; name a file such as inventory.py")
+    from pyinfra_cli.inventory import make_inventory  # which replaces the threads of whoever imports it
+
     root = str(Path.cwd())
     if root not in sys.path:
         sys.path.append(root)

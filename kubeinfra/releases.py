@@ -25,7 +25,7 @@ class Release:
     kubernetes: str
     etcd: str
     cni_plugins: str
-    docker: str
+    docker_below: int
     cni_config_version: str
     pause_image: str
     flannel_image: str

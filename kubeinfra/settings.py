@@ -96,7 +96,7 @@ class Settings(_Strict):
     docker_repository: str = "https://mirrors.aliyun.com/docker-ce"
     """Base URL of Docker's packages; Docker's own is `https://download.docker.com`."""
     docker_version: str | None = None
-    """Release of docker-ce, a prefix such as `20.10`; by default the one that goes with the Kubernetes release."""
+    """Release of docker-ce, a prefix such as `24.0`; by default the newest that goes with the Kubernetes release."""
     registry_mirrors: list[str] = Field(default_factory=list)
     """Registry mirrors of Docker, such as the personal `https://<yours>.mirror.aliyuncs.com`."""
     docker_log_max_size: Annotated[str, Field(pattern=r"^\d+[kmg]$")] = "500m"

@@ -48,6 +48,7 @@ def control_plane() -> None:
             ["service-account-key", "bootstrap-token"],
             name="authorities",
         )
+        admin_kubeconfig(name="the administrator's kubeconfig on the controller")
     barrier(name="the authorities of Kubernetes are there")
     if "master" not in host.groups:
         return
@@ -67,8 +68,6 @@ def control_plane_gate() -> None:
     one_at_a_time(cluster().masters, restart)
     if host.name == cluster().masters[0].name:
         apply(KUBECTL, RBAC, name="rights of nodes and of the API server")
-    if acts_for_controller():
-        admin_kubeconfig(name="the administrator's kubeconfig on the controller")
 
 
 def restart() -> None:

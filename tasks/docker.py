@@ -9,6 +9,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from kubeinfra.binaries import node_images
+from kubeinfra.errors import KubeinfraError
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.artifacts import load_images
 from kubeinfra.operations.docker import docker_ce
@@ -36,8 +37,8 @@ def docker() -> None:
     if settings.docker_source == "distribution":
         packages(["docker.io" if machine.family == "debian" else "docker"], machine.family, name="packages")
     else:
-        version = settings.docker_version or cluster().release.docker
-        docker_ce(settings.docker_repository, version, machine, name="packages")
+        below = cluster().release.docker_below
+        docker_ce(settings.docker_repository, settings.docker_version, below, machine, name="packages")
     install(
         [
             Edit(DAEMON_JSON, daemon_json),
@@ -58,7 +59,7 @@ def restart() -> None:
 
 
 def daemon_json(text: str) -> str:
-    """Our keys of daemon.json; those that others wrote are kept (a file that is not JSON is replaced)."""
+    """Our keys of daemon.json; those that others wrote are kept."""
     settings = cluster().settings
     ours: dict[str, Any] = {
         "exec-opts": ["native.cgroupdriver=systemd"],
@@ -72,10 +73,11 @@ def daemon_json(text: str) -> str:
     }
     try:
         present = json.loads(text) if text.strip() else {}
-    except ValueError:
-        present = {}
-    kept = present if isinstance(present, dict) else {}
-    return json.dumps({**kept, **ours}, indent=2, sort_keys=True) + "\n"
+    except ValueError as error:
+        raise KubeinfraError(f"{host.name}: {DAEMON_JSON} is not JSON ({error}); mend it, or remove it") from error
+    if not isinstance(present, dict):
+        raise KubeinfraError(f"{host.name}: {DAEMON_JSON} is not a JSON object; mend it, or remove it")
+    return json.dumps({**present, **ours}, indent=2, sort_keys=True) + "\n"
 
 
 @deploy("docker")

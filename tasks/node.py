@@ -26,7 +26,7 @@ from kubeinfra.system import has_local_resolver, resolv_conf_for_pods
 from kubeinfra.tasks import authority_pem, is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, File, Wanted
 from tasks.artifacts import bring, needed_here
-from tasks.docker import USES_SYSTEMD
+from tasks.docker import USES_SYSTEMD, preload_images
 from tasks.preflight import machine_state, preflight
 
 KUBELET = Unit("kubelet.service", f"{KUBERNETES_BIN}/kubelet")
@@ -177,5 +177,6 @@ if is_deploy_file(__file__):
             name="the API server answers",
         )
     bring(["node"])
+    preload_images()
     node()
     node_gate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from cryptography import x509
 from pyinfra import host, state
 from pyinfra.api.exceptions import PyinfraError
@@ -11,7 +13,9 @@ from kubeinfra.facts.machine import Machine, MachineState
 from kubeinfra.inventory import cluster, shown_as_message
 from kubeinfra.pki import fingerprint, public_key_der
 from kubeinfra.releases import ARCHES
+from kubeinfra.state import SecretName
 
+SECRETS: tuple[SecretName, ...] = get_args(SecretName)
 _machines: dict[str, MachineState] = {}
 
 
@@ -23,6 +27,7 @@ def preflight() -> None:
         return  # the fact has told why, and the host is out of the run
     _machines[host.name] = found
     mistakes = [*_machine_mistakes(found), *_controller_mistakes(), *_authority_mistakes(host.name, found)]
+    mistakes += _secret_mistakes(host.name, found)
     if mistakes:
         raise PyinfraError("\n" + "\n".join(mistakes))
 
@@ -73,6 +78,18 @@ def _authority_mistakes(name: str, found: MachineState) -> list[str]:
             "Bring that directory from the controller that set the cluster up; a second authority would cut it off"
         )
     return mistakes
+
+
+def _secret_mistakes(name: str, found: MachineState) -> list[str]:
+    """Another service account key would cut off every pod; another token or password, whoever has the old one."""
+    given = {"vrrp-password"} if cluster().settings.vrrp_password else set()
+    with shown_as_message():
+        lost = [secret for secret in SECRETS if secret in found.secrets - given and controller().secret(secret) is None]
+    return [
+        f"{name}: has the cluster's {secret}, but {controller().directory} does not; restore that directory from a "
+        "backup, or bring it from the controller that set the cluster up"
+        for secret in lost
+    ]
 
 
 def check_absent_machines() -> None:

@@ -15,6 +15,11 @@ AUTHORITY_FILES = {
     "front-proxy": "/opt/kubernetes/ssl/front-proxy-ca.pem",
 }
 CHRONY_MARK = "# Written by kubeinfra"
+SECRET_FILES = {
+    "service-account-key": "/opt/kubernetes/ssl/service-account-key.pem",
+    "bootstrap-token": "/opt/kubernetes/cfg/token.csv",
+    "vrrp-password": "/etc/keepalived/keepalived.conf",
+}
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -32,6 +37,7 @@ class MachineState:
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
     + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
     + authorities: authority's name -> certificate PEM that the machine trusts
+    + secrets: names of the shared secrets that the machine has
     """
 
     uid: int
@@ -45,6 +51,7 @@ class MachineState:
     systemd_resolv_conf: bool
     keeps_time: bool
     authorities: dict[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
 
 
 class Machine(FactBase[MachineState]):
@@ -54,6 +61,7 @@ class Machine(FactBase[MachineState]):
         authorities = "; ".join(
             f'[ ! -f {path} ] || echo "authority={name} $(base64 -w0 {path})"' for name, path in AUTHORITY_FILES.items()
         )
+        secrets = "; ".join(f"[ ! -f {path} ] || echo secret={name}" for name, path in SECRET_FILES.items())
         return (
             'echo "uid=$(id -u)"; echo "arch=$(uname -m)"; '
             "[ ! -d /run/systemd/system ] || echo systemd=yes; "
@@ -66,17 +74,20 @@ class Machine(FactBase[MachineState]):
             f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
-            f"{authorities}; exit 0"
+            f"{authorities}; {secrets}; exit 0"
         )
 
     def process(self, output: list[str]) -> MachineState:
         values: dict[str, str] = {}
         authorities = {}
+        secrets = set()
         for line in output:
             key, _, value = line.partition("=")
             if key == "authority":
                 name, encoded = value.split(" ")
                 authorities[name] = b64decode(encoded).decode(errors="replace")
+            elif key == "secret":
+                secrets.add(value)
             else:
                 values[key] = value
         return MachineState(
@@ -91,6 +102,7 @@ class Machine(FactBase[MachineState]):
             systemd_resolv_conf="resolved" in values,
             keeps_time="time" in values,
             authorities=authorities,
+            secrets=frozenset(secrets),
         )
 
 

@@ -31,6 +31,10 @@ class _Target:
         return self.binary.sha256 or ""
 
     @property
+    def pinned(self) -> bool:
+        return self.binary.archive.startswith(("sha256:", "sha512:"))
+
+    @property
     def staged(self) -> str:
         """Beside its final place, so that putting it there is one rename; the digest is in the name."""
         directory, _, name = self.path.rpartition("/")
@@ -98,7 +102,8 @@ def _is_there(target: _Target, found: dict[str, BinaryState]) -> bool:
 
 
 def _sentence(target: _Target, found: BinaryState | None) -> str:
-    wanted = f"{target.binary.version} ({target.sha256[:12] or target.binary.archive[:19]})"
+    identity = target.sha256[:12] or (target.binary.archive[:19] if target.pinned else "not fetched yet")
+    wanted = f"{target.binary.version} ({identity})"
     if found is None:
         return f"put {target.path} {wanted}"
     return f"replace {target.path}: {found.version or 'another build'} ({found.sha256[:12]}) -> {wanted}"

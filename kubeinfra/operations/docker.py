@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from shlex import quote
 
@@ -15,52 +16,63 @@ _NAMES = ["docker-ce", "docker-ce-cli", "containerd.io"]
 
 
 @operation()
-def docker_ce(repository: str, version: str, machine: MachineState) -> Generator[StringCommand, None, None]:
+def docker_ce(
+    repository: str, version: str | None, below: int, machine: MachineState
+) -> Generator[StringCommand, None, None]:
     """
     Install docker-ce; one that is there is left at its version.
 
     + repository: base URL, such as "https://download.docker.com"
-    + version: prefix of the version, such as "20.10"; a release that the repository lacks is an error
+    + version: prefix of the version, such as "24.0"; None: the newest of a major release below `below`
     """
     missing: set[str] = host.get_fact(MissingPackages, names=_NAMES, family=machine.family)
     if not missing:
         host.noop("docker-ce is installed")
         return
-    announce(f"install {' '.join(_NAMES)} {version} from {repository}")
-    script = _debian if machine.family == "debian" else _redhat
-    yield StringCommand("sh", "-ec", QuoteString(script(repository.rstrip("/"), version, machine)))
+    announce(f"install {' '.join(_NAMES)} {version or f'below {below}'} from {repository}")
+    add_repository, listing, join_version = _DEBIAN if machine.family == "debian" else _REDHAT
+    distribution = machine.distribution if machine.family == "debian" or machine.distribution == "fedora" else "centos"
+    base = f"{repository.rstrip('/')}/linux/{distribution}"
+    wanted = f"index(v, {json.dumps(version)}) == 1" if version else f"v + 0 < {below}"
+    script = f"""\
+base={quote(base)}
+{add_repository}
+versions=$({listing})
+version=$(echo "$versions" | awk '{{v = $1; sub(/^[0-9]*:/, "", v); if ({wanted}) found = $1}} END {{print found}}')
+[ -n "$version" ] || {{ echo "$base has no docker-ce {version or f"below {below}"};" \\
+    "docker_version may be the beginning of one of: $versions" >&2; exit 1; }}
+$install "docker-ce{join_version}$version" "docker-ce-cli{join_version}$version" containerd.io"""
+    yield StringCommand("sh", "-ec", QuoteString(script))
 
 
-def _debian(repository: str, version: str, machine: MachineState) -> str:
-    """Debian and Ubuntu; derivatives use the repository of what they are made from (ID_LIKE)."""
-    base = f"{repository}/linux/{machine.distribution}"
-    apt = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120"
-    return f"""\
-{apt} update
-{apt} install --no-install-recommends ca-certificates curl gnupg
+# How each family adds the repository, lists the versions of docker-ce (oldest first), and names a version.
+_DEBIAN = (
+    """\
+export DEBIAN_FRONTEND=noninteractive
+install="apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends"
+apt-get -q update
+$install ca-certificates curl gnupg
 install -d -m 755 /etc/apt/keyrings
-curl -fsSL --retry 3 --connect-timeout 10 {quote(base + "/gpg")} | gpg --dearmor --yes -o /etc/apt/keyrings/docker.gpg
+curl -fsSL --retry 3 --connect-timeout 10 "$base/gpg" | gpg --dearmor --yes -o /etc/apt/keyrings/docker.gpg
 . /etc/os-release
-echo "deb [arch=$(dpkg --print-architecture) signed-by=/etc/apt/keyrings/docker.gpg] {base} $VERSION_CODENAME stable" \
-    >/etc/apt/sources.list.d/docker.list
-{apt} update
-version=$(apt-cache madison docker-ce | awk '{{print $3}}' | sed -n '/:{version}/{{p;q}}')
-[ -n "$version" ] || {{ echo "{base} has no docker-ce {version} for $VERSION_CODENAME; docker_version may be:" >&2
-    apt-cache madison docker-ce | awk '{{print "  " $3}}' >&2; exit 1; }}
-{apt} install --no-install-recommends "docker-ce=$version" "docker-ce-cli=$version" containerd.io"""
-
-
-def _redhat(repository: str, version: str, machine: MachineState) -> str:
-    family = "fedora" if machine.distribution == "fedora" else "centos"
-    base = f"{repository}/linux/{family}"
-    return f"""\
+signed="arch=$(dpkg --print-architecture) signed-by=/etc/apt/keyrings/docker.gpg"
+echo "deb [$signed] $base $VERSION_CODENAME stable" >/etc/apt/sources.list.d/docker.list
+apt-get -q update""",
+    "apt-cache madison docker-ce | awk '{print $3}' | tac",
+    "=",
+)
+_REDHAT = (
+    """\
 manager=$(command -v dnf || command -v yum)
-cat >/etc/yum.repos.d/docker-ce.repo <<'END'
+install="$manager -q -y install"
+cat >/etc/yum.repos.d/docker-ce.repo <<END
 [docker-ce-stable]
 name=Docker CE Stable
-baseurl={base}/$releasever/$basearch/stable
+baseurl=$base/\\$releasever/\\$basearch/stable
 enabled=1
 gpgcheck=1
-gpgkey={base}/gpg
-END
-$manager -q -y install 'docker-ce-{version}*' 'docker-ce-cli-{version}*' containerd.io"""
+gpgkey=$base/gpg
+END""",
+    "$manager -q list --showduplicates docker-ce | awk '/^docker-ce/ {sub(/^[0-9]+:/, \"\", $2); print $2}'",
+    "-",
+)

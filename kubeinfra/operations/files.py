@@ -8,6 +8,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.facts.files import PathStates
+from kubeinfra.inventory import shown_as_message
 from kubeinfra.plan import announce
 from kubeinfra.wanted import SCRIPT, Change, PathState, Wanted, compare, orders, paths_of, texts_of
 
@@ -19,7 +20,8 @@ def install(wanted: Sequence[Wanted]) -> Generator[StringCommand, None, None]:
 
     + wanted: all are compared in one command; secrets are never shown
     """
-    changes = compare(wanted, path_states(wanted))
+    with shown_as_message():
+        changes = compare(wanted, path_states(wanted))
     if not changes:
         host.noop(f"{len(wanted)} files and directories are as wanted")
     yield from write(changes)

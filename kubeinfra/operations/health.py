@@ -7,7 +7,8 @@ from collections.abc import Generator
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from kubeinfra.health import Health, Row
 from kubeinfra.operations.gates import failure
@@ -49,8 +50,8 @@ def judge() -> Commands:
 
 
 def _table() -> Table:
-    table = Table("component", "", "state", "says", box=None, pad_edge=False)
+    table = Table("component", "", "state", Column("says", overflow="fold"), box=None, pad_edge=False)
     rows = sorted((row for rows in _rows.values() for row in rows), key=lambda row: (row.component, row.subject))
     for row in rows:
-        table.add_row(row.component, row.subject, "[green]well" if row.well else "[red]NOT WELL", row.detail)
+        table.add_row(row.component, row.subject, "[green]well" if row.well else "[red]NOT WELL", escape(row.detail))
     return table

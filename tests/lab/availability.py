@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import ssl
+import tempfile
 import threading
 import time
 import urllib.request
+from base64 import b64decode
 from collections.abc import Callable
+from itertools import pairwise
 from types import TracebackType
+
+import yaml
+from laboratory import Lab
 
 PACE = 0.1
 PATIENCE = 0.5
@@ -55,7 +62,7 @@ class Requests:
     def longest_gap(self, since: float) -> float:
         """Seconds: the longest time without an answer after `since` (time.monotonic())."""
         times = sorted([since, *(answer for answer in self.answers if answer > since)])
-        return max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(times))
 
 
 def https(url: str) -> Callable[[], object]:
@@ -69,3 +76,51 @@ def https(url: str) -> Callable[[], object]:
             return bytes(answer.read())
 
     return ask
+
+
+class Writes:
+    """
+    Makes ConfigMaps one after the other, and remembers those that the server has acknowledged; a context manager.
+
+    + cluster: whose administrator writes; + url: of the API; + namespace: in which
+    """
+
+    def __init__(self, cluster: Lab, url: str, namespace: str) -> None:
+        self.url = f"{url}/api/v1/namespaces/{namespace}/configmaps"
+        self.acknowledged: list[str] = []
+        self._context = administrator(cluster)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self) -> Writes:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        while not self._end.wait(PACE):
+            name = f"at-{time.time_ns()}"
+            body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}).encode()
+            request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+            try:
+                with urllib.request.urlopen(request, timeout=2, context=self._context) as answer:
+                    answer.read()
+            except OSError:
+                continue
+            self.acknowledged.append(name)
+
+
+def administrator(cluster: Lab) -> ssl.SSLContext:
+    """A client with the administrator's certificate, which checks the server's."""
+    document = yaml.safe_load((cluster.state / "admin.kubeconfig").read_text())
+    user = document["users"][0]["user"]
+    authority = b64decode(document["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+    context = ssl.create_default_context(cadata=authority)
+    with tempfile.NamedTemporaryFile() as pem:  # 0600 from birth; gone when it is read
+        pem.write(b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
+        pem.flush()
+        context.load_cert_chain(pem.name)
+    return context

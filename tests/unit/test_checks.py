@@ -159,7 +159,7 @@ MISTAKES: list[Row] = [
         [entry("m1", "192.168.80.10", "master node etcd lb"), entry("lb2", "192.168.80.14", "lb")],
         {"virtual_ip": VIRTUAL_IP},
         "default: load_balancer_port 6443 is the API server's own port on m1 (192.168.80.10), "
-        "which are in groups lb and master; take another, such as 8443",
+        "where lb and master are the same machine; take another, such as 8443",
     ),
     (
         "node ports the wrong way round",

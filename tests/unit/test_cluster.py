@@ -86,11 +86,11 @@ def test_the_api_servers_own_service_is_the_first_of_its_network() -> None:
 @pytest.mark.parametrize(
     ("line", "address", "hostname"),
     [
-        (InventoryEntry("m1", frozenset(), {}, "192.168.80.10"), "192.168.80.10", "m1"),
-        (InventoryEntry("192.168.80.10", frozenset(), {"hostname": "m1"}), "192.168.80.10", "m1"),
-        (InventoryEntry("m1", frozenset(), {"address": "10.1.1.1"}, "gateway.example.com"), "10.1.1.1", "m1"),
+        (InventoryEntry("m9", frozenset(), {}, "192.168.80.19"), "192.168.80.19", "m9"),
+        (InventoryEntry("192.168.80.19", frozenset(), {"hostname": "m9"}), "192.168.80.19", "m9"),
+        (InventoryEntry("m9", frozenset(), {"address": "10.1.1.1"}, "gateway.example.com"), "10.1.1.1", "m9"),
         (
-            InventoryEntry("m1", frozenset(), {"address": "10.1.1.1", "hostname": "other"}, "10.9.9.9"),
+            InventoryEntry("m9", frozenset(), {"address": "10.1.1.1", "hostname": "other"}, "10.9.9.9"),
             "10.1.1.1",
             "other",
         ),
@@ -113,7 +113,7 @@ def test_a_machines_own_settings_are_read_strictly() -> None:
     assert mistakes([*THREE, entry("n3", "192.168.80.13", "node", adress="10.1.1.1")]) == (
         "inventory: n3: unknown setting adress; did you mean address?",
     )
-    told = mistakes([*THREE, entry("n3", "192.168.80.13", "node", address="10.1.1")])
+    told = mistakes([*THREE, InventoryEntry("n3", frozenset({"node"}), {"address": "10.1.1"})])
     assert told == ("inventory: n3: address is '10.1.1': input is not a valid IPv4 address",)
 
 

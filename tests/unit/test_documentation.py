@@ -24,7 +24,7 @@ QUOTED = (
     "root is needed",
     "cannot be had: ",
     "set artifact_mirror to a URL prefix that serves it",
-    "docker_version may be:",
+    "docker_version may be the beginning of one of:",
     "last answer:",
     "the pods of the traffic check do not become ready:",
     "does not reach",

@@ -96,7 +96,7 @@ def test_every_pin_is_a_digest_with_its_source_and_no_two_are_equal() -> None:
 
 def versions_of_releases() -> set[str]:
     """Every version in releases.toml, those in image tags included, as "major.minor.patch"."""
-    releases = chain.from_iterable(table.values() for table in TABLES["release"].values())
+    releases = map(str, chain.from_iterable(table.values() for table in TABLES["release"].values()))
     pins = chain.from_iterable(table["pins"] for table in TABLES["artifact"].values())
     return set(re.findall(r"\d+\.\d+\.\d+", " ".join([*SUPPORTED, *releases, *pins])))
 

@@ -1,0 +1,156 @@
+"""No single machine matters: what breaks, how long the API is away at its virtual address, what is left of writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from availability import Requests, Writes, https
+from laboratory import Lab, until
+
+NAMESPACE = "written-through-the-virtual-address"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks on a machine, how it is put right, and how long the API may be without an answer."""
+
+    name: str
+    seconds: float
+    machine: Callable[[Lab], str]
+    inject: str
+    repair: str
+
+    def do(self, command: str, cluster: Lab, machine: str) -> None:
+        """`docker ...` works on the machine as a whole; anything else is a command on it."""
+        if command.startswith("docker "):
+            verb = command.split()[1:]
+            subprocess.run(["docker", *verb, f"kubeinfra-{machine}"], check=True, capture_output=True)
+        elif command:
+            cluster.run(machine, command)
+
+
+def etcd_leader(cluster: Lab) -> str:
+    status = json.loads(cluster.run(cluster.etcd[0], "etcdctl endpoint status -w json"))
+    leader = next(one for one in status if one["Status"]["leader"] == one["Status"]["header"]["member_id"])
+    return next(machine for machine in cluster.etcd if cluster.address(machine) in leader["Endpoint"])
+
+
+def etcd_follower(cluster: Lab) -> str:
+    return next(machine for machine in cluster.etcd if machine != etcd_leader(cluster))
+
+
+def active_load_balancer(cluster: Lab) -> str:
+    return next(name for name in cluster.load_balancers if holds_address(cluster, name))
+
+
+def holds_address(cluster: Lab, machine: str) -> bool:
+    return f" {cluster.virtual_ip}/" in cluster.run(machine, "ip -o -4 address")
+
+
+FAULTS = [
+    Fault("nginx is killed on the active load balancer", 1.6, active_load_balancer, "pkill -KILL nginx", ""),
+    Fault(
+        "the active load balancer is stopped",
+        1.6,
+        active_load_balancer,
+        "docker stop --time 5",
+        "docker start",
+    ),
+    Fault("the active load balancer hangs", 4.0, active_load_balancer, "docker pause", "docker unpause"),
+    Fault("an API server is killed", 1.0, lambda cluster: cluster.masters[-1], "pkill -KILL kube-apiserver", ""),
+    Fault("a master is stopped", 3.0, lambda cluster: cluster.masters[-1], "docker kill", "docker start"),
+    Fault("an etcd member that follows is stopped", 1.0, etcd_follower, "systemctl stop etcd", "systemctl start etcd"),
+    Fault("the etcd member that leads is stopped", 3.0, etcd_leader, "systemctl stop etcd", "systemctl start etcd"),
+]
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: Lab) -> Iterator[str]:
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    yield NAMESPACE
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_api_is_back_in_time_and_no_acknowledged_write_is_lost(
+    cluster: Lab, namespace: str, figures: list[str], fault: Fault
+) -> None:
+    cluster.require_healthy(f"before {fault.name}")
+    machine = fault.machine(cluster)
+    url = f"https://{cluster.virtual_ip}:6443"
+    with Requests(https(f"{url}/readyz")) as requests, Writes(cluster, url, namespace) as writes:
+        until(
+            "requests and writes are answered", lambda: len(requests.answers) > 5 and len(writes.acknowledged) > 2, 20
+        )
+        injected = time.monotonic()
+        fault.do(fault.inject, cluster, machine)
+        until("it had time to be noticed", lambda: time.monotonic() - injected > fault.seconds + 4, fault.seconds + 8)
+        gap = requests.longest_gap(injected)
+        fault.do(fault.repair, cluster, machine)
+        until("the machine's processes are back", lambda: is_back(cluster, machine), 90)
+        gap_on_return = requests.longest_gap(injected)
+    figures.append(f"{fault.name} ({machine}): API away for {gap:.2f} s, {gap_on_return:.2f} s with its return")
+    kept = {one["metadata"]["name"] for one in cluster.get("-n", namespace, "configmaps")["items"]}
+    assert set(writes.acknowledged) <= kept, f"acknowledged, but lost: {set(writes.acknowledged) - kept}"
+    assert gap <= fault.seconds, f"the API was away for {gap:.2f} s, {fault.seconds} s are allowed"
+    cluster.require_healthy(f"after {fault.name}, without a run")
+
+
+def is_back(cluster: Lab, machine: str) -> bool:
+    """Everything that the deploy has set up there runs again."""
+    units = "etcd kube-apiserver kube-controller-manager kube-scheduler docker kubelet kube-proxy nginx keepalived"
+    script = (
+        f"for unit in {units}; do systemctl -q is-enabled $unit 2>/dev/null && systemctl is-active $unit; done; exit 0"
+    )
+    states = cluster.run(machine, script, check=False).split()
+    return bool(states) and set(states) == {"active"}
+
+
+def test_all_machines_come_back_together_without_a_run(cluster: Lab, figures: list[str]) -> None:
+    boots = cluster.everywhere("stat -c %Y /proc/1")
+    containers = [f"kubeinfra-{machine}" for machine in cluster.machines]
+    subprocess.run(["docker", "stop", "--time", "10", *containers], check=True, capture_output=True)
+    started = time.monotonic()
+    subprocess.run(["docker", "start", *containers], check=True, capture_output=True)
+    until("every machine's processes are back", lambda: all(is_back(cluster, name) for name in cluster.machines), 120)
+    until("the kubelets have reported since", lambda: reported_since_boot(cluster), 120)
+    cluster.require_healthy("after all machines were off")
+    figures.append(f"all machines stopped and started: well after {time.monotonic() - started:.1f} s, without a run")
+    assert all(boots[name] != now for name, now in cluster.everywhere("stat -c %Y /proc/1").items()), "all were off"
+    verified = cluster.pyinfra("tasks/verify.py")
+    assert verified.code == 0, f"traffic between pods should flow again:\n{verified.text}"
+
+
+def reported_since_boot(cluster: Lab) -> bool:
+    """A node's Ready is from before until its kubelet has renewed its lease; its pods' containers, until restarted."""
+    pods = cluster.get("pods", "-A")["items"]
+    states = [state for pod in pods for state in pod["status"].get("containerStatuses", [])]
+    return bool(states) and all(state["ready"] and state["restartCount"] > 0 for state in states)
+
+
+def test_the_second_load_balancer_gives_the_address_back(cluster: Lab) -> None:
+    first, second = cluster.load_balancers
+    cluster.run(first, "systemctl stop keepalived")
+    until(f"{second} has the address", lambda: holds_address(cluster, second), 10)
+    cluster.run(first, "systemctl start keepalived")
+    until(f"{first} has the address again", lambda: holds_address(cluster, first), 20)
+    until(f"{second} has let it go", lambda: not holds_address(cluster, second), 10)
+
+
+def test_clients_use_the_virtual_address(cluster: Lab) -> None:
+    for node in cluster.nodes:
+        for name in ("kubelet", "bootstrap", "kube-proxy"):
+            text = cluster.run(node, f"cat /opt/kubernetes/cfg/{name}.kubeconfig")
+            assert f"server: https://{cluster.virtual_ip}:6443" in text, (
+                f"{node}: {name} should use the virtual address"
+            )
+    assert f"https://{cluster.virtual_ip}:6443" in (cluster.state / "admin.kubeconfig").read_text()
+    said = cluster.run(
+        cluster.nodes[0], f"curl -sS --cacert /opt/kubernetes/ssl/ca.pem https://{cluster.virtual_ip}:6443/readyz"
+    )
+    assert said == "ok", f"the certificate should be good for the virtual address: {said}"

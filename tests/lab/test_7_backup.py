@@ -1,0 +1,89 @@
+"""etcd's backup and restore: exactly the objects of the backup, and nothing stops for a snapshot that is no good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from laboratory import Lab
+
+KINDS = "namespaces,configmaps,deployments,daemonsets,pods,services,serviceaccounts,nodes"
+
+
+@pytest.fixture(scope="module")
+def snapshot(cluster: Lab) -> Path:
+    """A snapshot on the controller, of a cluster that has a Deployment in namespace kept."""
+    cluster.require_healthy("before the backup")
+    image = cluster.get("-n", "kube-flannel", "daemonset", "kube-flannel-ds")["spec"]["template"]["spec"]
+    cluster.kubectl("create", "namespace", "kept")
+    cluster.kubectl("-n", "kept", "create", "configmap", "here-at-the-backup", "--from-literal=word=kept")
+    container = image["containers"][0]["image"]
+    cluster.kubectl("-n", "kept", "create", "deployment", "web", f"--image={container}", "--", "sleep", "3600")
+    cluster.kubectl("-n", "kept", "rollout", "status", "deployment/web", "--timeout=60s")
+    done = cluster.pyinfra("day2/backup.py")
+    assert done.code == 0, f"the backup should succeed:\n{done.text}"
+    return max((cluster.state / "backups").glob("*.db"))
+
+
+def objects(cluster: Lab) -> set[str]:
+    columns = "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,UID:.metadata.uid"
+    return set(cluster.kubectl("get", KINDS, "-A", "--no-headers", "-o", columns).splitlines())
+
+
+def test_the_snapshot_is_on_a_member_and_on_the_controller_for_root_only(cluster: Lab, snapshot: Path) -> None:
+    assert snapshot.stat().st_mode & 0o777 == 0o600 and snapshot.parent.stat().st_mode & 0o777 == 0o700
+    found = {
+        machine: said
+        for machine, said in cluster.everywhere(
+            f"stat -c '%a %U' /data/backup /data/backup/{snapshot.name}; exit 0"
+        ).items()
+        if "600" in said
+    }
+    assert list(found.values()) == ["700 root\n600 root\n"], f"one member should have it, for root only: {found}"
+    digests = cluster.run(next(iter(found)), f"sha256sum </data/backup/{snapshot.name}").split()[0]
+    assert digests in (snapshot.with_name(f"{snapshot.name}.sha256")).read_text(), "both should be the same file"
+
+
+def test_a_damaged_snapshot_stops_nothing(cluster: Lab, snapshot: Path) -> None:
+    content = bytearray(snapshot.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = snapshot.with_name("damaged.db")
+    damaged.write_bytes(bytes(content))
+    cut_off = snapshot.with_name("cut-off.db")
+    cut_off.write_bytes(snapshot.read_bytes()[:-1000])
+    was = cluster.everywhere("systemctl show -p ActiveEnterTimestamp etcd kube-apiserver")
+    for bad in (damaged, cut_off):
+        done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={bad}", "--data", "confirm=lab")
+        assert done.code != 0 and str(bad) in done.text and "take another" in done.text, (
+            f"it should say why:\n{done.text}"
+        )
+        bad.unlink()
+    assert cluster.everywhere("systemctl show -p ActiveEnterTimestamp etcd kube-apiserver") == was, (
+        "nothing should stop"
+    )
+
+
+def test_a_restore_asks_for_the_name_of_the_cluster(cluster: Lab, snapshot: Path) -> None:
+    done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={snapshot}")
+    assert done.code != 0 and "--data confirm=lab" in done.text, f"it should say how to confirm:\n{done.text}"
+    cluster.require_healthy("as nothing was done")
+
+
+def test_a_restore_gives_exactly_the_objects_of_the_backup(cluster: Lab, snapshot: Path, figures: list[str]) -> None:
+    was = objects(cluster)
+    cluster.kubectl("-n", "kept", "delete", "configmap", "here-at-the-backup")
+    cluster.kubectl("-n", "kept", "delete", "deployment", "web")
+    cluster.kubectl("create", "namespace", "made-later")
+    assert objects(cluster) != was
+    done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={snapshot}", "--data", "confirm=lab")
+    assert done.code == 0, f"the restore should succeed:\n{done.text}"
+    figures.append(f"restore: {done.seconds:.1f} s")
+    now = objects(cluster)
+    assert now == was, f"gone: {was - now}; not in the backup: {now - was}"
+    cluster.require_healthy("after the restore")
+    cluster.kubectl("-n", "kept", "rollout", "status", "deployment/web", "--timeout=60s")
+    aside = cluster.everywhere("ls -d /var/lib/etcd/default.etcd.before-restore-*", cluster.etcd)
+    assert all(aside.values()), f"the data of before should be kept aside: {aside}"
+    after = cluster.deploy("--json")
+    assert set(after.changes) <= {"verify | traffic"}, f"a run after it has nothing to do: {after.changes}"
+    cluster.kubectl("delete", "namespace", "kept", "--wait=false")

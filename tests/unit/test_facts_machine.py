@@ -1,0 +1,163 @@
+"""What a machine is: the shell of the facts on this machine, and their reading of what others said."""
+
+from __future__ import annotations
+
+import os
+import platform
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from local_machine import answer, program, shell
+
+from kubeinfra.facts.machine import Machine, MachineState, MissingPackages, System, SystemState
+
+UBUNTU = [
+    "uid=0",
+    "arch=aarch64",
+    "systemd=yes",
+    "family=debian",
+    "id=ubuntu",
+    "version=20.04",
+    f"resolv={b64encode(b'nameserver 127.0.0.53').decode()}",
+    "resolved=yes",
+    "time=systemd-timesyncd",
+    f"authority=etcd {b64encode(b'PEM').decode()}",
+    "secret=bootstrap-token",
+]
+
+
+def test_a_whole_answer_is_read() -> None:
+    assert Machine().process(UBUNTU) == MachineState(
+        uid=0,
+        arch="arm64",
+        systemd=True,
+        family="debian",
+        distribution="ubuntu",
+        distribution_version="20.04",
+        container=False,
+        resolv_conf="nameserver 127.0.0.53",
+        systemd_resolv_conf=True,
+        keeps_time=True,
+        authorities={"etcd": "PEM"},
+        secrets=frozenset({"bootstrap-token"}),
+    )
+
+
+def test_the_least_answer_is_read() -> None:
+    assert Machine().process(["uid=1000", "arch=riscv64"]) == MachineState(
+        1000, "riscv64", False, "", "", "", False, "", False, False
+    )
+
+
+def test_this_machine_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("PEM of the\nauthority\n")
+    (tmp_path / "resolv.conf").write_text("nameserver 9.9.9.9\n")
+    found = answer(
+        Machine(),
+        instead={"/opt/etcd/ssl/ca.pem": f"{tmp_path}/ca.pem", "/etc/resolv.conf": f"{tmp_path}/resolv.conf"},
+    )
+    assert found.uid == os.geteuid()
+    assert found.arch == {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+    assert found.systemd == Path("/run/systemd/system").is_dir()
+    assert found.distribution == platform.freedesktop_os_release()["ID"]
+    assert found.resolv_conf == "nameserver 9.9.9.9\n"
+    assert found.authorities["etcd"] == "PEM of the\nauthority\n"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "active", "keeps"),
+    [("pool theirs iburst\n", "chrony", True), ("# Written by kubeinfra: x\n", "chrony", False), ("", "none", False)],
+)
+def test_a_time_daemon_counts_only_when_others_set_it_up(
+    tmp_path: Path, configuration: str, active: str, keeps: bool
+) -> None:
+    (tmp_path / "chrony.conf").write_text(configuration)
+    programs = program(tmp_path / "programs", "systemctl", f'[ "$*" = "--quiet is-active {active}" ]')
+    found = answer(Machine(), programs=programs, instead={"/etc/chrony/chrony.conf": f"{tmp_path}/chrony.conf"})
+    assert found.keeps_time is keeps
+
+
+SWAPPING = [
+    "hostname=old-name",
+    "firewall=firewalld",
+    "selinux=Enforcing",
+    "swap=/dev/sda2",
+    "swap=/swapfile",
+    "swap-unit=dev-sda2.swap",
+    "module=overlay loaded",
+    "module=br_netfilter loadable",
+    "sysctl=net.ipv4.ip_local_port_range 32768\t60999",
+    "sysctl=net.ipv4.ip_forward 0",
+    "read-only=net.ipv4.ip_forward",
+]
+
+
+def test_how_an_operating_system_is_set_up_is_read() -> None:
+    assert System().process(SWAPPING) == SystemState(
+        hostname="old-name",
+        firewalls=("firewalld",),
+        selinux="Enforcing",
+        swaps=("/dev/sda2", "/swapfile"),
+        swap_units=("dev-sda2.swap",),
+        modules={"overlay": "loaded", "br_netfilter": "loadable"},
+        sysctls={"net.ipv4.ip_local_port_range": "32768 60999", "net.ipv4.ip_forward": "0"},
+        read_only=("net.ipv4.ip_forward",),
+    )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """Stand-ins for what this machine may not have, or has otherwise."""
+    programs = tmp_path / "programs"
+    program(programs, "modprobe", '[ "$*" = "--dry-run --quiet can_be_loaded" ]')
+    program(programs, "getenforce", "echo Permissive")
+    units = 'echo "dev-sda2.swap loaded inactive"; echo "swapfile.swap masked inactive"'
+    program(programs, "systemctl", f'case "$*" in *is-enabled*ufw) ;; *list-units*) {units} ;; *) exit 1 ;; esac')
+    return programs
+
+
+def test_the_operating_system_of_this_machine_is_read(machine: Path, tmp_path: Path) -> None:
+    (tmp_path / "swaps").write_text("Filename Type Size\n/dev/sda2 partition 1024 0 -2\n")
+    modules = {"built_in": "/proc/self", "can_be_loaded": "/nowhere", "not_there": "/nowhere"}
+    found = answer(
+        System(),
+        programs=machine,
+        instead={"/proc/swaps": f"{tmp_path}/swaps"},
+        modules=modules,
+        sysctls=["kernel.pid_max", "no.such.key"],
+    )
+    assert found.hostname == platform.node()
+    assert found.firewalls == ("ufw",), "disabled at this moment, but it starts at boot"
+    assert found.selinux == "Permissive"
+    assert (found.swaps, found.swap_units) == (("/dev/sda2",), ("dev-sda2.swap",)), "a masked unit uses none"
+    assert found.modules == {"built_in": "loaded", "can_be_loaded": "loadable", "not_there": "missing"}
+    assert found.sysctls == {"kernel.pid_max": Path("/proc/sys/kernel/pid_max").read_text().strip()}
+
+
+def test_modules_can_be_asked_for_alone(machine: Path) -> None:
+    found = answer(System(), programs=machine, modules={"built_in": "/proc/self"}, sysctls=[])
+    assert (found.modules, found.sysctls) == ({"built_in": "loaded"}, {})
+
+
+def test_packages_of_debian_count_when_they_are_installed(tmp_path: Path) -> None:
+    """A removed package whose configuration stays is known to dpkg, but not installed."""
+    says = 'case "$4" in there) echo installed ;; removed) echo config-files ;; *) exit 1 ;; esac'
+    programs = program(tmp_path / "programs", "dpkg-query", says)
+    found = answer(MissingPackages(), programs=programs, names=["there", "removed", "never"], family="debian")
+    assert found == {"removed", "never"}
+
+
+def test_packages_of_red_hat_count_by_what_they_provide(tmp_path: Path) -> None:
+    """`iptables` is provided by iptables-nft there, `curl` perhaps by curl-minimal."""
+    programs = program(tmp_path / "programs", "rpm", '[ "$*" = "--quiet -q --whatprovides iptables" ]')
+    found = answer(MissingPackages(), programs=programs, names=["iptables", "socat"], family="redhat")
+    assert found == {"socat"}
+
+
+@pytest.mark.parametrize("fact", [Machine().command(), System().command({"a": "/b"}, ["c.d"])])
+def test_the_shell_is_plain_sh(fact: str) -> None:
+    """Debian's sh is dash, Red Hat's is bash; the facts must mean the same in both."""
+    for interpreter in ("dash", "bash --posix"):
+        checked = shell(f"command -v {interpreter.split()[0]} >/dev/null || exit 0; {interpreter} -n", stdin=fact)
+        assert checked.returncode == 0, checked.stderr

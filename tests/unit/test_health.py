@@ -1,0 +1,119 @@
+"""What is asked of each machine, and how the answers read: what could not be asked is not well."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cluster_samples import cluster, guide
+from local_machine import answer, shell
+from rich.console import Console
+
+from kubeinfra.health import Health, Row, probes, read
+from kubeinfra.operations import health as operations
+
+KUBECTL = "/opt/kubernetes/bin/kubectl"
+
+
+def asked(name: str) -> list[tuple[str, str]]:
+    found = guide()
+    return [(component, subject) for component, subject, _ in probes(found, found.machine(name), KUBECTL)]
+
+
+CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+
+
+def test_every_machine_is_asked_about_its_own_components() -> None:
+    assert asked("n1") == [("etcd", "etcd02"), ("flannel.1", "n1")]
+    assert asked("m2") == [(component, "m2") for component in CONTROL_PLANE]
+    assert asked("m1") == [
+        ("etcd", "etcd01"),
+        *((component, "m1") for component in CONTROL_PLANE),
+        ("leases", "leaders"),
+        ("node", "192.168.80.11"),
+        ("node", "192.168.80.12"),
+    ]
+
+
+def test_flannels_interface_is_asked_for_only_where_there_is_one() -> None:
+    found = cluster(flannel_backend="host-gw")
+    assert [component for component, _, _ in probes(found, found.machine("n1"), KUBECTL)] == ["etcd"]
+
+
+def test_every_question_is_a_command_that_sh_understands() -> None:
+    found = guide()
+    for machine in found.machines:
+        for _, _, command in probes(found, machine, KUBECTL):
+            checked = shell(f"sh -n <<'END'\n{command}\nEND")
+            assert checked.returncode == 0, checked.stderr
+
+
+def status(leader: int = 7, member: int = 7) -> str:
+    inner = {"header": {"member_id": member}, "version": "3.4.26", "dbSize": 2_500_000, "leader": leader}
+    return json.dumps([{"Endpoint": "https://192.168.80.10:2379", "Status": inner}])
+
+
+ANSWERS = [
+    ("etcd", "0", status(), True, "3.4.26 2.5 MB leader"),
+    ("etcd", "0", status(member=8), True, "3.4.26 2.5 MB"),
+    ("etcd", "0", status(leader=0, member=0), False, "3.4.26 2.5 MB leader"),
+    ("etcd", "0", "certificate has expired", False, "not an answer: certificate has expired"),
+    ("etcd", "0", "[]", False, "not an answer: []"),
+    ("etcd", "1", "context deadline exceeded", False, "context deadline exceeded"),
+    ("node", "0", "True v1.20.15 10.244.0.0/24", True, "Ready v1.20.15 10.244.0.0/24"),
+    ("node", "0", "Unknown v1.20.15 10.244.0.0/24", False, "not Ready v1.20.15 10.244.0.0/24"),
+    ("node", "0", "", False, "not Ready "),
+    ("node", "1", 'nodes "n1" not found', False, 'nodes "n1" not found'),
+    ("leases", "0", "kube-controller-manager=m1_1 kube-scheduler=m2_2", True, None),
+    ("leases", "0", "kube-controller-manager=m1_1 kube-scheduler=", False, None),
+    ("leases", "0", "kube-controller-manager=m1_1", False, None),
+    ("kube-apiserver", "0", "ok", True, None),
+    ("kube-apiserver", "0", "[-]etcd failed", False, None),
+    ("kube-scheduler", "0", "ok", True, None),
+    ("kube-scheduler", "0", "", False, None),
+    ("kube-scheduler", "7", "connection refused", False, None),
+    ("flannel.1", "0", "flannel.1 UNKNOWN 10.244.0.0/32", True, None),
+    ("flannel.1", "1", 'Device "flannel.1" does not exist.', False, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("component", "code", "words", "well", "detail"), ANSWERS, ids=[f"{row[0]}: {row[2][:30]}" for row in ANSWERS]
+)
+def test_an_answer_reads(component: str, code: str, words: str, well: bool, detail: str | None) -> None:
+    assert read(component, "it", code, f"{words} ") == Row(component, "it", well, words if detail is None else detail)
+
+
+def test_all_questions_are_one_command_and_each_gets_its_answer(tmp_path: Path) -> None:
+    rows = answer(
+        Health(),
+        asked=[
+            ("kube-apiserver", "m1", "echo ok"),
+            ("kube-scheduler", "m1", 'echo one; echo "two\tthree\'s" >&2; exit 7'),
+            ("flannel.1", "n1", f"cat {tmp_path}/missing"),
+            ("kube-controller-manager", "m1", "printf ok"),
+        ],
+    )
+    assert rows[:2] == [
+        Row("kube-apiserver", "m1", True, "ok"),
+        Row("kube-scheduler", "m1", False, "one two three's"),
+    ]
+    assert (rows[2].well, "No such file" in rows[2].detail) == (False, True)
+    assert rows[3].well
+
+
+def test_of_many_words_the_last_lines_are_told() -> None:
+    (row,) = answer(Health(), asked=[("kube-apiserver", "m1", "seq 9; exit 1")])
+    assert row.detail == "7 8 9"
+
+
+def test_the_table_shows_what_was_said_as_it_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Square brackets would be the table's own language."""
+    said = "[-]etcd failed: [/readyz] [connection refused]"
+    monkeypatch.setattr(operations, "_rows", {"m1": [Row("kube-apiserver", "m1", False, said)]})
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(operations._table())
+    assert said in shown.get()
+    assert "NOT WELL" in shown.get()
