@@ -64,16 +64,21 @@ def fetch(artifacts: Sequence[Artifact]) -> Commands:
 
     + artifacts: looked for in artifacts_dir, the cache and upstream; one that cannot be had ends the run
     """
-    for artifact in artifacts:
-        label = f"{artifact.name} {store().version_label(artifact)}"
-        with shown_as_message():
-            if state.is_executing:
-                store().binaries(artifact)
-            elif any(wanted.sha256 is None for wanted in store().wanted(artifact)):
-                announce(f"fetch {label} ({store().wanted(artifact)[0].archive})")
+    with shown_as_message():
+        if state.is_executing:
+            store().fetch_all(artifacts)
+        else:
+            for artifact in artifacts:
+                _announce_fetch(artifact)
     host.noop("releases are at hand")
     return
     yield
+
+
+def _announce_fetch(artifact: Artifact) -> None:
+    first, *others = store().wanted(artifact)
+    if any(wanted.sha256 is None for wanted in (first, *others)):
+        announce(f"fetch {artifact.name} {first.version} ({first.archive})")
 
 
 @operation()
