@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from shlex import quote
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import FactBase, QuoteString, StringCommand, operation
 
 from kubeinfra.plan import announce
@@ -85,7 +85,8 @@ def require(what: str, probe: str, otherwise: str) -> Generator[StringCommand, N
         host.noop(what)
         return
     sentence = f"{host.name}: it is not so that {what}; {otherwise}"
-    announce(sentence)
+    if not state.is_executing:  # else the command says it
+        announce(sentence)
     yield failure(sentence)
 
 
