@@ -35,7 +35,8 @@ def show() -> Commands:
     """Print what all machines said."""
     if state.is_executing:
         console = Console(stderr=True)
-        console.print(_table(), width=max(console.width, 120))
+        console.width = max(console.width, 120)  # where the output is no terminal, rich takes it for a narrow one
+        console.print(_table())
     return
     yield
 
