@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LAB := $(BIN)/python -m lab
-PYINFRA := $(BIN)/pyinfra -y --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
+PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
 .PHONY: help demo demo-down deploy artifacts test check fix unit plan lab-test
 .DEFAULT_GOAL := help
