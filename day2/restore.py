@@ -69,11 +69,11 @@ if member:
 barrier(name="--- every member has the snapshot's data")
 if member:
     start([etcd.UNIT], block=False, name="start etcd")
-    wait_until("all etcd members are healthy", etcd.HEALTHY, 120, "etcd", name="etcd healthy")
+    wait_until(etcd.HEALTHY, name="etcd healthy")
 barrier(name="--- etcd is healthy")
 if "master" in host.groups:
     start(control_plane.UNITS, block=False, name="start the control plane")
-    wait_until("the API server is ready", control_plane.READY, 120, "kube-apiserver", name="API ready")
+    wait_until(control_plane.READY, name="API ready")
 barrier(name="--- the API answers")
 if "node" in host.groups:
     snapshots.restart("kubelet, kube-proxy, flannel and CoreDNS start anew", RESTART_WATCHERS, name="watchers")

@@ -10,7 +10,7 @@ from pyinfra.api import deploy
 from kubeinfra.flags import CFG
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import apply, require, wait_until
+from kubeinfra.operations.gates import Probe, apply, require, wait_until
 from kubeinfra.render import template
 from kubeinfra.tasks import is_deploy_file
 from kubeinfra.wanted import File
@@ -18,7 +18,8 @@ from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
 
 MANIFEST = f"{CFG}/coredns.yaml"
-ROLLED_OUT = f"{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=2s"
+_STATUS = f"{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=2s"
+ROLLED_OUT = Probe("CoreDNS is rolled out", _STATUS, 180)
 
 
 @deploy("add-ons")
@@ -32,7 +33,7 @@ def addons() -> None:
 @deploy("add-ons")
 def addons_gate() -> None:
     if host.name == cluster().masters[0].name:
-        wait_until("CoreDNS is rolled out", ROLLED_OUT, timeout=180, name="CoreDNS rolled out")
+        wait_until(ROLLED_OUT, name="CoreDNS rolled out")
 
 
 def manifest() -> str:
@@ -51,6 +52,6 @@ def manifest() -> str:
 if is_deploy_file(__file__):
     preflight()
     if host.name == cluster().masters[0].name:
-        require("the API server is ready", READY, "run tasks/control_plane.py first", name="the API server is ready")
+        require(READY.what, READY.command, "run tasks/control_plane.py first", name="the API server is ready")
     addons()
     addons_gate()

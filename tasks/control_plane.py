@@ -15,19 +15,17 @@ from kubeinfra.controller import controller
 from kubeinfra.flags import CA, CFG, LOGS
 from kubeinfra.inventory import cluster
 from kubeinfra.kubeconfig import kubeconfig
-from kubeinfra.operations.artifacts import put
-from kubeinfra.operations.certificates import certificates
 from kubeinfra.operations.controller import acts_for_controller, admin_kubeconfig, authorities
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import apply, barrier, require, wait_until
+from kubeinfra.operations.gates import Probe, apply, barrier, require
 from kubeinfra.operations.rolling import one_at_a_time
-from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.pki import public_key_pem
 from kubeinfra.render import static, template
 from kubeinfra.tasks import authority_key_pem, authority_pem, is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, File, Link, Wanted
 from tasks.artifacts import bring, needed_here
-from tasks.etcd import HEALTHY as ETCD_HEALTHY
+from tasks.etcd import HEALTH as ETCD_HEALTH
 from tasks.preflight import check_absent_machines, preflight
 
 APISERVER = Unit("kube-apiserver.service", f"{KUBERNETES_BIN}/kube-apiserver")
@@ -35,7 +33,7 @@ CONTROLLERS = Unit("kube-controller-manager.service", f"{KUBERNETES_BIN}/kube-co
 SCHEDULING = Unit("kube-scheduler.service", f"{KUBERNETES_BIN}/kube-scheduler")
 UNITS = [APISERVER, CONTROLLERS, SCHEDULING]
 KUBECTL = f"{KUBERNETES_BIN}/kubectl --kubeconfig {CFG}/admin.kubeconfig"
-READY = f"{KUBECTL} get --raw /readyz"
+READY = Probe("the API server is ready", f"{KUBECTL} get --raw /readyz", unit="kube-apiserver")
 RBAC = f"{CFG}/rbac.yaml"
 
 
@@ -53,9 +51,7 @@ def control_plane() -> None:
     if "master" not in host.groups:
         return
     master = this_machine()
-    certificates(master_certificates(cluster()), name="certificates")
-    install(files(master), name="files")
-    put(needed_here("control plane"), name="binaries")
+    install(files(master), master_certificates(cluster()), needed_here("control plane"), name="files")
     start(UNITS, block=False, name="start")
 
 
@@ -64,23 +60,23 @@ def control_plane_gate() -> None:
     """Ready; then each master that runs from something else than the disk has, one at a time."""
     if "master" not in host.groups:
         return
-    wait_until("the API server is ready", READY, timeout=120, unit="kube-apiserver", name="ready")
-    one_at_a_time(cluster().masters, restart)
+    one_at_a_time(
+        cluster().masters,
+        lambda: settle(UNITS, healthy=READY, guard=others_ready(), name=f"{host.name} is ready"),
+    )
     if host.name == cluster().masters[0].name:
         apply(KUBECTL, RBAC, name="rights of nodes and of the API server")
 
 
-def restart() -> None:
-    restart_if_stale(UNITS, guard=others_ready(), name=f"restart on {host.name} where it must")
-    wait_until("the API server is ready", READY, timeout=120, unit="kube-apiserver", name="ready again")
-
-
-def others_ready() -> str | None:
+def others_ready() -> Probe | None:
     """The other masters carry the load meanwhile; asked on the machine, right before its restart."""
     others = [
         f"https://{cluster().apiserver(master)}/readyz" for master in cluster().masters if master.name != host.name
     ]
-    return " && ".join(f"curl -sSf --max-time 5 --cacert {CA} {url}" for url in others) or None
+    if not others:
+        return None
+    asked = " && ".join(f"curl -sSf --max-time 5 --cacert {CA} {url}" for url in others)
+    return Probe("the other API servers are ready", asked, 60)
 
 
 def files(master: Machine) -> list[Wanted]:
@@ -202,7 +198,7 @@ if is_deploy_file(__file__):
     if acts_for_controller():
         check_absent_machines()
     if "master" in host.groups:
-        needs = f"ETCDCTL_API=3 {ETCD_HEALTHY}" if "etcd" in host.groups else "true"
+        needs = f"ETCDCTL_API=3 {ETCD_HEALTH}" if "etcd" in host.groups else "true"
         require("etcd answers", needs, "run tasks/etcd.py first", name="etcd answers")
     bring(["control plane"])
     control_plane()

@@ -8,16 +8,14 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra.binaries import node_images
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.inventory import cluster
-from kubeinfra.operations.artifacts import load_images
 from kubeinfra.operations.docker import docker_ce
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import wait_until
+from kubeinfra.operations.gates import Probe
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages
-from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
 from kubeinfra.tasks import is_deploy_file
 from kubeinfra.wanted import Edit, File
@@ -25,7 +23,8 @@ from tasks.preflight import machine_state, preflight
 
 UNIT = Unit("docker.service")
 DAEMON_JSON = "/etc/docker/daemon.json"
-USES_SYSTEMD = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
+_ASKED = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
+USES_SYSTEMD = Probe("docker info says that cgroups are systemd's", _ASKED, 60, "docker")
 
 
 @deploy("docker")
@@ -50,12 +49,7 @@ def docker() -> None:
         name="files",
     )
     start([UNIT], name="start")
-    one_at_a_time(cluster().nodes, restart)
-
-
-def restart() -> None:
-    restart_if_stale([UNIT], name=f"restart on {host.name} where it must")
-    wait_until("docker info says that cgroups are systemd's", USES_SYSTEMD, timeout=60, unit="docker", name="healthy")
+    one_at_a_time(cluster().nodes, lambda: settle([UNIT], healthy=USES_SYSTEMD, name=f"docker runs on {host.name}"))
 
 
 def daemon_json(text: str) -> str:
@@ -78,13 +72,6 @@ def daemon_json(text: str) -> str:
     if not isinstance(present, dict):
         raise KubeinfraError(f"{host.name}: {DAEMON_JSON} is not a JSON object; mend it, or remove it")
     return json.dumps({**present, **ours}, indent=2, sort_keys=True) + "\n"
-
-
-@deploy("docker")
-def preload_images() -> None:
-    """The guide's `docker load`: pods need no registry for what came as a tar file."""
-    if "node" in host.groups:
-        load_images(node_images(cluster()), machine_state().arch, name="images")
 
 
 if is_deploy_file(__file__):

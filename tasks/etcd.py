@@ -8,13 +8,11 @@ from pyinfra.api import deploy
 from kubeinfra.certificates import etcd_server
 from kubeinfra.cluster import EtcdMember
 from kubeinfra.inventory import cluster
-from kubeinfra.operations.artifacts import put
-from kubeinfra.operations.certificates import certificates
 from kubeinfra.operations.controller import acts_for_controller, authorities
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import barrier, wait_until
+from kubeinfra.operations.gates import Probe, barrier
 from kubeinfra.operations.rolling import one_at_a_time
-from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
 from kubeinfra.tasks import authority_pem, is_deploy_file
 from kubeinfra.wanted import Directory, File, Link, Wanted
@@ -22,7 +20,8 @@ from tasks.artifacts import bring, needed_here
 from tasks.preflight import check_absent_machines, preflight
 
 UNIT = Unit("etcd.service", "/opt/etcd/bin/etcd")
-HEALTHY = "/usr/local/bin/etcdctl endpoint health"
+HEALTH = "/usr/local/bin/etcdctl endpoint health"
+HEALTHY = Probe("all etcd members are healthy", HEALTH, unit="etcd")
 
 
 @deploy("etcd")
@@ -34,26 +33,20 @@ def etcd() -> None:
     member = cluster().etcd_member(host.name)
     if member is None:
         return
-    certificates([etcd_server(member)], name="certificates")
-    install(files(member), name="files")
-    put(needed_here("etcd"), name="binaries")
+    install(files(member), [etcd_server(member)], needed_here("etcd"), name="files")
     start([UNIT], block=False, name="start")
 
 
 @deploy("etcd")
 def etcd_gate() -> None:
     """Healthy as a whole; then each member that runs from something else than the disk has, one at a time."""
-    if cluster().etcd_member(host.name) is None:
-        return
-    wait_until("all etcd members are healthy", HEALTHY, timeout=120, unit="etcd", name="healthy")
-    one_at_a_time((other.machine for other in cluster().etcd_members), restart)
-
-
-def restart() -> None:
     member = cluster().etcd_member(host.name)
-    assert member is not None, "only members come here"
-    restart_if_stale([UNIT], guard=others_healthy(member), name=f"restart {member.name} where it must")
-    wait_until("all etcd members are healthy", HEALTHY, timeout=120, unit="etcd", name="healthy again")
+    if member is None:
+        return
+    one_at_a_time(
+        (other.machine for other in cluster().etcd_members),
+        lambda: settle([UNIT], healthy=HEALTHY, guard=others_healthy(member), name=f"{member.name} is healthy"),
+    )
 
 
 def files(member: EtcdMember) -> list[Wanted]:
@@ -85,10 +78,12 @@ def files(member: EtcdMember) -> list[Wanted]:
     ]
 
 
-def others_healthy(member: EtcdMember) -> str | None:
+def others_healthy(member: EtcdMember) -> Probe | None:
     """The rest must be a quorum without this one; asked on the machine, right before its restart."""
     others = [other.client_url for other in cluster().etcd_members if other is not member]
-    return f"ETCDCTL_ENDPOINTS={','.join(others)} {HEALTHY}" if others else None
+    if not others:
+        return None
+    return Probe("the other etcd members are healthy", f"ETCDCTL_ENDPOINTS={','.join(others)} {HEALTH}", 60)
 
 
 if is_deploy_file(__file__):

@@ -8,7 +8,7 @@ from kubeinfra.facts.machine import CHRONY_MARK
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import packages, prepare, tell
-from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.operations.units import Unit, settle
 from kubeinfra.render import template
 from kubeinfra.system import (
     MODULES,
@@ -30,7 +30,9 @@ def operating_system() -> None:
     """Every machine of the inventory, whatever its part."""
     hostname = this_machine().hostname
     wanted = sysctls(cluster())
-    packages(PACKAGES[machine_state().family], machine_state().family, name="packages")
+    chrony = chrony_unit()
+    family = machine_state().family
+    packages([*PACKAGES[family], *(["chrony"] if chrony else [])], family, name="packages")
     install(
         [
             Edit("/etc/hosts", lambda text: hosts_file(text, cluster()), in_place=True),
@@ -39,38 +41,36 @@ def operating_system() -> None:
             Edit("/etc/selinux/config", selinux_config, create=False),
             File("/etc/modules-load.d/kubernetes.conf", modules_conf(MODULES)),
             File("/etc/sysctl.d/99-kubernetes.conf", sysctl_conf(wanted)),
+            *(chrony_files(chrony) if chrony else []),
         ],
         name="files",
     )
     prepare(hostname, MODULES, wanted, name="running system")
-    clock()
+    if chrony:
+        settle([chrony], start=True, name="chrony")
 
 
-def clock() -> None:
+def chrony_unit() -> Unit | None:
     """Certificates and etcd need clocks that agree. A time daemon that others set up is left alone."""
-    servers = cluster().settings.time_servers
     machine = machine_state()
-    if not servers or machine.keeps_time:
-        return
+    if not cluster().settings.time_servers or machine.keeps_time:
+        return None
     if machine.container:
         tell("a container has its host's clock; no time daemon is set up")
-        return
-    unit, path = (
-        ("chrony", "/etc/chrony/chrony.conf") if machine.family == "debian" else ("chronyd", "/etc/chrony.conf")
-    )
-    packages(["chrony"], machine.family, name="chrony")
-    install(
-        [
-            File(path, template("host/chrony.conf.j2", mark=CHRONY_MARK, servers=servers)),
-            File(
-                f"/etc/systemd/system/{unit}.service.d/kubeinfra.conf",
-                template("inputs.conf.j2", unit=f"{unit}.service", inputs=[path]),
-            ),
-        ],
-        name="chrony files",
-    )
-    start([Unit(f"{unit}.service")], name="start chrony")
-    restart_if_stale([Unit(f"{unit}.service")], name="restart chrony where its configuration changed")
+        return None
+    return Unit("chrony.service" if machine.family == "debian" else "chronyd.service")
+
+
+def chrony_files(unit: Unit) -> list[File]:
+    path = "/etc/chrony/chrony.conf" if machine_state().family == "debian" else "/etc/chrony.conf"
+    servers = cluster().settings.time_servers
+    return [
+        File(path, template("host/chrony.conf.j2", mark=CHRONY_MARK, servers=servers)),
+        File(
+            f"/etc/systemd/system/{unit.name}.d/kubeinfra.conf",
+            template("inputs.conf.j2", unit=unit.name, inputs=[path]),
+        ),
+    ]
 
 
 if is_deploy_file(__file__):

@@ -12,10 +12,10 @@ from kubeinfra.facts.network import VirtualAddress, VirtualAddressState
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.controller import acts_for_controller, authorities
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import barrier, wait_until
+from kubeinfra.operations.gates import Probe, barrier
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages
-from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
 from kubeinfra.tasks import is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, File, Wanted
@@ -69,10 +69,8 @@ def load_balancer() -> None:
     if "lb" not in host.groups:
         return
     packages(PACKAGES[machine_state().family], machine_state().family, name="packages")
-    install(nginx_files(), name="nginx files")
-    install(keepalived_files(this_machine()), name="keepalived files")
-    start([NGINX], name="start nginx")
-    start([KEEPALIVED], block=False, name="start keepalived")
+    install([*nginx_files(), *keepalived_files(this_machine())], name="files")
+    start([NGINX, KEEPALIVED], name="start")
 
 
 @deploy("load balancer")
@@ -80,28 +78,22 @@ def load_balancer_gate() -> None:
     """The virtual address answers, seen from each load balancer; then what must be restarted, one at a time."""
     if "lb" not in host.groups:
         return
-    one_at_a_time(cluster().load_balancers, restart)
-    answers = f"curl --silent --fail --insecure --max-time 2 {cluster().server}/readyz"
-    wait_until(f"an API server answers at {cluster().endpoint}", answers, 60, "keepalived", name="virtual address")
-
-
-def restart() -> None:
-    restart_if_stale(
-        [NGINX, KEEPALIVED], guard=another_answers(), name=f"reload or restart on {host.name} where it must"
+    answers = f"{CHECK} && curl --silent --fail --insecure --max-time 2 --output /dev/null {cluster().server}/readyz"
+    healthy = Probe(f"an API server answers through nginx and at {cluster().endpoint}", answers, 60, "keepalived")
+    one_at_a_time(
+        cluster().load_balancers,
+        lambda: settle([NGINX, KEEPALIVED], healthy, guard=another_answers(), name=f"{host.name} is well"),
     )
-    wait_until("an API server answers through nginx", CHECK, timeout=60, unit="nginx", name="answers")
 
 
-def another_answers() -> str | None:
+def another_answers() -> Probe | None:
     port = cluster().settings.load_balancer_port
     others = [
         f"curl --silent --fail --insecure --max-time 2 --output /dev/null https://{other.address}:{port}/readyz"
         for other in cluster().load_balancers
         if other.name != host.name
     ]
-    return (
-        f"{{ {' || '.join(others)}; }} || {{ echo 'no other load balancer answers' >&2; exit 1; }}" if others else None
-    )
+    return Probe("another load balancer answers", " || ".join(others), 60) if others else None
 
 
 def nginx_files() -> list[Wanted]:

@@ -9,7 +9,7 @@ from kubeinfra import flags
 from kubeinfra.flags import CFG
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import apply, once, require, wait_until
+from kubeinfra.operations.gates import Probe, apply, once, require, wait_until
 from kubeinfra.render import template
 from kubeinfra.tasks import is_deploy_file
 from kubeinfra.wanted import File
@@ -17,7 +17,8 @@ from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
 
 MANIFEST = f"{CFG}/kube-flannel.yaml"
-ROLLED_OUT = f"{KUBECTL} -n kube-flannel rollout status daemonset/kube-flannel-ds --timeout=2s"
+_STATUS = f"{KUBECTL} -n kube-flannel rollout status daemonset/kube-flannel-ds --timeout=2s"
+ROLLED_OUT = Probe("flannel is rolled out", _STATUS, 300)
 
 
 def all_nodes_ready() -> str:
@@ -43,8 +44,8 @@ def network() -> None:
 def network_gate() -> None:
     if host.name != cluster().masters[0].name:
         return
-    wait_until("flannel is rolled out", ROLLED_OUT, timeout=300, name="flannel rolled out")
-    wait_until("all nodes are Ready", all_nodes_ready(), timeout=120, name="nodes Ready")
+    wait_until(ROLLED_OUT, name="flannel rolled out")
+    wait_until(Probe("all nodes are Ready", all_nodes_ready()), name="nodes Ready")
 
 
 @deploy("network")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 import yaml
@@ -9,24 +10,23 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from kubeinfra import flags
-from kubeinfra.binaries import KUBERNETES_BIN
+from kubeinfra.binaries import KUBERNETES_BIN, node_images
 from kubeinfra.certificates import KUBERNETES_SSL, node_certificates
 from kubeinfra.cluster import Machine
 from kubeinfra.controller import controller
 from kubeinfra.flags import CA, CFG, KUBELET_CLIENT_PEM
 from kubeinfra.inventory import cluster
 from kubeinfra.kubeconfig import kubeconfig
-from kubeinfra.operations.artifacts import put
-from kubeinfra.operations.certificates import certificates
+from kubeinfra.operations.artifacts import load_images
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import barrier, once, require, wait_until
-from kubeinfra.operations.units import Unit, restart_if_stale, start
+from kubeinfra.operations.gates import Probe, barrier, require
+from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
 from kubeinfra.system import has_local_resolver, resolv_conf_for_pods
 from kubeinfra.tasks import authority_pem, is_deploy_file, this_machine
-from kubeinfra.wanted import Directory, File, Wanted
+from kubeinfra.wanted import Directory, Edit, File, Wanted
 from tasks.artifacts import bring, needed_here
-from tasks.docker import USES_SYSTEMD, preload_images
+from tasks.docker import USES_SYSTEMD
 from tasks.preflight import machine_state, preflight
 
 KUBELET = Unit("kubelet.service", f"{KUBERNETES_BIN}/kubelet")
@@ -35,22 +35,19 @@ OWN_RESOLV_CONF = f"{CFG}/resolv.conf"
 
 
 @deploy("node")
+def preload_images() -> None:
+    """The guide's `docker load`: pods need no registry for what came as a tar file."""
+    if "node" in host.groups:
+        load_images(node_images(cluster()), machine_state().arch, name="images")
+
+
+@deploy("node")
 def node() -> None:
     """kube-proxy with kubelet: flannel's pods look for the API server at its Service address."""
     if "node" not in host.groups:
         return
     machine = this_machine()
-    certificates(node_certificates(machine), name="certificates")
-    install(files(machine), name="files")
-    put(needed_here("node"), name="binaries")
-    own = f"{CFG}/kubelet.kubeconfig"
-    once(
-        f"server of {own} -> {cluster().server}",
-        # The kubelet writes it when it bootstraps; where it has not yet, there is nothing to change.
-        unless=f"[ ! -f {own} ] || grep -qF 'server: {cluster().server}' {own}",
-        command=f"sed -i 's#server: .*#server: {cluster().server}#' {own}",
-        name="the kubelet's own kubeconfig",
-    )
+    install(files(machine), node_certificates(machine), needed_here("node"), name="files")
     start([KUBE_PROXY, KUBELET], block=False, name="start")
 
 
@@ -60,16 +57,14 @@ def node_gate() -> None:
     if "node" not in host.groups:
         return
     machine = this_machine()
-    wait_until(
-        "the kubelet's certificate is signed",
-        f"[ -s {KUBELET_CLIENT_PEM} ]",
-        180,
-        "kubelet",
-        name="certificate signed",
+    settle(
+        [KUBELET, KUBE_PROXY],
+        # Until its certificate is there, kubelet 1.20 asks as an anonymous user and backs off for up to half a minute:
+        # its inputs say whether it had one when it started, so it is restarted when it has.
+        awaited=Probe("the kubelet's certificate is signed", f"[ -s {KUBELET_CLIENT_PEM} ]", 180, "kubelet"),
+        healthy=Probe("the node is registered", _own_node(machine), 120, "kubelet"),
+        name="registered",
     )
-    # Until its certificate is there, kubelet 1.20 asks as an anonymous user and backs off for up to half a minute.
-    restart_if_stale([KUBELET, KUBE_PROXY], name="restart where it must")
-    wait_until("the node is registered", _own_node(machine), 120, "kubelet", name="registered")
     barrier(name="all nodes are registered")
 
 
@@ -102,9 +97,15 @@ def files(machine: Machine) -> list[Wanted]:
                 key=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy-key.pem"),
             ),
         ),
+        # The kubelet writes it when it bootstraps; where it has, it follows the endpoint.
+        Edit(f"{CFG}/kubelet.kubeconfig", with_server, create=False),
         *([File(OWN_RESOLV_CONF, own_resolv_conf)] if resolv_conf() == OWN_RESOLV_CONF else []),
         *units(machine),
     ]
+
+
+def with_server(kubeconfig_text: str) -> str:
+    return re.sub(r"server: \S+", f"server: {cluster().server}", kubeconfig_text)
 
 
 def resolv_conf() -> str:

@@ -44,18 +44,6 @@ class BinaryStates(FactBase[dict[str, BinaryState]]):
         return found
 
 
-class Existing(FactBase[set[str]]):
-    """Which of these paths exist. + paths: absolute paths, without spaces"""
-
-    default = set
-
-    def command(self, paths: list[str]) -> str:
-        return f"for path in {join(paths)}; do [ ! -e $path ] || echo $path; done"
-
-    def process(self, output: list[str]) -> set[str]:
-        return set(output)
-
-
 class ImageIds(FactBase[dict[str, str]]):
     """
     Images that Docker has: reference -> ID ("sha256:<hex>"). Empty where Docker does not run yet.

@@ -7,7 +7,10 @@ from shlex import join, quote
 
 from pyinfra.api import FactBase
 
+from kubeinfra.facts.certificates import CertificateState, CertificateStates
 from kubeinfra.wanted import PathState
+
+_CERTIFICATES = "=== certificates"
 
 _KINDS = {
     "regular file": "file",
@@ -74,3 +77,23 @@ class PathStates(FactBase[dict[str, PathState]]):
             )
             for path, (kind, mode, owner) in stats.items()
         }
+
+
+class OnDisk(FactBase[tuple[dict[str, PathState], dict[str, CertificateState]]]):
+    """
+    All that a component has on the disk, in one command: PathStates and CertificateStates.
+
+    + paths, shown: as for PathStates; + pairs: as for CertificateStates
+    """
+
+    @staticmethod
+    def default() -> tuple[dict[str, PathState], dict[str, CertificateState]]:
+        return {}, {}
+
+    def command(self, paths: list[str], shown: dict[str, str], pairs: dict[str, str]) -> str:
+        certificates = f"({CertificateStates().command(pairs)})" if pairs else ":"
+        return f"({PathStates().command(paths, shown)}); echo '{_CERTIFICATES}'; {certificates}"
+
+    def process(self, output: list[str]) -> tuple[dict[str, PathState], dict[str, CertificateState]]:
+        middle = output.index(_CERTIFICATES)
+        return PathStates().process(output[:middle]), CertificateStates().process(output[middle + 1 :])

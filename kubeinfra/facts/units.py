@@ -72,6 +72,28 @@ class UnitStates(FactBase[dict[str, UnitState]]):
         }
 
 
+class UnitsAndHealth(FactBase[tuple[dict[str, UnitState], list[bool]]]):
+    """
+    UnitStates, and whether each probe succeeds, in one command.
+
+    + binaries: as for UnitStates; + probes: shell commands
+    """
+
+    @staticmethod
+    def default() -> tuple[dict[str, UnitState], list[bool]]:
+        return {}, []
+
+    def command(self, binaries: dict[str, str], probes: list[str]) -> str:
+        asked = "; ".join(
+            f"if sh -c {quote(probe)} >/dev/null 2>&1; then echo probe=yes; else echo probe=no; fi" for probe in probes
+        )
+        return f"{UnitStates().command(binaries)}; {asked or ':'}"
+
+    def process(self, output: list[str]) -> tuple[dict[str, UnitState], list[bool]]:
+        answers = [line == "probe=yes" for line in output if line.startswith("probe=")]
+        return UnitStates().process([line for line in output if not line.startswith("probe=")]), answers
+
+
 _SCRIPT = """\
 one() {
     echo "unit=$1"

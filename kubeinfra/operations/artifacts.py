@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyinfra import host, state
@@ -11,11 +11,12 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from kubeinfra.artifacts import Binary, Wanted
 from kubeinfra.binaries import Needed
 from kubeinfra.controller import store
-from kubeinfra.facts.binaries import BinaryState, BinaryStates, Existing, ImageIds
+from kubeinfra.facts.binaries import BinaryState, BinaryStates, ImageIds
 from kubeinfra.images import Image
 from kubeinfra.inventory import shown_as_message
 from kubeinfra.plan import announce
 from kubeinfra.releases import Artifact
+from kubeinfra.wanted import PathState
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
 IMAGES = "/var/lib/kubeinfra/images"
@@ -84,7 +85,7 @@ def _announce_fetch(artifact: Artifact) -> None:
 @operation()
 def stage(needed: Sequence[Needed]) -> Commands:
     """
-    Send the binaries that the host lacks to a staged name, checked there; `put` gives them their final name.
+    Send the binaries that the host lacks to a staged name, checked there; `install` gives them their final name.
 
     + needed: all of the host's components at once
     """
@@ -131,22 +132,26 @@ def _upload(target: _Target) -> Iterator[StringCommand | FileUploadCommand]:
     )
 
 
-@operation()
-def put(needed: Sequence[Needed]) -> Commands:
-    """
-    Give staged binaries their final name, by rename; each gets its link in /usr/local/bin.
-
-    + needed: those of one component; what was not staged is as wanted already
-    """
+def staged_paths(needed: Sequence[Needed]) -> list[str]:
+    """Every path that `placing` must know of."""
     targets = _targets(needed)
-    links = {t.path: f"/usr/local/bin/{t.binary.name}" for t in targets if t.path.startswith("/opt/kubernetes/")}
-    existing = host.get_fact(Existing, paths=[*(target.staged for target in targets), *links.values()])
-    moves = [f"mv -f {target.staged} {target.path}" for target in targets if target.staged in existing]
-    moves += [f"ln -sfT {path} {link}" for path, link in links.items() if link not in existing]
-    if not moves:
-        host.noop("nothing is staged")
-        return
-    yield StringCommand("sh", "-ec", QuoteString("; ".join(moves)))
+    return [*(target.staged for target in targets), *(link for target in targets if (link := _link(target)))]
+
+
+def placing(needed: Sequence[Needed], found: Mapping[str, PathState]) -> list[str]:
+    """Shell that gives staged binaries their final name, by rename, and Kubernetes' their link in /usr/local/bin."""
+    moves = []
+    for target in _targets(needed):
+        link = _link(target)
+        if target.staged in found:
+            moves.append(f"mv -f {target.staged} {target.path}")
+        if link and (link not in found or found[link].target != target.path):
+            moves.append(f"ln -sfT {target.path} {link}")
+    return moves
+
+
+def _link(target: _Target) -> str | None:
+    return f"/usr/local/bin/{target.binary.name}" if target.path.startswith("/opt/kubernetes/") else None
 
 
 def present_images(references: Sequence[str], arch: str) -> list[Image]:

@@ -1,41 +1,54 @@
-"""Files on a machine: all of a component's compared in one command, and written in one."""
+"""What a component has on the disk: all of it compared in one command, and written in one."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.facts.files import PathStates
+from kubeinfra.binaries import Needed
+from kubeinfra.certificates import Certificate
+from kubeinfra.facts.files import OnDisk
 from kubeinfra.inventory import shown_as_message
+from kubeinfra.issuing import certificate_changes
+from kubeinfra.operations.artifacts import placing, staged_paths
 from kubeinfra.plan import announce
-from kubeinfra.wanted import SCRIPT, Change, PathState, Wanted, compare, orders, paths_of, texts_of
+from kubeinfra.wanted import SCRIPT, Change, Directory, Wanted, compare, orders, paths_of, texts_of
 
 
 @operation()
-def install(wanted: Sequence[Wanted]) -> Generator[StringCommand, None, None]:
+def install(
+    wanted: Sequence[Wanted], certificates: Sequence[Certificate] = (), binaries: Sequence[Needed] = ()
+) -> Generator[StringCommand, None, None]:
     """
-    Put files, directories and links on the host; files whole and with their final mode from birth.
+    Put files, certificates and staged binaries in place; files whole and with their final mode from birth.
 
-    + wanted: all are compared in one command; secrets are never shown
+    + wanted: files, directories, links; secrets are never shown
+    + certificates: made anew where they are missing, wrong or near their end; a key is made for this host, goes to it
+      on standard input, and is kept nowhere else
+    + binaries: those that are staged get their final name; the others are as wanted already
     """
+    paths = [*paths_of(wanted), *staged_paths(binaries)]
+    pairs = {item.certificate_path: item.key_path for item in certificates}
+    found, issued = host.get_fact(OnDisk, paths=paths, shown=texts_of(wanted), pairs=pairs)
+    directories = [item for item in wanted if isinstance(item, Directory)]
+    rest = [item for item in wanted if not isinstance(item, Directory)]
     with shown_as_message():
-        changes = compare(wanted, path_states(wanted))
-    if not changes:
-        host.noop(f"{len(wanted)} files and directories are as wanted")
-    yield from write(changes)
+        changes = [
+            *compare(directories, found),
+            *certificate_changes(certificates, issued),
+            *compare(rest, found),
+        ]
+    moves = placing(binaries, found)
+    if not changes and not moves:
+        host.noop(f"{len(wanted) + len(certificates)} files, directories and certificates are as wanted")
+    yield from _write(changes)
+    if moves:
+        yield StringCommand("sh", "-ec", QuoteString("; ".join(moves)))
 
 
-def path_states(wanted: Iterable[Wanted]) -> dict[str, PathState]:
-    """What is at the wanted paths, in one command."""
-    items = list(wanted)
-    states: dict[str, PathState] = host.get_fact(PathStates, paths=paths_of(items), shown=texts_of(items))
-    return states
-
-
-def write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:
-    """Announce the changes, then carry them out in one command."""
+def _write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:
     for change in changes:
         announce(change.sentence, change.diff, change.path)
     if changes:

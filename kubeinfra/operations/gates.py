@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from shlex import quote
 
 from pyinfra import host, state
@@ -33,31 +34,43 @@ def barrier() -> Generator[StringCommand, None, None]:
     yield
 
 
+@dataclass(frozen=True)
+class Probe:
+    """
+    A condition and how it is asked.
+
+    + what: the condition in a person's words; + command: shell that succeeds when it is true
+    + timeout: seconds to wait for it; + unit: whose journal is shown when it does not come
+    """
+
+    what: str
+    command: str
+    timeout: int = 120
+    unit: str = ""
+
+
 @operation()
-def wait_until(what: str, probe: str, timeout: int, unit: str = "") -> Generator[StringCommand, None, None]:
-    """
-    Wait until a command succeeds on the host; the loop runs there.
-
-    + what: what is waited for, in a person's words
-    + timeout: seconds until the host fails, with the probe's last words and the unit's journal
-    + unit: whose journal is shown then
-    """
-    if host.get_fact(Succeeds, probe=probe):
-        host.noop(what)
+def wait_until(probe: Probe) -> Generator[StringCommand, None, None]:
+    """Wait until a condition is true; the loop runs on the host. A host on which it does not come true fails."""
+    if host.get_fact(Succeeds, probe=probe.command):
+        host.noop(probe.what)
         return
-    announce(f"wait until {what}")
-    yield StringCommand("sh", "-c", QuoteString(_waiting(what, probe, timeout, unit)))
+    announce(f"wait until {probe.what}")
+    yield waiting(probe)
 
 
-def _waiting(what: str, probe: str, timeout: int, unit: str) -> str:
-    journal = f"echo 'the last of {unit}:' >&2; journalctl -u {unit} -n 20 --no-pager -o cat >&2; " if unit else ""
-    return (
-        f"deadline=$(($(date +%s) + {timeout})); "
-        f"until last=$(sh -c {quote(probe)} 2>&1); do "
-        f"[ $(date +%s) -lt $deadline ] || {{ printf '%s\\n' {quote(f'waited {timeout} s until {what}; last answer:')} "
-        f'"$last" >&2; {journal}exit 1; }}; '
+def waiting(probe: Probe) -> StringCommand:
+    """The loop; when the time is over it says what was waited for, the last answer, and what the journal says."""
+    journal = f"echo 'the last of {probe.unit}:' >&2; journalctl -u {probe.unit} -n 20 --no-pager -o cat >&2; "
+    sentence = f"waited {probe.timeout} s until {probe.what}; last answer:"
+    script = (
+        f"deadline=$(($(date +%s) + {probe.timeout})); "
+        f"until last=$(sh -c {quote(probe.command)} 2>&1); do "
+        f"[ $(date +%s) -lt $deadline ] || {{ printf '%s\\n' {quote(sentence)} \"$last\" >&2; "
+        f"{journal if probe.unit else ''}exit 1; }}; "
         "sleep 0.2; done"
     )
+    return StringCommand("sh", "-c", QuoteString(script))
 
 
 @operation()

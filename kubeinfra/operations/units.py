@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.facts.units import UnitState, UnitStates
+from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates
+from kubeinfra.operations.gates import Probe, waiting
 from kubeinfra.plan import announce, announced
 
+Commands = Generator[StringCommand, None, None]
 _ABSENT = UnitState("", "", False, (), ())
+_RUNNING = ("active", "activating", "reloading")
 
 
 @dataclass(frozen=True)
@@ -33,49 +36,57 @@ class Unit:
 
 
 @operation()
-def start(units: list[Unit], block: bool = True) -> Generator[StringCommand, None, None]:
+def start(units: list[Unit], block: bool = True) -> Commands:
     """
     Enable the units, and start those that do not run; those that run are left alone.
 
     + block: wait until systemd calls them started; False where the next step does not need them yet
     """
-    found = _states(units)
-    commands = []
-    for unit in units:
-        now = found.get(unit.name, _ABSENT)
-        if now.enabled != "enabled":
-            announce(f"enable {unit.name}")
-            commands.append(f"systemctl enable --quiet {unit.name}")
-        if now.active not in ("active", "activating", "reloading"):
-            announce(f"start {unit.name}")
-            commands.append(f"systemctl start {'' if block else '--no-block '}{unit.name}")
+    found: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries(units))
+    commands = _starts(units, found, block)
     if not commands:
         host.noop(f"{_names(units)}: running")
         return
-    yield _all(["systemctl daemon-reload", *commands], units)
+    yield _all(commands, units)
 
 
 @operation()
-def restart_if_stale(units: list[Unit], guard: str | None = None) -> Generator[StringCommand, None, None]:
+def settle(
+    units: list[Unit],
+    healthy: Probe | None = None,
+    awaited: Probe | None = None,
+    guard: Probe | None = None,
+    start: bool = False,
+) -> Commands:
     """
-    Restart (or reload) the units whose inputs are other than when they started, one after the other.
+    Let the units run from what is on the disk, and be healthy: restart (or reload) those whose inputs are other than
+    when they started, and wait.
 
-    + guard: command that must succeed on the host first, such as "the other members are healthy"
+    + healthy: what must be true in the end
+    + awaited: what must come true by itself before it can be told whether a unit must restart
+    + guard: what must be true before a restart, such as that the other members are healthy
+    + start: whether units that do not run are started here
     """
-    found = _states(units)
-    commands = []
-    for unit in units:
-        now = found.get(unit.name, _ABSENT)
-        if reasons := stale_reasons(unit, now, announced()):
-            verb = unit.verb(now, reasons)
-            announce(f"{verb} {unit.name}: {', '.join(reasons)}")
-            commands.append(f"systemctl {verb} {unit.name}")
-    if not commands:
-        host.noop(f"{_names(units)}: started from what is on the disk")
-        return
-    if guard:
-        yield StringCommand("sh", "-c", QuoteString(guard))
-    yield _all(["systemctl daemon-reload", *commands], units)
+    probes = [probe for probe in (awaited, healthy) if probe]
+    found, answers = host.get_fact(
+        UnitsAndHealth, binaries=_binaries(units), probes=[probe.command for probe in probes]
+    )
+    well = dict(zip(probes, answers, strict=True))
+    if awaited and not well[awaited]:
+        announce(f"wait until {awaited.what}")
+        yield waiting(awaited)
+        found = host.get_fact(UnitStates, binaries=_binaries(units)) if state.is_executing else found
+    commands = [*(_starts(units, found, block=True) if start else []), *_restarts(units, found)]
+    if commands and guard:
+        yield waiting(guard)
+    if commands:
+        yield _all(commands, units)
+    elif healthy and not well[healthy]:
+        announce(f"wait until {healthy.what}")
+    if healthy and (commands or not well[healthy]):
+        yield waiting(healthy)
+    if not commands and all(answers):
+        host.noop(f"{_names(units)}: run from what is on the disk")
 
 
 def stale_reasons(unit: Unit, found: UnitState, changing: set[str]) -> list[str]:
@@ -84,7 +95,7 @@ def stale_reasons(unit: Unit, found: UnitState, changing: set[str]) -> list[str]
 
     + changing: paths that a plan would change first
     """
-    if found.active not in ("active", "activating", "reloading"):
+    if found.active not in _RUNNING:
         return []
     inputs = {*found.recorded, unit.binary}
     reasons = [f"{path} has changed since it started" for path in found.stale if path not in changing]
@@ -94,16 +105,40 @@ def stale_reasons(unit: Unit, found: UnitState, changing: set[str]) -> list[str]
     return reasons
 
 
-def _states(units: list[Unit]) -> Mapping[str, UnitState]:
-    states: dict[str, UnitState] = host.get_fact(UnitStates, binaries={unit.name: unit.binary for unit in units})
-    return states
+def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) -> list[str]:
+    commands = []
+    for unit in units:
+        now = found.get(unit.name, _ABSENT)
+        if now.enabled != "enabled":
+            announce(f"enable {unit.name}")
+            commands.append(f"systemctl enable --quiet {unit.name}")
+        if now.active not in _RUNNING:
+            announce(f"start {unit.name}")
+            commands.append(f"systemctl start {'' if block else '--no-block '}{unit.name}")
+    return commands
 
 
-def _names(units: list[Unit]) -> str:
+def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState]) -> list[str]:
+    commands = []
+    for unit in units:
+        now = found.get(unit.name, _ABSENT)
+        if reasons := stale_reasons(unit, now, announced()):
+            verb = unit.verb(now, reasons)
+            announce(f"{verb} {unit.name}: {', '.join(reasons)}")
+            commands.append(f"systemctl {verb} {unit.name}")
+    return commands
+
+
+def _binaries(units: Sequence[Unit]) -> dict[str, str]:
+    return {unit.name: unit.binary for unit in units}
+
+
+def _names(units: Sequence[Unit]) -> str:
     return ", ".join(unit.name for unit in units)
 
 
-def _all(commands: list[str], units: list[Unit]) -> StringCommand:
+def _all(commands: Sequence[str], units: Sequence[Unit]) -> StringCommand:
     """All in one command; where one fails, the journal says why."""
+    every = " && ".join(["systemctl daemon-reload", *commands])
     journal = "; ".join(f"journalctl -u {unit.name} -n 15 --no-pager -o cat >&2" for unit in units)
-    return StringCommand("sh", "-c", QuoteString(f"({' && '.join(commands)}) || {{ {journal}; exit 1; }}"))
+    return StringCommand("sh", "-c", QuoteString(f"({every}) || {{ {journal}; exit 1; }}"))

@@ -1,42 +1,28 @@
-"""Certificates on a machine: each made for one host, its key sent on standard input and kept nowhere else."""
+"""From what a machine has of its certificates to what must be written: issued by the controller's authorities."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-
-from pyinfra import host
-from pyinfra.api import StringCommand, operation
 
 from kubeinfra.certificates import Certificate
 from kubeinfra.controller import controller
-from kubeinfra.facts.certificates import CertificateState, CertificateStates
-from kubeinfra.inventory import cluster, shown_as_message
-from kubeinfra.operations.files import write
+from kubeinfra.facts.certificates import CertificateState
+from kubeinfra.inventory import cluster
 from kubeinfra.reissue import reasons_to_reissue
 from kubeinfra.wanted import Change, File, compare
 
 _NOTHING = CertificateState(None, None, "", "")
 
 
-@operation()
-def certificates(wanted: Sequence[Certificate]) -> Generator[StringCommand, None, None]:
-    """
-    Make or renew what is missing, wrong or near its end; a good certificate is left alone.
-
-    + wanted: judged by the host's own files, all read in one command
-    """
-    found = host.get_fact(CertificateStates, pairs={item.certificate_path: item.key_path for item in wanted})
-    changes = [change for item in wanted for change in _changes(item, found.get(item.certificate_path, _NOTHING))]
-    if not changes:
-        host.noop(f"{len(wanted)} certificates are good")
-    yield from write(changes)
+def certificate_changes(wanted: Sequence[Certificate], found: Mapping[str, CertificateState]) -> list[Change]:
+    """What makes the certificates good, judged by the machine's own files; a good one is left alone."""
+    return [change for item in wanted for change in _changes(item, found.get(item.certificate_path, _NOTHING))]
 
 
 def _changes(item: Certificate, found: CertificateState) -> list[Change]:
     """The key before its certificate: a run cut off between them leaves a pair that does not match, and is seen."""
-    with shown_as_message():
-        authority = controller().authority(item.authority)
+    authority = controller().authority(item.authority)
     now = datetime.now(UTC)
     issued_by = authority.certificate if authority else None
     reasons = reasons_to_reissue(item.leaf, issued_by, found.certificate_pem, found.public_key_pem, now)
