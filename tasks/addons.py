@@ -52,6 +52,6 @@ def manifest() -> str:
 if is_deploy_file(__file__):
     preflight()
     if host.name == cluster().masters[0].name:
-        require(READY.what, READY.command, "run tasks/control_plane.py first", name="the API server is ready")
+        require(READY, "run tasks/control_plane.py first", name="the API server is ready")
     addons()
     addons_gate()

@@ -82,12 +82,7 @@ def manifest() -> str:
 if is_deploy_file(__file__):
     preflight()
     if host.name == cluster().masters[0].name:
-        require(
-            "the API server is ready",
-            READY,
-            "run tasks/control_plane.py first",
-            name="the API server is ready",
-        )
+        require(READY, "run tasks/control_plane.py first", name="the API server is ready")
     network()
     network_gate()
     taints()

@@ -165,18 +165,9 @@ def units(machine: Machine) -> list[File]:
 if is_deploy_file(__file__):
     preflight()
     if "node" in host.groups:
-        require(
-            "Docker runs with systemd's cgroups",
-            USES_SYSTEMD,
-            "run tasks/docker.py first",
-            name="Docker runs",
-        )
-        require(
-            "the API server answers",
-            f"curl -sS --max-time 5 --insecure {cluster().server}/readyz",
-            "run tasks/control_plane.py first",
-            name="the API server answers",
-        )
+        answers = Probe("the API server answers", f"curl -sS --max-time 5 --insecure {cluster().server}/readyz")
+        require(USES_SYSTEMD, "run tasks/docker.py first", name="Docker runs")
+        require(answers, "run tasks/control_plane.py first", name="the API server answers")
     bring(["node"])
     preload_images()
     node()

@@ -12,7 +12,7 @@ from kubeinfra.health import probes
 from kubeinfra.inventory import cluster
 from kubeinfra.operations import health as operations
 from kubeinfra.operations.controller import acts_for_controller
-from kubeinfra.operations.gates import barrier, once, require
+from kubeinfra.operations.gates import Probe, barrier, once, require
 from kubeinfra.render import template
 from kubeinfra.tasks import is_deploy_file, this_machine
 from tasks.control_plane import KUBECTL
@@ -70,12 +70,8 @@ def _traffic(unless: str) -> None:
 if is_deploy_file(__file__):
     preflight()
     if host.name == cluster().masters[0].name:
-        require(
-            "the control plane is set up",
-            f"[ -x {KUBERNETES_BIN}/kubectl ]",
-            "run tasks/control_plane.py first",
-            name="the control plane is set up",
-        )
+        is_set_up = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]")
+        require(is_set_up, "run tasks/control_plane.py first", name="the control plane is set up")
     barrier(name="there is something to ask")
     health()
     traffic()

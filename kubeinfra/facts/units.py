@@ -72,26 +72,26 @@ class UnitStates(FactBase[dict[str, UnitState]]):
         }
 
 
-class UnitsAndHealth(FactBase[tuple[dict[str, UnitState], list[bool]]]):
+class UnitsAndHealth(FactBase[tuple[dict[str, UnitState], set[str]]]):
     """
-    UnitStates, and whether each probe succeeds, in one command.
+    UnitStates, and which probes succeed, in one command.
 
-    + binaries: as for UnitStates; + probes: shell commands
+    + binaries: as for UnitStates; + probes: a word for each, and its shell command
     """
 
     @staticmethod
-    def default() -> tuple[dict[str, UnitState], list[bool]]:
-        return {}, []
+    def default() -> tuple[dict[str, UnitState], set[str]]:
+        return {}, set()
 
-    def command(self, binaries: dict[str, str], probes: list[str]) -> str:
+    def command(self, binaries: dict[str, str], probes: dict[str, str]) -> str:
         asked = "; ".join(
-            f"if sh -c {quote(probe)} >/dev/null 2>&1; then echo probe=yes; else echo probe=no; fi" for probe in probes
+            f"if sh -c {quote(probe)} >/dev/null 2>&1; then echo well={word}; fi" for word, probe in probes.items()
         )
         return f"{UnitStates().command(binaries)}; {asked or ':'}"
 
-    def process(self, output: list[str]) -> tuple[dict[str, UnitState], list[bool]]:
-        answers = [line == "probe=yes" for line in output if line.startswith("probe=")]
-        return UnitStates().process([line for line in output if not line.startswith("probe=")]), answers
+    def process(self, output: list[str]) -> tuple[dict[str, UnitState], set[str]]:
+        well = {line.removeprefix("well=") for line in output if line.startswith("well=")}
+        return UnitStates().process([line for line in output if not line.startswith("well=")]), well
 
 
 _SCRIPT = """\

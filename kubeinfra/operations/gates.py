@@ -88,16 +88,16 @@ def once(what: str, unless: str, command: str) -> Generator[StringCommand, None,
 
 
 @operation()
-def require(what: str, probe: str, otherwise: str) -> Generator[StringCommand, None, None]:
+def require(probe: Probe, otherwise: str) -> Generator[StringCommand, None, None]:
     """
     End the run where something that an earlier task makes is missing.
 
-    + what: what must be true; + probe: the command that asks; + otherwise: what to do about it
+    + probe: what must be true; + otherwise: what to do about it
     """
-    if host.get_fact(Succeeds, probe=probe):
-        host.noop(what)
+    if host.get_fact(Succeeds, probe=probe.command):
+        host.noop(probe.what)
         return
-    sentence = f"{host.name}: it is not so that {what}; {otherwise}"
+    sentence = f"{host.name}: it is not so that {probe.what}; {otherwise}"
     if not state.is_executing:  # else the command says it
         announce(sentence)
     yield failure(sentence)

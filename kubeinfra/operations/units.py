@@ -67,12 +67,9 @@ def settle(
     + guard: what must be true before a restart, such as that the other members are healthy
     + start: whether units that do not run are started here
     """
-    probes = [probe for probe in (awaited, healthy) if probe]
-    found, answers = host.get_fact(
-        UnitsAndHealth, binaries=_binaries(units), probes=[probe.command for probe in probes]
-    )
-    well = dict(zip(probes, answers, strict=True))
-    if awaited and not well[awaited]:
+    probes = {word: probe.command for word, probe in (("awaited", awaited), ("healthy", healthy)) if probe}
+    found, well = host.get_fact(UnitsAndHealth, binaries=_binaries(units), probes=probes)
+    if awaited and "awaited" not in well:
         announce(f"wait until {awaited.what}")
         yield waiting(awaited)
         found = host.get_fact(UnitStates, binaries=_binaries(units)) if state.is_executing else found
@@ -81,11 +78,11 @@ def settle(
         yield waiting(guard)
     if commands:
         yield _all(commands, units)
-    elif healthy and not well[healthy]:
+    elif healthy and "healthy" not in well:
         announce(f"wait until {healthy.what}")
-    if healthy and (commands or not well[healthy]):
+    if healthy and (commands or "healthy" not in well):
         yield waiting(healthy)
-    if not commands and all(answers):
+    if not commands and well == probes.keys():
         host.noop(f"{_names(units)}: run from what is on the disk")
 
 

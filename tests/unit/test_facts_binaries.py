@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local_machine import answer, program
 
-from kubeinfra.facts.binaries import BinaryState, BinaryStates, Existing, ImageIds
+from kubeinfra.facts.binaries import BinaryState, BinaryStates, ImageIds
 
 
 def digest(path: Path) -> str:
@@ -38,18 +38,6 @@ def test_a_binary_that_reads_its_input_does_not_eat_the_other_questions(tmp_path
     shutil.copy(tmp_path / "greedy", tmp_path / "second")
     found = answer(BinaryStates(), wanted={str(tmp_path / "greedy"): "", str(tmp_path / "second"): ""})
     assert [state.version for state in found.values()] == ["v1", "v1"]
-
-
-def test_which_paths_exist(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    (tmp_path / "dangling").symlink_to("/nowhere")
-    names = ("file", "link", "dangling", "missing")
-    assert answer(Existing(), paths=[f"{tmp_path}/{name}" for name in names]) == {
-        f"{tmp_path}/file",
-        f"{tmp_path}/link",
-    }
-    assert answer(Existing(), paths=[f"{tmp_path}/missing"]) == set()
 
 
 PAUSE, OTHER = "registry.k8s.io/pause:3.2", "example.com/other:1"

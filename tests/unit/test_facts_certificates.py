@@ -9,6 +9,7 @@ from certificate_samples import APISERVER, AUTHORITY, NOW
 from local_machine import answer, needs_root, shell
 
 from kubeinfra.facts.certificates import CertificateState, CertificateStates
+from kubeinfra.facts.files import OnDisk
 from kubeinfra.pki import public_key_pem
 from kubeinfra.reissue import reasons_to_reissue
 
@@ -103,3 +104,13 @@ def test_several_pairs_are_told_apart(pair: tuple[Path, Path], tmp_path: Path) -
     found = answer(CertificateStates(), pairs={missing: f"{tmp_path}/missing-key.pem", certificate: key})
     assert found[missing] == NOTHING
     assert reasons(found[certificate]) == []
+
+
+def test_files_and_certificates_are_read_in_one_command(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    certificate, key = map(str, pair)
+    (tmp_path / "f").write_text("=== certificates\n")
+    arguments = {"paths": [f"{tmp_path}/f", f"{tmp_path}/no"], "shown": {f"{tmp_path}/f": ""}}
+    files, certificates = answer(OnDisk(), **arguments, pairs={certificate: key})
+    assert {path: state.text for path, state in files.items()} == {f"{tmp_path}/f": "=== certificates\n"}
+    assert reasons(certificates[certificate]) == []
+    assert answer(OnDisk(), **arguments, pairs={}) == (files, {})

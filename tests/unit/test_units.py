@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from local_machine import answer, program
 
-from kubeinfra.facts.units import UnitState, UnitStates, record_inputs
+from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates, record_inputs
 from kubeinfra.operations.units import Unit, stale_reasons
 
 UNIT, BINARY = "etcd.service", "/opt/etcd/bin/etcd"
@@ -200,3 +200,23 @@ def test_existence_can_be_recorded_without_any_file(tmp_path: Path) -> None:
     subprocess.run(shlex.split(line), check=True)
     recorded = [line.split() for line in (tmp_path / f"{UNIT}.inputs").read_text().splitlines()]
     assert recorded[1:] == [["present", str(tmp_path)], ["absent", "/nowhere"]]
+
+
+def test_units_and_probes_are_asked_in_one_command(service: Service) -> None:
+    service.config.write_text("two\n")
+    units, answers = answer(
+        UnitsAndHealth(),
+        programs=service.programs,
+        instead={"/run/kubeinfra": str(service.run)},
+        binaries={UNIT: str(service.binary)},
+        probes=["echo unit=other.service", "exit 3", "echo noise >&2; true"],
+    )
+    assert list(units) == [UNIT]
+    assert [Path(path).name for path in units[UNIT].stale] == ["config"]
+    assert answers == [True, False, True]
+
+
+def test_probes_need_no_unit_that_is_there(service: Service) -> None:
+    program(service.programs, "systemctl", "exit 1")
+    units, answers = answer(UnitsAndHealth(), programs=service.programs, binaries={UNIT: ""}, probes=["true"])
+    assert (units[UNIT].active, answers) == ("", [True])
