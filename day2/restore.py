@@ -3,7 +3,6 @@ Put etcd back to a snapshot: `pyinfra inventory.py day2/restore.py --data snapsh
 What it does, costs and leaves: docs/day2/restore.md.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pyinfra import host, state
@@ -64,8 +63,7 @@ if member:
     snapshots.stop([etcd.UNIT.name], name="stop etcd")
 barrier(name="--- etcd is stopped")
 if member:
-    aside = f"{snapshots.DATA}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    snapshots.put_back(member, f"etcd-cluster-{digest[:8]}-{datetime.now(UTC):%Y%m%d}", aside, name="restore")
+    snapshots.put_back(member, name="restore")
 barrier(name="--- every member has the snapshot's data")
 if member:
     start([etcd.UNIT], block=False, name="start etcd")

@@ -122,7 +122,7 @@ def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> 
 
 
 def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    """Whether it is in the machines' subnet, and nobody else's, is asked on the machines (tasks/preflight.py)."""
+    """Whether it is in the machines' subnet, and nobody else's, is asked on the machines (tasks/load_balancer.py)."""
     virtual_ip = cluster.settings.virtual_ip
     if virtual_ip is None:
         return

@@ -11,7 +11,6 @@ from kubeinfra.settings import Settings
 from kubeinfra.state import ControllerState
 
 ROOT = Path(__file__).resolve().parents[1]
-TEMPLATES = ROOT / "templates"
 
 
 def controller() -> ControllerState:

@@ -81,7 +81,7 @@ def read(component: str, subject: str, code: str, words: str) -> Row:
             component, subject, ready == "True", f"{'Ready' if ready == 'True' else 'not Ready'} {' '.join(rest)}"
         )
     if component == "leases":
-        held = dict(pair.split("=") for pair in words.split())
+        held = dict(pair.split("=", 1) for pair in words.split() if "=" in pair)
         return Row(component, subject, len(held) == 2 and all(held.values()), words)
     if component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         return Row(component, subject, words == "ok", words)

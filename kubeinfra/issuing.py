@@ -30,7 +30,7 @@ def _changes(item: Certificate, found: CertificateState) -> list[Change]:
         return _mode_changes(item, found)
     sentence = f"issue {item.certificate_path}: {', '.join(reasons)}"
     if authority is None:
-        return [Change(item.certificate_path, sentence, (), f"unknown {item.certificate_path}")]
+        return [Change(item.certificate_path, sentence, (), f"unknown {item.certificate_path}", "")]
     issued = authority.issue(item.leaf, 365 * cluster().settings.certificate_years, now)
     key, certificate = compare(
         [
@@ -40,8 +40,8 @@ def _changes(item: Certificate, found: CertificateState) -> list[Change]:
         {},
     )
     return [
-        Change(item.key_path, f"new key {item.key_path} (secret)", (), key.order),
-        Change(item.certificate_path, sentence, (), certificate.order),
+        Change(item.key_path, f"new key {item.key_path} (secret)", (), key.order, ""),
+        Change(item.certificate_path, sentence, (), certificate.order, ""),
     ]
 
 

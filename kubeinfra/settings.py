@@ -30,6 +30,7 @@ DnsName = Annotated[str, AfterValidator(_dns_name)]
 Address = Annotated[IPv4Address, WithJsonSchema({"type": "string", "format": "address"})]
 Network = Annotated[IPv4Network, WithJsonSchema({"type": "string", "format": "network"})]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Flag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 Years = Annotated[int, Field(ge=1, le=50)]
 
 
@@ -112,17 +113,17 @@ class Settings(_Strict):
     etcd_compaction_retention: Annotated[str, Field(pattern=r"^\d+[hm]?$")] = "1h"
     """How much history etcd itself keeps (the API server compacts as well, every 5 minutes)."""
 
-    backup_dir: Annotated[str, Field(pattern=r"^/")] = "/data/backup"
+    backup_dir: Annotated[str, Field(pattern=r"^(/[\w.-]+)+$")] = "/data/backup"
     """Directory on an etcd member where day2/backup.py keeps snapshots."""
     backup_keep: Annotated[int, Field(ge=1)] = 7
     """How many snapshots are kept, on the member and on the controller each."""
 
     # Control plane
-    apiserver_extra_args: dict[str, str] = Field(default_factory=dict)
+    apiserver_extra_args: dict[Flag, str] = Field(default_factory=dict)
     """Further flags of kube-apiserver, without the dashes; they win over the deploy's own."""
-    controller_manager_extra_args: dict[str, str] = Field(default_factory=dict)
+    controller_manager_extra_args: dict[Flag, str] = Field(default_factory=dict)
     """Further flags of kube-controller-manager."""
-    scheduler_extra_args: dict[str, str] = Field(default_factory=dict)
+    scheduler_extra_args: dict[Flag, str] = Field(default_factory=dict)
     """Further flags of kube-scheduler."""
     audit_log_max_days: Annotated[int, Field(ge=1)] = 30
     """Days that rotated audit logs are kept."""
@@ -138,7 +139,7 @@ class Settings(_Strict):
     """Port of the API at the virtual address; another than `apiserver_port` where load balancers are masters."""
     vrrp_router_id: Annotated[int, Field(ge=1, le=255)] = 51
     """VRRP id of this pair of load balancers; another pair in the same network needs another."""
-    vrrp_password: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    vrrp_password: Annotated[str, Field(pattern=r"^[\w.+-]{1,8}$")] | None = None
     """Password between the load balancers, of which VRRP reads 8 characters; by default a random one."""
     vrrp_nopreempt: bool = False
     """Leave the virtual address where it is when the first load balancer comes back."""

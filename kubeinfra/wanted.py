@@ -103,12 +103,17 @@ class PathState:
 
 @dataclass(frozen=True)
 class Change:
-    """One thing to do: the sentence of the plan, the lines of a diff, and the order for the machine's script."""
+    """
+    One thing to do: the sentence of the plan, the lines of a diff, and the order for the machine's script.
+
+    `digest`: SHA-256 of what the path will hold, "" where that is not known yet, None where its content stays.
+    """
 
     path: str
     sentence: str
     diff: tuple[str, ...]
     order: str
+    digest: str | None = None
 
 
 def compare(wanted: Iterable[Wanted], found: Mapping[str, PathState]) -> list[Change]:
@@ -153,11 +158,12 @@ def _compare_file(item: File, found: PathState | None) -> Change | None:
         return None  # what it will hold is not known in a plan; what is there may well be it
     order = f"unknown {item.path}" if text is None else f"file {item.path} {item.mode} {_encoded(text)}"
     if item.check and text is not None:
-        order = f"checked {item.path} {item.mode} {_encoded(text)} {item.check}"
+        kind = "checked-secret" if item.secret else "checked"
+        order = f"{kind} {item.path} {item.mode} {_encoded(text)} {item.check}"
     verb = "change" if is_file else "write"
     secret = " (secret)" if item.secret else ""
     diff = () if item.secret or text is None else _diff(item.path, found, text)
-    return Change(item.path, f"{verb} {item.path}{secret}", diff, order)
+    return Change(item.path, f"{verb} {item.path}{secret}", diff, order, item.digest or "")
 
 
 def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
@@ -169,7 +175,8 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
         return None
     mode = found.mode if found and found.kind == "file" else "644"
     order = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
-    return Change(item.path, f"{'change' if found else 'write'} {item.path}", _diff(item.path, found, text), order)
+    diff, digest = _diff(item.path, found, text), sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return Change(item.path, f"{'change' if found else 'write'} {item.path}", diff, order, digest)
 
 
 def _encoded(text: str) -> str:
@@ -199,12 +206,13 @@ while read -r kind path first rest; do
     inplace) printf %s "$rest" | base64 -d >"$path"; chmod "$first" "$path" ;;
     file) [ -d "$directory" ] || install -d -m 755 "$directory"
         printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"; mv -fT "$new" "$path" ;;
-    checked) [ -d "$directory" ] || install -d -m 755 "$directory"
+    checked|checked-secret) [ -d "$directory" ] || install -d -m 755 "$directory"
         printf %s "${rest%% *}" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"
-        # What the check says may quote the file, which may be secret: it goes to nobody.
         check=$(printf %s "${rest#* }" | sed "s#{new}#$new#")
-        if sh -c "$check" >/dev/null 2>&1 </dev/null; then mv -fT "$new" "$path"; else
-            echo "$path: refused by: $check" >&2; exit 1; fi ;;
+        if said=$(sh -c "$check" 2>&1 </dev/null); then mv -fT "$new" "$path"; else
+            # What it says may quote the file, which may be secret.
+            [ $kind = checked ] || said="(it says nothing here, as the file is secret)"
+            rm -f "$new"; echo "$path: refused by: $check: $said" >&2; exit 1; fi ;;
     *) echo "$path: nobody has said what it should hold" >&2; exit 1 ;;
     esac
 done

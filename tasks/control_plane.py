@@ -34,6 +34,8 @@ UNITS = [APISERVER, CONTROLLERS, SCHEDULING]
 KUBECTL = f"{KUBERNETES_BIN}/kubectl --kubeconfig {CFG}/admin.kubeconfig"
 READY = Probe("the API server is ready", f"{KUBECTL} get --raw /readyz", unit="kube-apiserver")
 RBAC = f"{CFG}/rbac.yaml"
+_CONTROLLERS = "".join(f" && curl -sSf -k --max-time 5 https://127.0.0.1:{port}/healthz" for port in (10257, 10259))
+ALL_WELL = Probe("the control plane is well", f"{READY.command}{_CONTROLLERS}", unit="kube-apiserver")
 
 
 @deploy("control plane")
@@ -61,7 +63,7 @@ def control_plane_gate() -> None:
         return
     one_at_a_time(
         cluster().masters,
-        lambda: settle(UNITS, healthy=READY, guard=others_ready(), name=f"{host.name} is ready"),
+        lambda: settle(UNITS, healthy=ALL_WELL, guard=others_ready(), name=f"{host.name} is ready"),
     )
     if host.name == cluster().masters[0].name:
         apply(KUBECTL, RBAC, name="rights of nodes and of the API server")

@@ -47,7 +47,7 @@ def operating_system() -> None:
     )
     prepare(hostname, MODULES, wanted, name="running system")
     if chrony:
-        settle([chrony], start=True, name="chrony")
+        settle([chrony], starts=True, name="chrony")
 
 
 def chrony_unit() -> Unit | None:

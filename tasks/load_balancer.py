@@ -14,7 +14,7 @@ from kubeinfra.operations.controller import acts_for_controller, authorities
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, barrier
 from kubeinfra.operations.rolling import one_at_a_time
-from kubeinfra.operations.system import packages
+from kubeinfra.operations.system import packages, tell
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
 from kubeinfra.tasks import is_deploy_file, this_machine
@@ -45,6 +45,8 @@ def check_virtual_address() -> None:
     if found is None:
         return  # the fact has told why, and the host is out of the run
     _seen[host.name] = found
+    if not found.asked:
+        tell(f"without ping on this machine nobody could be asked whether virtual_ip {virtual_ip} is free")
     own = found.interface_of(me.address)
     if own is None:
         raise PyinfraError(f"\n{host.name}: no interface has its address {me.address}; correct the inventory")
@@ -93,7 +95,8 @@ def another_answers() -> Probe | None:
         for other in cluster().load_balancers
         if other.name != host.name
     ]
-    return Probe("another load balancer answers", " || ".join(others), 60) if others else None
+    # One through which nothing answers has nothing to lose.
+    return Probe("another load balancer answers", " || ".join([f"! {CHECK}", *others]), 60) if others else None
 
 
 def nginx_files() -> list[Wanted]:
@@ -120,7 +123,7 @@ def keepalived_files(me: Machine) -> list[Wanted]:
         File(conf, lambda: keepalived_conf(me), "600", secret=True, check="keepalived -t -f {new}"),
         File(
             "/etc/systemd/system/keepalived.service.d/kubeinfra.conf",
-            template("inputs.conf.j2", unit=KEEPALIVED.name, inputs=[conf, CHECK]),
+            template("load_balancer/keepalived.service.conf.j2", inputs=[conf, CHECK]),
         ),
     ]
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import yaml
 from pyinfra import host
 from pyinfra.api import deploy
+from pyinfra.api.exceptions import PyinfraError
 
 from kubeinfra import flags
 from kubeinfra.binaries import KUBERNETES_BIN, node_images
@@ -19,7 +20,7 @@ from kubeinfra.inventory import cluster
 from kubeinfra.kubeconfig import kubeconfig
 from kubeinfra.operations.artifacts import load_images
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import Probe, barrier, require
+from kubeinfra.operations.gates import Probe, require
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
 from kubeinfra.system import has_local_resolver, resolv_conf_for_pods
@@ -62,16 +63,18 @@ def node_gate() -> None:
         # Until its certificate is there, kubelet 1.20 asks as an anonymous user and backs off for up to half a minute:
         # its inputs say whether it had one when it started, so it is restarted when it has.
         awaited=Probe("the kubelet's certificate is signed", f"[ -s {KUBELET_CLIENT_PEM} ]", 180, "kubelet"),
-        healthy=Probe("the node is registered", _own_node(machine), 120, "kubelet"),
+        healthy=Probe("kubelet and kube-proxy are well, and the node is registered", _well(machine), 120, "kubelet"),
         name="registered",
     )
-    barrier(name="all nodes are registered")
 
 
-def _own_node(machine: Machine) -> str:
+def _well(machine: Machine) -> str:
     """The node asks for itself, with its own certificate: no administrator's rights are needed here."""
+    own = (
+        "curl -sSf --max-time 5 http://127.0.0.1:10248/healthz && curl -sSf --max-time 5 http://127.0.0.1:10256/healthz"
+    )
     url = f"{cluster().server}/api/v1/nodes/{machine.node_name}"
-    return f"curl -sSf --max-time 5 --cacert {CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM} {url}"
+    return f"{own} && curl -sSf --max-time 5 --cacert {CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM} {url}"
 
 
 def files(machine: Machine) -> list[Wanted]:
@@ -140,6 +143,7 @@ def units(machine: Machine) -> list[File]:
             f"{CFG}/bootstrap.kubeconfig",
             *serving.files,
         ],
+        optional=[f"{CFG}/kubelet.kubeconfig"],
         existence=[KUBELET_CLIENT_PEM],
         binary=KUBELET.binary,
         flags=flags.kubelet_flags(cluster(), machine),
@@ -164,6 +168,11 @@ def units(machine: Machine) -> list[File]:
 
 if is_deploy_file(__file__):
     preflight()
+    if authority_pem("kubernetes") is None:
+        raise PyinfraError(
+            f"\n{controller().directory} has no authority kubernetes; run tasks/control_plane.py first, or bring that "
+            "directory from the controller that set the cluster up"
+        )
     if "node" in host.groups:
         answers = Probe("the API server answers", f"curl -sS --max-time 5 --insecure {cluster().server}/readyz")
         require(USES_SYSTEMD, "run tasks/docker.py first", name="Docker runs")

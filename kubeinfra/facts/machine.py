@@ -15,10 +15,11 @@ AUTHORITY_FILES = {
     "front-proxy": "/opt/kubernetes/ssl/front-proxy-ca.pem",
 }
 CHRONY_MARK = "# Written by kubeinfra"
+# Where each shared secret is, and what tells that the file is the cluster's: a package may bring a sample.
 SECRET_FILES = {
-    "service-account-key": "/opt/kubernetes/ssl/service-account-key.pem",
-    "bootstrap-token": "/opt/kubernetes/cfg/token.csv",
-    "vrrp-password": "/etc/keepalived/keepalived.conf",
+    "service-account-key": ("/opt/kubernetes/ssl/service-account-key.pem", "PRIVATE KEY"),
+    "bootstrap-token": ("/opt/kubernetes/cfg/token.csv", "kubelet-bootstrap"),
+    "vrrp-password": ("/etc/keepalived/keepalived.conf", "^vrrp_instance kube_apiserver"),
 }
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -32,7 +33,7 @@ class MachineState:
     + uid: of the user that commands run as; 0 is needed
     + arch: in upstream's spelling
     + systemd: whether systemd is PID 1
-    + family: "debian" (apt), "redhat" (dnf or yum) or ""; release: ID and VERSION_ID of /etc/os-release
+    + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
     + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
@@ -45,7 +46,6 @@ class MachineState:
     systemd: bool
     family: str
     distribution: str
-    distribution_version: str
     container: bool
     resolv_conf: str
     systemd_resolv_conf: bool
@@ -61,13 +61,15 @@ class Machine(FactBase[MachineState]):
         authorities = "; ".join(
             f'[ ! -f {path} ] || echo "authority={name} $(base64 -w0 {path})"' for name, path in AUTHORITY_FILES.items()
         )
-        secrets = "; ".join(f"[ ! -f {path} ] || echo secret={name}" for name, path in SECRET_FILES.items())
+        secrets = "; ".join(
+            f"if grep -qs '{mark}' {path}; then echo secret={name}; fi" for name, (path, mark) in SECRET_FILES.items()
+        )
         return (
             'echo "uid=$(id -u)"; echo "arch=$(uname -m)"; '
             "[ ! -d /run/systemd/system ] || echo systemd=yes; "
             "if command -v apt-get >/dev/null; then echo family=debian; "
             "elif command -v dnf >/dev/null || command -v yum >/dev/null; then echo family=redhat; fi; "
-            '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"; echo "version=$VERSION_ID"); '
+            '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"); '
             "if [ -f /.dockerenv ] || [ -f /run/systemd/container ]; then echo container=yes; fi; "
             '[ ! -f /etc/resolv.conf ] || echo "resolv=$(base64 -w0 /etc/resolv.conf)"; '
             "[ ! -f /run/systemd/resolve/resolv.conf ] || echo resolved=yes; "
@@ -96,7 +98,6 @@ class Machine(FactBase[MachineState]):
             systemd="systemd" in values,
             family=values.get("family", ""),
             distribution=values.get("id", ""),
-            distribution_version=values.get("version", ""),
             container="container" in values,
             resolv_conf=b64decode(values.get("resolv", "")).decode(errors="replace"),
             systemd_resolv_conf="resolved" in values,

@@ -17,11 +17,13 @@ class VirtualAddressState:
     + interfaces: interface name -> its addresses with their prefixes
     + answered_by: link-layer address that answers for the virtual address, "" where nobody does
     + peers: link-layer addresses of the other load balancers
+    + asked: whether anybody could be asked; without ping on the machine nobody was
     """
 
     interfaces: dict[str, list[IPv4Interface]]
     answered_by: str
     peers: frozenset[str]
+    asked: bool = True
 
     def interface_of(self, address: IPv4Address) -> tuple[str, IPv4Interface] | None:
         """The interface that has this address, and the address with its prefix."""
@@ -50,6 +52,7 @@ class VirtualAddress(FactBase[VirtualAddressState]):
     def command(self, address: str, peers: list[str]) -> str:
         everybody = join([address, *peers])
         return (
+            "command -v ping >/dev/null || echo unasked=yes; "
             'ip -o -4 addr show | awk \'{print "address=" $2 " " $4}\'; '
             # Whether it answers a ping does not matter: the kernel asks for its link-layer address first.
             f"for one in {everybody}; do ping -c 1 -W 1 $one >/dev/null 2>&1 & done; wait; "
@@ -63,6 +66,7 @@ class VirtualAddress(FactBase[VirtualAddressState]):
         interfaces: dict[str, list[IPv4Interface]] = {}
         answered_by = ""
         peers = set()
+        asked = True
         for line in output:
             key, _, value = line.partition("=")
             if key == "address":
@@ -70,6 +74,8 @@ class VirtualAddress(FactBase[VirtualAddressState]):
                 interfaces.setdefault(name, []).append(IPv4Interface(address))
             elif key == "answers":
                 answered_by = value
+            elif key == "unasked":
+                asked = False
             elif key == "peer":
                 peers.add(value)
-        return VirtualAddressState(interfaces, answered_by, frozenset(peers))
+        return VirtualAddressState(interfaces, answered_by, frozenset(peers), asked)

@@ -14,14 +14,14 @@ class UnitState:
     One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" where there is no systemd) and
     UnitFileState ("enabled", "disabled", "masked", "" where there is no such unit).
 
-    `stale`: the inputs (paths) that are other than when the process started. `recorded`: all inputs it recorded.
+    `stale`: the inputs (paths) that are other than when the process started. `recorded`: all -> what they were then.
     `reload_needed`: systemd has not read the unit file that is on the disk.
     """
 
     active: str
     enabled: str
     reload_needed: bool
-    recorded: tuple[str, ...]
+    recorded: dict[str, str]
     stale: tuple[str, ...]
 
 
@@ -46,16 +46,17 @@ class UnitStates(FactBase[dict[str, UnitState]]):
 
     def process(self, output: list[str]) -> dict[str, UnitState]:
         found: dict[str, dict[str, str]] = {}
-        recorded: dict[str, list[str]] = {}
+        recorded: dict[str, dict[str, str]] = {}
         stale: dict[str, list[str]] = {}
         unit = ""
         for line in output:
             key, _, value = line.partition("=")
             if key == "unit":
                 unit = value
-                found[unit], recorded[unit], stale[unit] = {}, [], []
+                found[unit], recorded[unit], stale[unit] = {}, {}, []
             elif key == "recorded":
-                recorded[unit].append(value)
+                was, path = value.split(" ", 1)
+                recorded[unit][path] = was
             elif key == "stale":
                 stale[unit].append(value)
             elif unit:
@@ -65,7 +66,7 @@ class UnitStates(FactBase[dict[str, UnitState]]):
                 active=values.get("ActiveState", ""),
                 enabled=values.get("UnitFileState", ""),
                 reload_needed=values.get("NeedDaemonReload") == "yes",
-                recorded=tuple(recorded[unit]),
+                recorded=recorded[unit],
                 stale=tuple(stale[unit]),
             )
             for unit, values in found.items()
@@ -85,7 +86,8 @@ class UnitsAndHealth(FactBase[tuple[dict[str, UnitState], set[str]]]):
 
     def command(self, binaries: dict[str, str], probes: dict[str, str]) -> str:
         asked = "; ".join(
-            f"if sh -c {quote(probe)} >/dev/null 2>&1; then echo well={word}; fi" for word, probe in probes.items()
+            f"if timeout 15 sh -c {quote(probe)} >/dev/null 2>&1; then echo well={word}; fi"
+            for word, probe in probes.items()
         )
         return f"{UnitStates().command(binaries)}; {asked or ':'}"
 
@@ -105,7 +107,7 @@ one() {
     list="/run/kubeinfra/$1.inputs"
     [ -f "$list" ] || { echo "stale=$list"; return 0; }
     while read -r was path; do
-        echo "recorded=$path"
+        echo "recorded=$was $path"
         case $was in
         present) [ -e "$path" ] || echo "stale=$path" ;;
         absent) [ ! -e "$path" ] || echo "stale=$path" ;;
@@ -116,14 +118,17 @@ one() {
 """
 
 
-def record_inputs(unit: str, files: list[str], existence: list[str] | None = None) -> str:
+def record_inputs(
+    unit: str, files: list[str], optional: list[str] | None = None, existence: list[str] | None = None
+) -> str:
     """
-    The unit's ExecStartPre line that records what its process starts from.
+    The unit's ExecStartPre line that records what its process starts from; for root only, as some files are secret.
 
     + files: whose content counts; one that is missing stops the start
+    + optional: whose content counts where they are there
     + existence: paths of which only matters whether they are there
     """
-    there = "".join(
-        f"; if [ -e {path} ]; then echo present  {path}; else echo absent  {path}; fi" for path in existence or []
-    )
-    return f"/bin/sh -ec 'mkdir -p /run/kubeinfra; {{ sha256sum {join(files)}{there}; }} >/run/kubeinfra/{unit}.inputs'"
+    lines = [f"sha256sum {join(files)}"]
+    for then, paths in (("sha256sum", optional), ("echo present ", existence)):
+        lines += [f"if [ -e {path} ]; then {then} {path}; else echo absent  {path}; fi" for path in paths or []]
+    return f"/bin/sh -ec 'umask 077; mkdir -p /run/kubeinfra; {{ {'; '.join(lines)}; }} >/run/kubeinfra/{unit}.inputs'"

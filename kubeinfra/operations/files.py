@@ -50,6 +50,6 @@ def install(
 
 def _write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:
     for change in changes:
-        announce(change.sentence, change.diff, change.path)
+        announce(change.sentence, change.diff, change.path if change.digest is not None else None, change.digest or "")
     if changes:
         yield StringCommand("sh", "-c", QuoteString(SCRIPT), _stdin=orders(changes).splitlines())

@@ -9,7 +9,7 @@ from shlex import quote
 from pyinfra import host, state
 from pyinfra.api import FactBase, QuoteString, StringCommand, operation
 
-from kubeinfra.plan import announce
+from kubeinfra.plan import announce, announced
 
 
 def failure(sentence: str) -> StringCommand:
@@ -21,7 +21,7 @@ class Succeeds(FactBase[bool]):
     """Whether a shell command succeeds on the host. + probe: the command; its output is thrown away"""
 
     def command(self, probe: str) -> str:
-        return f"if sh -c {quote(probe)} >/dev/null 2>&1; then echo yes; else echo no; fi"
+        return f"if timeout 60 sh -c {quote(probe)} >/dev/null 2>&1; then echo yes; else echo no; fi"
 
     def process(self, output: list[str]) -> bool:
         return output == ["yes"]
@@ -65,7 +65,7 @@ def waiting(probe: Probe) -> StringCommand:
     sentence = f"waited {probe.timeout} s until {probe.what}; last answer:"
     script = (
         f"deadline=$(($(date +%s) + {probe.timeout})); "
-        f"until last=$(sh -c {quote(probe.command)} 2>&1); do "
+        f"until last=$(timeout 15 sh -c {quote(probe.command)} 2>&1); do "
         f"[ $(date +%s) -lt $deadline ] || {{ printf '%s\\n' {quote(sentence)} \"$last\" >&2; "
         f"{journal if probe.unit else ''}exit 1; }}; "
         "sleep 0.2; done"
@@ -110,7 +110,7 @@ def apply(kubectl: str, manifest: str) -> Generator[StringCommand, None, None]:
 
     + kubectl: command with its kubeconfig; + manifest: file on the host
     """
-    if host.get_fact(Succeeds, probe=f"{kubectl} diff -f {manifest}"):
+    if manifest not in announced() and host.get_fact(Succeeds, probe=f"{kubectl} diff -f {manifest}"):
         host.noop(f"the cluster has what {manifest} says")
         return
     announce(f"apply {manifest}")

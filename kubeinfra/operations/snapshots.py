@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from pyinfra import host, state
@@ -22,7 +23,7 @@ Commands = Generator[StringCommand | FileDownloadCommand | FileUploadCommand | F
 DATA = "/var/lib/etcd/default.etcd"
 RESTORE = "/var/lib/etcd/restore.db"
 # On the way between controller and machine a snapshot is the connecting user's, and nobody else may read it.
-EXCHANGE = "/run/kubeinfra-exchange"
+EXCHANGE = "/var/lib/kubeinfra-exchange"
 _OPEN_EXCHANGE = f"rm -rf {EXCHANGE}; install -d -m 700 -o ${{SUDO_UID:-0}} {EXCHANGE}"
 _taken: set[bool] = set()  # whether a plan, and whether a run, has found its member
 
@@ -121,14 +122,22 @@ def send(snapshot: Path, digest: str) -> Commands:
     )
 
 
+@lru_cache
+def _this_run() -> str:
+    """The same moment for all hosts of a run."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
 @operation()
-def put_back(member: EtcdMember, token: str, aside: str) -> Commands:
+def put_back(member: EtcdMember) -> Commands:
     """
     Make this stopped member's data anew from the snapshot; the old data is kept aside.
 
-    + token: of the new cluster, the same for all members and never used before: a member that was forgotten cannot
-      join with old data; + aside: where the old data goes
+    + member: this host's
     """
+    # A token that was never used before: a member that was forgotten cannot join with its old data.
+    token = f"etcd-cluster-{_this_run()}"
+    aside = f"{DATA}.before-restore-{_this_run()}"
     members = ",".join(f"{one.name}={one.peer_url}" for one in cluster().etcd_members)
     announce(f"restore {member.name} from {RESTORE}; the old data goes to {aside}")
     yield StringCommand(
@@ -136,9 +145,9 @@ def put_back(member: EtcdMember, token: str, aside: str) -> Commands:
         "-ec",
         QuoteString(
             f"umask 077; rm -rf {DATA}.restored; "
-            f"/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {DATA}.restored --name {member.name} "
+            f"said=$(/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {DATA}.restored --name {member.name} "
             f"--initial-cluster {members} --initial-cluster-token {token} "
-            f"--initial-advertise-peer-urls {member.peer_url} >/dev/null 2>&1; "
+            f'--initial-advertise-peer-urls {member.peer_url} 2>&1) || {{ echo "$said" >&2; exit 1; }}; '
             f"if [ -e {DATA} ]; then mv -T {DATA} {aside}; fi; mv -T {DATA}.restored {DATA}; rm {RESTORE}"
         ),
     )

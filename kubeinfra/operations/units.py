@@ -13,7 +13,7 @@ from kubeinfra.operations.gates import Probe, waiting
 from kubeinfra.plan import announce, announced
 
 Commands = Generator[StringCommand, None, None]
-_ABSENT = UnitState("", "", False, (), ())
+_ABSENT = UnitState("", "", False, {}, ())
 _RUNNING = ("active", "activating", "reloading")
 
 
@@ -31,8 +31,9 @@ class Unit:
 
     def verb(self, found: UnitState, reasons: list[str]) -> str:
         """What makes its process take what the disk has: a reload, where the unit itself is the same."""
-        same_unit = not found.reload_needed and not any(f"/{self.name} " in reason for reason in reasons)
-        return "reload" if self.reloads and same_unit else "restart"
+        ours = (f"{self.binary} ", f"/etc/systemd/system/{self.name} ")
+        another = not found.recorded or found.reload_needed or any(reason.startswith(ours) for reason in reasons)
+        return "reload" if self.reloads and not another else "restart"
 
 
 @operation()
@@ -56,7 +57,7 @@ def settle(
     healthy: Probe | None = None,
     awaited: Probe | None = None,
     guard: Probe | None = None,
-    start: bool = False,
+    starts: bool = False,
 ) -> Commands:
     """
     Let the units run from what is on the disk, and be healthy: restart (or reload) those whose inputs are other than
@@ -65,7 +66,7 @@ def settle(
     + healthy: what must be true in the end
     + awaited: what must come true by itself before it can be told whether a unit must restart
     + guard: what must be true before a restart, such as that the other members are healthy
-    + start: whether units that do not run are started here
+    + starts: whether units that do not run are started here
     """
     probes = {word: probe.command for word, probe in (("awaited", awaited), ("healthy", healthy)) if probe}
     found, well = host.get_fact(UnitsAndHealth, binaries=_binaries(units), probes=probes)
@@ -73,7 +74,7 @@ def settle(
         announce(f"wait until {awaited.what}")
         yield waiting(awaited)
         found = host.get_fact(UnitStates, binaries=_binaries(units)) if state.is_executing else found
-    commands = [*(_starts(units, found, block=True) if start else []), *_restarts(units, found)]
+    commands = [*(_starts(units, found, block=True) if starts else []), *_restarts(units, found)]
     if commands and guard:
         yield waiting(guard)
     if commands:
@@ -86,17 +87,21 @@ def settle(
         host.noop(f"{_names(units)}: run from what is on the disk")
 
 
-def stale_reasons(unit: Unit, found: UnitState, changing: set[str]) -> list[str]:
+def stale_reasons(unit: Unit, found: UnitState, changing: Mapping[str, str]) -> list[str]:
     """
     Why the unit's process must restart; empty for one that does not run or is what the disk says.
 
-    + changing: paths that a plan would change first
+    + changing: paths that a plan would change first -> the digest that they would have, "" where it is not known
     """
     if found.active not in _RUNNING:
         return []
-    inputs = {*found.recorded, unit.binary}
     reasons = [f"{path} has changed since it started" for path in found.stale if path not in changing]
-    reasons += [f"{path} changes" for path in sorted(inputs & changing)]
+    inputs = {**found.recorded, unit.binary: ""}
+    reasons += [
+        f"{path} changes"
+        for path in sorted(inputs.keys() & changing)
+        if not changing[path] or changing[path] != inputs[path]
+    ]
     if found.reload_needed and not reasons:
         reasons.append("systemd runs an older unit file than the disk has")
     return reasons
@@ -109,9 +114,12 @@ def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) 
         if now.enabled != "enabled":
             announce(f"enable {unit.name}")
             commands.append(f"systemctl enable --quiet {unit.name}")
-        if now.active not in _RUNNING:
+        # One that is stuck in starting, from an older unit file, serves nobody: it needs no guard to start anew.
+        stuck = now.active == "activating" and now.reload_needed
+        if now.active not in _RUNNING or stuck:
             announce(f"start {unit.name}")
-            commands.append(f"systemctl start {'' if block else '--no-block '}{unit.name}")
+            verb = "restart" if stuck else "start"
+            commands.append(f"systemctl {verb} {'' if block else '--no-block '}{unit.name}")
     return commands
 
 

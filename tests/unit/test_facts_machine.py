@@ -34,7 +34,6 @@ def test_a_whole_answer_is_read() -> None:
         systemd=True,
         family="debian",
         distribution="ubuntu",
-        distribution_version="20.04",
         container=False,
         resolv_conf="nameserver 127.0.0.53",
         systemd_resolv_conf=True,
@@ -46,7 +45,7 @@ def test_a_whole_answer_is_read() -> None:
 
 def test_the_least_answer_is_read() -> None:
     assert Machine().process(["uid=1000", "arch=riscv64"]) == MachineState(
-        1000, "riscv64", False, "", "", "", False, "", False, False
+        1000, "riscv64", False, "", "", False, "", False, False
     )
 
 

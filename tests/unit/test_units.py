@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,11 @@ UNIT, BINARY = "etcd.service", "/opt/etcd/bin/etcd"
 CFG, CERTIFICATE, UNIT_FILE = "/opt/etcd/cfg/etcd", "/opt/etcd/ssl/server.pem", f"/etc/systemd/system/{UNIT}"
 
 
+WAS = "what it was"
+
+
 def running(*stale: str, active: str = "active", reload_needed: bool = False) -> UnitState:
-    return UnitState(active, "enabled", reload_needed, (UNIT_FILE, CFG, CERTIFICATE), stale)
+    return UnitState(active, "enabled", reload_needed, dict.fromkeys((UNIT_FILE, CFG, CERTIFICATE), WAS), stale)
 
 
 CHANGED = "has changed since it started"
@@ -43,7 +47,7 @@ REASONS: list[tuple[str, UnitState, set[str], list[str]]] = [
     ("it does not run", running(CFG, active="inactive"), {CFG}, []),
     ("it has failed", running(CFG, active="failed"), {CFG}, []),
     ("it is starting", running(CFG, active="activating"), set(), [f"{CFG} {CHANGED}"]),
-    ("there is no such unit", UnitState("", "", False, (), ()), {CFG, BINARY}, []),
+    ("there is no such unit", UnitState("", "", False, {}, ()), {CFG, BINARY}, []),
 ]
 
 
@@ -51,11 +55,15 @@ REASONS: list[tuple[str, UnitState, set[str], list[str]]] = [
     ("found", "changing", "reasons"), [row[1:] for row in REASONS], ids=[row[0] for row in REASONS]
 )
 def test_why_a_process_restarts(found: UnitState, changing: set[str], reasons: list[str]) -> None:
-    assert stale_reasons(Unit(UNIT, BINARY), found, changing) == reasons
+    assert stale_reasons(Unit(UNIT, BINARY), found, dict.fromkeys(changing, "another")) == reasons
+
+
+def test_a_file_that_a_plan_changes_back_restarts_nothing() -> None:
+    assert stale_reasons(Unit(UNIT, BINARY), running(CFG), {CFG: WAS}) == []
 
 
 def test_a_unit_whose_binary_is_not_ours_does_not_care_for_binaries() -> None:
-    assert stale_reasons(Unit(UNIT), running(), {BINARY}) == []
+    assert stale_reasons(Unit(UNIT), running(), {BINARY: "another"}) == []
 
 
 @pytest.mark.parametrize(
@@ -65,11 +73,13 @@ def test_a_unit_whose_binary_is_not_ours_does_not_care_for_binaries() -> None:
         (True, running(CFG), "reload"),
         (True, running(UNIT_FILE), "restart"),
         (True, running(CFG, reload_needed=True), "restart"),
+        (True, running(BINARY), "restart"),
+        (True, UnitState("active", "enabled", False, {}, ("/run/kubeinfra/x.inputs",)), "restart"),
     ],
 )
 def test_a_reload_is_enough_for_configuration_but_not_for_the_unit(reloads: bool, found: UnitState, verb: str) -> None:
     unit = Unit(UNIT, BINARY, reloads=reloads)
-    assert unit.verb(found, stale_reasons(unit, found, set())) == verb
+    assert unit.verb(found, stale_reasons(unit, found, {})) == verb
 
 
 # The shell of both halves, run on this machine with a systemctl that answers for one process of ours.
@@ -88,7 +98,7 @@ class Service:
 
     def start(self) -> None:
         self.stop()
-        line = record_inputs(UNIT, [str(self.config)], [str(self.certificate)])
+        line = record_inputs(UNIT, [str(self.config)], existence=[str(self.certificate)])
         # systemd splits ExecStartPre as a shell would; this line has nothing that it expands.
         assert not set(line) & set("%$")
         subprocess.run(shlex.split(line.replace("/run/kubeinfra", str(self.run))), check=True)
@@ -127,7 +137,9 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def test_what_a_process_was_started_from_is_read_back(service: Service) -> None:
-    assert service.state() == UnitState("active", "enabled", False, (str(service.config), str(service.certificate)), ())
+    config = sha256(service.config.read_bytes()).hexdigest()
+    recorded = {str(service.config): config, str(service.certificate): "absent"}
+    assert service.state() == UnitState("active", "enabled", False, recorded, ())
 
 
 def test_a_changed_file_is_stale_until_the_next_start(service: Service) -> None:
@@ -171,20 +183,27 @@ def test_a_process_that_recorded_nothing_is_stale(service: Service) -> None:
 def test_a_unit_without_a_process_is_not_asked_further(service: Service) -> None:
     service.config.write_text("two\n")
     service.systemctl(0, active="inactive", reload="yes")
-    assert service.state() == UnitState("inactive", "enabled", True, (), ())
+    assert service.state() == UnitState("inactive", "enabled", True, {}, ())
 
 
 def test_without_systemd_every_unit_has_an_empty_state(service: Service) -> None:
     program(service.programs, "systemctl", "echo 'System has not been booted with systemd' >&2; exit 1")
-    assert service.state() == UnitState("", "", False, (), ())
+    assert service.state() == UnitState("", "", False, {}, ())
 
 
 def test_several_units_are_told_apart(service: Service) -> None:
-    lines = ["unit=a.service", "ActiveState=active", "recorded=/a", "stale=/a", "unit=b.service", "ActiveState=failed"]
+    lines = [
+        "unit=a.service",
+        "ActiveState=active",
+        "recorded=5e1f /a",
+        "stale=/a",
+        "unit=b.service",
+        "ActiveState=failed",
+    ]
     found = UnitStates().process(lines)
     assert found == {
-        "a.service": UnitState("active", "", False, ("/a",), ("/a",)),
-        "b.service": UnitState("failed", "", False, (), ()),
+        "a.service": UnitState("active", "", False, {"/a": "5e1f"}, ("/a",)),
+        "b.service": UnitState("failed", "", False, {}, ()),
     }
 
 
@@ -196,7 +215,9 @@ def test_a_start_without_one_of_its_inputs_is_refused(tmp_path: Path) -> None:
 
 
 def test_existence_can_be_recorded_without_any_file(tmp_path: Path) -> None:
-    line = record_inputs(UNIT, ["/dev/null"], [str(tmp_path), "/nowhere"]).replace("/run/kubeinfra", str(tmp_path))
+    line = record_inputs(UNIT, ["/dev/null"], existence=[str(tmp_path), "/nowhere"]).replace(
+        "/run/kubeinfra", str(tmp_path)
+    )
     subprocess.run(shlex.split(line), check=True)
     recorded = [line.split() for line in (tmp_path / f"{UNIT}.inputs").read_text().splitlines()]
     assert recorded[1:] == [["present", str(tmp_path)], ["absent", "/nowhere"]]
@@ -204,19 +225,19 @@ def test_existence_can_be_recorded_without_any_file(tmp_path: Path) -> None:
 
 def test_units_and_probes_are_asked_in_one_command(service: Service) -> None:
     service.config.write_text("two\n")
-    units, answers = answer(
+    units, well = answer(
         UnitsAndHealth(),
         programs=service.programs,
         instead={"/run/kubeinfra": str(service.run)},
         binaries={UNIT: str(service.binary)},
-        probes=["echo unit=other.service", "exit 3", "echo noise >&2; true"],
+        probes={"one": "echo unit=other.service", "two": "exit 3", "three": "echo noise >&2; true"},
     )
     assert list(units) == [UNIT]
     assert [Path(path).name for path in units[UNIT].stale] == ["config"]
-    assert answers == [True, False, True]
+    assert answers == {"one", "three"}
 
 
 def test_probes_need_no_unit_that_is_there(service: Service) -> None:
     program(service.programs, "systemctl", "exit 1")
-    units, answers = answer(UnitsAndHealth(), programs=service.programs, binaries={UNIT: ""}, probes=["true"])
-    assert (units[UNIT].active, answers) == ("", [True])
+    units, answers = answer(UnitsAndHealth(), programs=service.programs, binaries={UNIT: ""}, probes={"one": "true"})
+    assert (units[UNIT].active, answers) == ("", {"one"})

@@ -1,0 +1,88 @@
+"""
+The real thing: machines of the lab, the command line that the README gives, and questions asked from outside.
+
+Files run in the order of their numbers, so that a deploy is shared by many tests: 1 needs machines on which nothing
+is set up, 2-7 share one cluster (who breaks it repairs it), 8 makes the machines anew for each of its clusters.
+The lab's machines are there once only: those that are up are removed at the start, and the tests' own at the end.
+A person's `.kubeinfra/` and `.lab/` are neither read nor changed: each controller is a copy of the project in
+`.lab/tests/<name>/`. The cache of releases and of what was built is shared.
+
+While writing tests: `KEEP_LAB=1` keeps machines and cluster at the end, and goes on with them at the start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from invocation import Invocation
+from laboratory import Lab, keeps_lab
+from observe import Processes, processes
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[FIGURES]:
+        terminalreporter.section("measured")
+        for line in config.stash[FIGURES]:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def figures(request: pytest.FixtureRequest) -> list[str]:
+    """Lines for the end of the test run: what was measured."""
+    return request.config.stash[FIGURES]
+
+
+@pytest.fixture(scope="session")
+def bring_up() -> Iterator[Callable[[str], Lab]]:
+    """Makes a controller of this name that knows of no cluster, and all machines anew."""
+    made: list[Lab] = []
+
+    def bring_up(name: str) -> Lab:
+        made.append(Lab(name))
+        made[-1].up()
+        return made[-1]
+
+    yield bring_up
+    if made and not keeps_lab():
+        made[-1].down()
+
+
+@pytest.fixture(scope="session")
+def lab(bring_up: Callable[[str], Lab]) -> Lab:
+    """Machines and their controller; on which nothing is set up, until a test asks for `cluster`."""
+    kept = Lab("documented")
+    return kept if keeps_lab() and kept.state.exists() else bring_up("documented")
+
+
+@pytest.fixture(scope="session")
+def first_deploy(lab: Lab, figures: list[str]) -> Invocation:
+    """The whole deploy over ssh, as the README has it, on the machines of `lab`."""
+    load = os.getloadavg()[0]
+    done = lab.deploy()
+    figures.append(
+        f"deploy over ssh: {done.seconds:.1f} s, peak memory of the controller {done.peak_megabytes:.0f} MB; "
+        f"load before: {load:.1f}"
+    )
+    figures.extend(f"    {seconds:5.1f} s  {name}" for name, seconds in done.phases.items())
+    return done
+
+
+@pytest.fixture(scope="session")
+def cluster(lab: Lab, first_deploy: Invocation) -> Lab:
+    """The cluster that the documented command line has made. Whoever breaks it repairs it."""
+    return lab
+
+
+@pytest.fixture
+def before(cluster: Lab) -> Processes:
+    """The processes at the start of a test, which needs a cluster that is well."""
+    cluster.require_healthy("before the test")
+    return processes(cluster)

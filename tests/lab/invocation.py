@@ -1,0 +1,110 @@
+"""One run of a command as a person would start it, with what can be measured from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BARRIER = "--> Starting operation: --- "
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """
+    What one run did.
+
+    + code: exit code, negative for a signal
+    + seconds: wall clock; peak_megabytes: the largest resident set of its process
+    + output: standard output, which is JSON with `--json`
+    + said: lines of standard error, each with the seconds at which it came
+    """
+
+    command: tuple[str, ...]
+    code: int
+    seconds: float
+    peak_megabytes: float
+    output: str
+    said: tuple[tuple[float, str], ...]
+
+    @property
+    def text(self) -> str:
+        """All that a person would have seen."""
+        return "\n".join([*(line for _, line in self.said), self.output])
+
+    @property
+    def changes(self) -> dict[str, list[str]]:
+        """Operations that changed something -> the hosts; needs `--json`."""
+        operations = self._document["results"]["operations"]
+        return {one["name"]: one["success"] + one["error"] for one in operations if one["success"] or one["error"]}
+
+    @property
+    def planned(self) -> dict[str, list[str]]:
+        """Operations that a plan would carry out -> the hosts; needs `--dry --json`."""
+        keys = ("hosts_with_change", "hosts_with_conditional_change")
+        found = {one["name"]: [host for key in keys for host in one[key]] for one in self._document["plan"]}
+        return {name: hosts for name, hosts in found.items() if hosts}
+
+    @property
+    def _document(self) -> Any:
+        assert self.code == 0, f"{self} should have ended well:\n{self.text}"
+        return json.loads(self.output)
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """Barrier -> seconds after the start at which all hosts had come to it."""
+        return {line.removeprefix(BARRIER).strip(): at for at, line in self.said if line.startswith(BARRIER)}
+
+    def __str__(self) -> str:
+        return " ".join(self.command)
+
+
+def invoke(
+    command: Sequence[str],
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 300,
+    kill_when: Callable[[str], bool] | None = None,
+) -> Invocation:
+    """
+    Run a command to its end, or kill it (SIGKILL: it cannot tidy up) at the first line of standard error for which
+    `kill_when` says so. AssertionError after `timeout` seconds.
+    """
+    started = time.monotonic()
+    said: list[tuple[float, str]] = []
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        deadline = threading.Timer(timeout, process.kill)
+        deadline.start()
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append((time.monotonic() - started, line.rstrip()))
+            if kill_when and kill_when(line):
+                process.kill()
+                kill_when = None
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stderr.close()
+        deadline.cancel()
+        output.seek(0)
+        text = output.read()
+    last = "\n".join(line for _, line in said[-30:])
+    assert seconds < timeout, f"{' '.join(command)} should have ended within {timeout} s; the last it said:\n{last}"
+    return Invocation(tuple(command), process.returncode, seconds, usage.ru_maxrss / 1024, text, tuple(said))

@@ -1,0 +1,182 @@
+"""The lab's machines, a controller of its own that deploys to them, and the means to look at both from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from invocation import Invocation, invoke
+
+PROJECT = Path(__file__).resolve().parents[2]
+# Not under /tmp: what a controller keeps are keys. `.lab/` is git-ignored, and its owner's only.
+CONTROLLERS = PROJECT / ".lab" / "tests"
+
+
+class Lab:
+    """
+    Machines at the inventory's addresses, and the directory from which they are deployed.
+
+    That directory is a copy of the project with its own `.kubeinfra/` and `.lab/`: a person's are neither read nor
+    changed. The machines themselves are there once only; `up` makes them anew.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.directory = CONTROLLERS / name
+        inventory = runpy.run_path(str(PROJECT / "inventory.py"))
+        self.addresses: dict[str, str] = {name: data["ssh_hostname"] for name, data in inventory["machines"]}
+        self.machines = list(self.addresses)
+        self.masters: list[str] = inventory["master"]
+        self.nodes: list[str] = inventory["node"]
+        self.etcd: list[str] = inventory["etcd"]
+        self.load_balancers: list[str] = inventory["lb"]
+        self.virtual_ip: str = runpy.run_path(str(PROJECT / "group_data" / "lb.py"))["virtual_ip"]
+
+    @property
+    def state(self) -> Path:
+        """What the controller keeps of this cluster."""
+        return self.directory / ".kubeinfra" / "lab"
+
+    def make_controller(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        left_out = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "tests", "docs", "pyinfra-debug.log")
+        shutil.copytree(PROJECT, self.directory, ignore=left_out)
+
+    def up(self) -> None:
+        """A controller that knows of no cluster, and machines on which nothing is set up."""
+        self.make_controller()
+        made = self.python("-m", "lab", "up", "--fresh", timeout=1200)
+        assert made.code == 0, f"the lab should have come up:\n{made.text}"
+
+    def down(self) -> None:
+        removed = self.python("-m", "lab", "down")
+        shutil.rmtree(CONTROLLERS)
+        assert removed.code == 0, f"the lab should have gone down:\n{removed.text}"
+
+    def python(self, *arguments: str, timeout: float = 300) -> Invocation:
+        return invoke([sys.executable, *arguments], self.directory, self._environment, timeout)
+
+    def pyinfra(
+        self,
+        *arguments: str,
+        user: str = "root",
+        inventory: str = "inventory.py",
+        plan: bool = False,
+        kill_when: Callable[[str], bool] | None = None,
+    ) -> Invocation:
+        """`pyinfra -y --ssh-user root --ssh-key ... inventory.py <arguments>`, as documented; a plan without -y."""
+        connection = ["--ssh-user", user, "--ssh-key", ".lab/id_ed25519", "--group-data", ".lab/group_data"]
+        program = str(Path(sys.executable).with_name("pyinfra"))
+        command = [program, *(["--dry"] if plan else ["-y"]), *connection, inventory, *arguments]
+        return invoke(command, self.directory, self._environment, kill_when=kill_when)
+
+    def deploy(self, *arguments: str, **options: Any) -> Invocation:
+        """The whole deploy, which must succeed."""
+        done = self.pyinfra("deploy.py", *arguments, **options)
+        assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
+        return done
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        # The copy's modules, not those of the checkout that the virtual environment knows.
+        return {"PYTHONPATH": str(self.directory)}
+
+    def run(self, machine: str, script: str, stdin: str = "", check: bool = True) -> str:
+        """What a shell script says on a machine, by `docker exec`: neither ssh nor pyinfra is in between."""
+        command = ["docker", "exec", "-i", f"kubeinfra-{machine}", "sh", "-c", script]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180, errors="replace")
+        if check:
+            assert done.returncode == 0, f"{machine}: {script}\nshould have succeeded:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def everywhere(self, script: str, machines: list[str] | None = None) -> dict[str, str]:
+        """The same on several machines at once: machine -> what it says."""
+        where = machines or self.machines
+        with ThreadPoolExecutor(len(where)) as pool:
+            return dict(zip(where, pool.map(lambda machine: self.run(machine, script), where), strict=True))
+
+    def kubectl(
+        self, *arguments: str, stdin: str = "", check: bool = True, credentials: list[str] | None = None
+    ) -> str:
+        """What kubectl says on the controller, as the administrator or with other `credentials` (options)."""
+        given = credentials or ["--kubeconfig", str(self.state / "admin.kubeconfig")]
+        command = [str(self._kubectl), "--cache-dir", str(CONTROLLERS / "kubectl-cache"), *given, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180)
+        said = done.stdout if done.returncode == 0 else done.stdout + done.stderr
+        if check:
+            assert done.returncode == 0, f"kubectl {' '.join(arguments)} should have succeeded:\n{said}"
+        return said
+
+    def get(self, *arguments: str) -> Any:
+        """`kubectl get ... -o json`, read."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    @property
+    def _kubectl(self) -> Path:
+        """The release's own, taken from a master."""
+        path = CONTROLLERS / "kubectl"
+        if not path.exists():
+            source = f"kubeinfra-{self.masters[0]}:/opt/kubernetes/bin/kubectl"
+            subprocess.run(["docker", "cp", source, str(path)], check=True, capture_output=True)
+        return path
+
+    def address(self, machine: str) -> str:
+        return self.addresses[machine]
+
+    def group(self, name: str) -> list[str]:
+        """Machines of a group of the inventory."""
+        return {"master": self.masters, "node": self.nodes, "etcd": self.etcd}[name]
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.address(self.masters[0])}:6443"
+
+    def require_healthy(self, when: str) -> None:
+        """A cluster that is not well is no place to look for something else."""
+        until(f"the cluster is well {when}", lambda: self.ailments() or True, 120)
+
+    def ailments(self) -> list[str]:
+        """What is not well, in words; empty when all is."""
+        found = [f"node {name} is {state}" for name, state in self.node_states().items() if state != "Ready"]
+        found += [
+            f"no node {self.address(name)}" for name in self.nodes if self.address(name) not in self.node_states()
+        ]
+        flannel = self.get("-n", "kube-flannel", "daemonset", "kube-flannel-ds")["status"]
+        if flannel.get("numberReady") != len(self.nodes):
+            found.append(f"flannel runs on {flannel.get('numberReady')} of {len(self.nodes)} nodes")
+        return found
+
+    def node_states(self) -> dict[str, str]:
+        states = {}
+        for node in self.get("nodes")["items"]:
+            ready = [one["status"] for one in node["status"]["conditions"] if one["type"] == "Ready"]
+            states[node["metadata"]["name"]] = "Ready" if ready == ["True"] else "not Ready"
+        return states
+
+
+def until(what: str, probe: Callable[[], Any], timeout: float) -> None:
+    """Wait until the probe gives True; AssertionError with its last answer (or error) after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            answer = probe()
+        except AssertionError as error:
+            answer = error
+        if answer is True:
+            return
+        assert time.monotonic() < deadline, f"within {timeout} s it should have come true that {what}; last: {answer}"
+        time.sleep(0.3)
+
+
+def keeps_lab() -> bool:
+    """`KEEP_LAB=1 pytest tests/lab/...`: use the machines and the cluster of the last such run, and leave them."""
+    return os.environ.get("KEEP_LAB") == "1"

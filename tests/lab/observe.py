@@ -1,0 +1,152 @@
+"""What machines and controller look like at a moment, so that two moments can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from laboratory import Lab
+
+# The units' processes, as /proc/<pid>/stat names them: it ends names after 15 characters.
+MASTER = {"kube-apiserver", "kube-controller", "kube-scheduler"}
+NODE = {"kubelet", "kube-proxy", "dockerd", "containerd"}
+PROCESSES = {"etcd", *MASTER, *NODE}
+
+TREES = "/etc /opt /usr/local /root /var/lib/etcd /var/lib/kubelet /var/lib/kubeinfra"
+# What a cluster writes by itself while it runs, and kubectl's own cache.
+LIVE = (
+    "/var/lib/etcd/default.etcd/member",
+    "/var/lib/kubelet/pods",
+    "/opt/kubernetes/logs",
+    "/root/.kube/cache",
+    "/root/.kube/http-cache",
+)
+
+Processes = dict[tuple[str, str], tuple[str, ...]]
+
+
+def processes(lab: Lab) -> Processes:
+    """(machine, name) -> "pid start time" of each such process of ours, as the kernel has it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for machine, text in lab.everywhere("cat /proc/[0-9]*/stat 2>/dev/null; exit 0").items():
+        for line in text.splitlines():
+            before, _, after = line.rpartition(")")
+            pid, _, name = before.partition(" (")
+            if name in PROCESSES:
+                found.setdefault((machine, name), []).append(f"{pid} {after.split()[19]}")
+    return {key: tuple(sorted(values)) for key, values in found.items()}
+
+
+def restarted(before: Processes, after: Processes) -> set[tuple[str, str]]:
+    """Which are not the same processes any more, or are there on one side only."""
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+def machine_trees(lab: Lab) -> dict[str, str]:
+    """ "machine:path" -> kind, mode, owner, target of a link, and digest of a file."""
+    pruned = " -o ".join(f"-path {path}" for path in LIVE)
+    find = f"find $trees \\( {pruned} \\) -prune -o"
+    script = (
+        f"trees=$(ls -d {TREES} 2>/dev/null); "
+        f"{find} -printf '%p\\t%y %m %u:%g %l\\n'; {find} -type f -print0 | xargs -0 sha256sum"
+    )
+    found: dict[str, str] = {}
+    for machine, text in lab.everywhere(script).items():
+        for line in text.splitlines():
+            if "\t" in line:
+                path, _, described = line.partition("\t")
+                found[f"{machine}:{path}"] = described
+            else:
+                digest, _, path = line.partition("  ")
+                found[f"{machine}:{path}"] += digest
+    return found
+
+
+def controller_tree(*directories: Path) -> dict[str, str]:
+    """Path -> mode and digest (of large files: size and time of change); without what Python and pyinfra write."""
+    paths = (path for directory in directories for path in directory.rglob("*"))
+    return {
+        str(path): _described(path)
+        for path in paths
+        if "__pycache__" not in path.parts and path.name != "pyinfra-debug.log"
+    }
+
+
+def _described(path: Path) -> str:
+    status = path.lstat()
+    if not path.is_file():
+        return f"{status.st_mode:o}"
+    if status.st_size > 2**20:
+        return f"{status.st_mode:o} {status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return sorted(
+        f"{path}: {before.get(path, 'not there')} -> {after.get(path, 'not there')}"
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path)
+    )
+
+
+def secrets(lab: Lab) -> dict[str, str]:
+    """Where it is kept -> a piece of each secret that nothing else contains: a key's longest line, or the token."""
+    found = {}
+    for path in [*lab.state.glob("secrets/*"), *lab.state.glob("authorities/*/ca-key.pem")]:
+        found[str(path)] = _core(path.read_text())
+    keys = "for key in /opt/*/ssl/*-key.pem /opt/kubernetes/ssl/kubelet-client-current.pem; do "
+    keys += '[ ! -f $key ] || { echo "FILE $key"; sed -n "/BEGIN.*PRIVATE/,/END/p" $key; }; done'
+    for machine, text in lab.everywhere(keys).items():
+        for part in text.split("FILE ")[1:]:
+            path, _, key = part.partition("\n")
+            found[f"{machine}:{path}"] = _core(key)
+    return found
+
+
+def _core(text: str) -> str:
+    return max((line for line in text.splitlines() if "-----" not in line), key=len)
+
+
+def spoken(secrets: dict[str, str], text: str) -> list[str]:
+    """Which of the secrets are in the text, as they are or in base64 (in which they may start at any of 3 places)."""
+    return [where for where, secret in secrets.items() if any(form in text for form in _spellings(secret))]
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    for offset in range(3):
+        yield b64encode(b"." * offset + secret.encode()).decode()[4:-4]
+
+
+@contextmanager
+def command_lines() -> Iterator[set[str]]:
+    """
+    Every command line that is seen on this machine meanwhile, those inside the lab's machines among them: they are
+    processes of this kernel too.
+    """
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.02):
+            seen.update(_command_lines())
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _command_lines() -> Iterable[str]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended

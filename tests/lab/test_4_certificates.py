@@ -1,0 +1,160 @@
+"""Every certificate on every machine, read with openssl: who signed it, for whom, for what, for how long."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from laboratory import Lab
+
+ETCD, KUBERNETES, FRONT_PROXY = (
+    "/opt/etcd/ssl/ca.pem",
+    "/opt/kubernetes/ssl/ca.pem",
+    "/opt/kubernetes/ssl/front-proxy-ca.pem",
+)
+CLIENT, SERVER = "TLS Web Client Authentication", "TLS Web Server Authentication"
+SSL = "/opt/kubernetes/ssl"
+LOOPBACK = "IP Address:127.0.0.1"
+YEAR = 365 * 86400
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """
+    A certificate as the components that read it need it.
+
+    + group: on which machines; + subject: as openssl prints it; "{address}" and "{name}" are the machine's
+    + names: DNS names and addresses that must be in it
+    """
+
+    group: str
+    path: str
+    authority: str
+    subject: str
+    usages: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.path}"
+
+
+API_NAMES = (
+    "DNS:kubernetes",
+    "DNS:kubernetes.default",
+    "DNS:kubernetes.default.svc",
+    "DNS:kubernetes.default.svc.cluster.local",
+    "IP Address:10.0.0.1",
+    "IP Address:{address}",
+    LOOPBACK,
+)
+CERTIFICATES = (
+    Wanted("etcd", "/opt/etcd/ssl/server", ETCD, "CN = {name}", (SERVER, CLIENT), (LOOPBACK, "IP Address:{address}")),
+    Wanted("master", f"{SSL}/kube-apiserver", KUBERNETES, "CN = kube-apiserver", (SERVER,), API_NAMES),
+    Wanted(
+        "master", f"{SSL}/kube-apiserver-kubelet-client", KUBERNETES, "CN = kube-apiserver-kubelet-client", (CLIENT,)
+    ),
+    Wanted("master", f"{SSL}/kube-apiserver-etcd-client", ETCD, "CN = kube-apiserver-etcd-client", (CLIENT,)),
+    Wanted("master", f"{SSL}/front-proxy-client", FRONT_PROXY, "CN = front-proxy-client", (CLIENT,)),
+    Wanted("master", f"{SSL}/kube-controller-manager", KUBERNETES, "CN = system:kube-controller-manager", (CLIENT,)),
+    Wanted("master", f"{SSL}/kube-scheduler", KUBERNETES, "CN = system:kube-scheduler", (CLIENT,)),
+    Wanted("master", f"{SSL}/admin", KUBERNETES, "O = system:masters, CN = admin", (CLIENT,)),
+    Wanted("node", f"{SSL}/kube-proxy", KUBERNETES, "CN = system:kube-proxy", (CLIENT,)),
+    Wanted(
+        "node",
+        f"{SSL}/kubelet-serving",
+        KUBERNETES,
+        "O = system:nodes, CN = system:node:{address}",
+        (SERVER,),
+        (LOOPBACK, "IP Address:{address}"),
+    ),
+    Wanted(
+        "node",
+        f"{SSL}/kubelet-client-current",
+        KUBERNETES,
+        "O = system:nodes, CN = system:node:{address}",
+        (CLIENT,),
+    ),
+)
+
+
+def trusted_by(lab: Lab, authority: str, machine: str, certificate: str) -> str:
+    """What `openssl verify` says against the authority on a master, wherever the certificate lies."""
+    ca = lab.run(lab.masters[0], f"cat {authority if authority != ETCD else SSL + '/etcd-ca.pem'}")
+    verify = f"openssl verify -x509_strict -CAfile /tmp/authority.pem {certificate} 2>&1"
+    return lab.run(machine, f"cat >/tmp/authority.pem; {verify}; rm /tmp/authority.pem", stdin=ca)
+
+
+@pytest.mark.parametrize("wanted", CERTIFICATES, ids=str)
+def test_a_certificate_is_what_its_readers_need(cluster: Lab, wanted: Wanted) -> None:
+    for machine in cluster.group(wanted.group):
+        place = f"{machine}:{wanted.path}.pem"
+        said = trusted_by(cluster, wanted.authority, machine, f"{wanted.path}.pem")
+        assert said.strip().endswith(": OK"), f"{place} should be signed by {wanted.authority}: {said}"
+        text = cluster.run(machine, f"openssl x509 -in {wanted.path}.pem -noout -text")
+        fill = {"address": cluster.address(machine), "name": machine}
+        subject = re.search(r"Subject: (.*)", text)
+        assert subject and subject[1] == wanted.subject.format(**fill), f"{place} is for another subject: {subject}"
+        usages = re.search(r"X509v3 Extended Key Usage:.*\n\s+(.*)", text)
+        assert usages and set(usages[1].split(", ")) == set(wanted.usages), f"{place} has usages {usages}"
+        names = re.search(r"X509v3 Subject Alternative Name:.*\n\s+(.*)", text)
+        missing = {name.format(**fill) for name in wanted.names} - set(names[1].split(", ") if names else [])
+        assert not missing, f"{place} should also be for {missing}"
+        assert "CA:TRUE" not in text, f"{place} should be no authority"
+
+
+@pytest.mark.parametrize("wanted", CERTIFICATES, ids=str)
+def test_a_key_fits_its_certificate_and_is_its_machines_alone(cluster: Lab, wanted: Wanted) -> None:
+    key = wanted.path + (".pem" if wanted.path.endswith("-current") else "-key.pem")
+    keys = []
+    for machine in cluster.group(wanted.group):
+        of_key = cluster.run(machine, f"openssl pkey -in {key} -pubout")
+        of_certificate = cluster.run(machine, f"openssl x509 -in {wanted.path}.pem -noout -pubkey")
+        assert of_key == of_certificate, f"{machine}:{key} should be the key of its certificate"
+        keys.append(of_key)
+    assert len(set(keys)) == len(keys), f"each machine should have a key of its own, not a shared {key}"
+
+
+@pytest.mark.parametrize("wanted", CERTIFICATES, ids=str)
+def test_a_certificate_lasts_ten_years(cluster: Lab, wanted: Wanted) -> None:
+    """Leap days apart; a leaf never outlives its authority, which was made minutes before it."""
+    for machine in cluster.group(wanted.group):
+        for seconds, fine in ((9.99 * YEAR, True), (10.01 * YEAR, False)):
+            check = f"openssl x509 -in {wanted.path}.pem -noout -checkend {seconds:.0f} >/dev/null && echo fine"
+            said = cluster.run(machine, f"{check}; exit 0").strip() == "fine"
+            assert said == fine, f"{machine}:{wanted.path}.pem should end in 10 years: {seconds / YEAR} is {said}"
+
+
+def test_the_authorities_are_three_and_do_not_trust_each_other(cluster: Lab) -> None:
+    master = cluster.masters[0]
+    authorities = [f"{SSL}/ca.pem", f"{SSL}/etcd-ca.pem", f"{SSL}/front-proxy-ca.pem"]
+    for one in authorities:
+        text = cluster.run(master, f"openssl x509 -in {one} -noout -text")
+        assert "CA:TRUE" in text and "Certificate Sign" in text, f"{one} should be an authority:\n{text}"
+        trusting = [
+            other
+            for other in authorities
+            if cluster.run(master, f"openssl verify -CAfile {other} {one} >/dev/null 2>&1 && echo yes; exit 0")
+        ]
+        assert trusting == [one], f"{one} should be trusted by itself only, not by {trusting}"
+    etcd = cluster.run(cluster.etcd[-1], f"cat {ETCD}")
+    assert etcd == cluster.run(master, f"cat {SSL}/etcd-ca.pem"), "master and members should know one etcd authority"
+
+
+def test_only_masters_hold_a_key_of_an_authority(cluster: Lab) -> None:
+    """That of Kubernetes: the controller-manager signs with it. The others stay on the controller."""
+    found = cluster.everywhere("find / -xdev -name 'ca-key.pem' -o -xdev -name '*-ca-key.pem'")
+    wanted = {name: f"{SSL}/ca-key.pem" if name in cluster.masters else "" for name in cluster.machines}
+    assert {name: text.strip() for name, text in found.items()} == wanted, f"authorities' keys are at {found}"
+
+
+def test_listeners_show_the_certificates_on_the_disk(cluster: Lab) -> None:
+    listeners = [(name, 2379, "/opt/etcd/ssl/server.pem") for name in cluster.etcd]
+    listeners += [(name, 6443, f"{SSL}/kube-apiserver.pem") for name in cluster.masters]
+    listeners += [(name, 10250, f"{SSL}/kubelet-serving.pem") for name in cluster.nodes]
+    for machine, port, path in listeners:
+        fingerprint = "openssl x509 -noout -fingerprint -sha256"
+        connection = f"openssl s_client -connect {cluster.address(machine)}:{port} </dev/null 2>/dev/null"
+        shown = cluster.run(machine, f"{connection} | {fingerprint}")
+        stored = cluster.run(machine, f"{fingerprint} -in {path}")
+        assert shown == stored, f"{machine}:{port} should show {path}: {shown} is not {stored}"

@@ -1,0 +1,84 @@
+"""What happens to a running cluster by itself, and how it comes back."""
+
+from __future__ import annotations
+
+import json
+
+from laboratory import Lab, until
+from observe import Processes, processes, restarted
+
+
+def members(cluster: Lab) -> dict[str, str]:
+    """Name of each member -> its id, and the id of the cluster."""
+    answer = json.loads(cluster.run(cluster.etcd[0], "etcdctl member list -w json"))
+    found = {one["name"]: str(one["ID"]) for one in answer["members"]}
+    return found | {"cluster": str(answer["header"]["cluster_id"])}
+
+
+def etcd_answers(cluster: Lab) -> bool:
+    return "unhealthy" not in cluster.run(cluster.etcd[0], "etcdctl endpoint health --cluster 2>&1")
+
+
+def test_data_survives_a_restart_of_all_members_at_once(cluster: Lab, before: Processes) -> None:
+    was = members(cluster)
+    cluster.run(cluster.etcd[0], "etcdctl put lab-test written-before")
+    cluster.everywhere("systemctl stop etcd", cluster.etcd)
+    stopped = {key for key in processes(cluster) if key[1] == "etcd"}
+    assert not stopped, f"all members should be stopped now: {stopped}"
+    cluster.everywhere("systemctl start etcd", cluster.etcd)
+    until("all members are healthy", lambda: etcd_answers(cluster), 60)
+    kept = cluster.run(cluster.etcd[-1], "etcdctl get lab-test --print-value-only").strip()
+    assert kept == "written-before", f"what was written before should be there: {kept!r}"
+    assert members(cluster) == was, f"it should be the same members: {was}"
+    cluster.run(cluster.etcd[0], "etcdctl del lab-test")
+    cluster.require_healthy("after etcd was away")
+
+
+def test_a_member_is_never_made_anew_over_its_data(cluster: Lab) -> None:
+    """What it needed at birth may be lost or wrong, and it may be stopped: the deploy starts it as who it is."""
+    was = members(cluster)
+    one, other = cluster.etcd[-1], cluster.etcd[-2]
+    cluster.run(one, "systemctl stop etcd; rm -f /opt/etcd/cfg/etcd.initial")
+    at_birth = cluster.run(other, "cd /opt/etcd/cfg; cat etcd.initial; sed -i 's/etcd-cluster/another/' etcd.initial")
+    done = cluster.deploy("--json")
+    cluster.run(other, "cat >/opt/etcd/cfg/etcd.initial", stdin=at_birth)
+    assert done.changes.get("etcd | start") == [one], f"{one} should have been started, and no other: {done.changes}"
+    assert set(done.changes) <= {"etcd | start", "etcd | healthy"}, f"nothing else is to be done: {done.changes}"
+    assert members(cluster) == was, f"it should be the same members: {was}"
+    gone = cluster.run(one, "[ -e /opt/etcd/cfg/etcd.initial ] && echo there; exit 0")
+    assert not gone, "what is for a birth only should not be written where there is data"
+    assert etcd_answers(cluster), "all members should be healthy"
+
+
+def test_a_deleted_node_comes_back_when_its_kubelet_restarts(cluster: Lab, before: Processes) -> None:
+    machine = cluster.nodes[-1]
+    name = cluster.address(machine)
+    was = cluster.get("node", name)["metadata"]["uid"]
+    cluster.kubectl("delete", "node", name)
+    cluster.run(machine, "systemctl restart kubelet")
+    until(f"node {name} is Ready", lambda: cluster.node_states().get(name) == "Ready" or cluster.node_states(), 60)
+    assert cluster.get("node", name)["metadata"]["uid"] != was, "it should be a new object"
+    cluster.require_healthy("after the node came back")
+    moved = restarted(before, processes(cluster))
+    assert moved == {(machine, "kubelet")}, f"nothing else should have restarted: {moved}"
+    # Kubernetes gives it another pod network, which flannel and the bridge of the pods only take when made anew.
+    cluster.run(machine, "ip link delete cni0")
+    where = ("-l", "app=flannel", f"--field-selector=spec.nodeName={name}")
+    cluster.kubectl("-n", "kube-flannel", "delete", "pod", *where)
+    cluster.require_healthy("after flannel has restarted")
+
+
+def test_the_deploy_after_it_proves_the_traffic_again(cluster: Lab) -> None:
+    done = cluster.deploy("--json")
+    assert "verify | traffic" in done.changes, f"a new node should be worth a check of the traffic: {done.changes}"
+
+
+def test_killed_processes_come_back_by_themselves(cluster: Lab, before: Processes) -> None:
+    cluster.everywhere("kill -9 $(pidof etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)")
+    ours = {key for key in before if key[1] == "etcd" or key[1].startswith("kube")}
+    until("all of them run again", lambda: processes(cluster).keys() >= ours or sorted(processes(cluster)), 60)
+    assert ours <= restarted(before, processes(cluster)), "each should be another process now"
+    until("etcd is healthy", lambda: etcd_answers(cluster), 60)
+    cluster.require_healthy("after every process was killed")
+    done = cluster.deploy("--json")
+    assert not done.changes, f"nothing should be left to do: {done.changes}"

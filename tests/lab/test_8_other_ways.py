@@ -1,0 +1,110 @@
+"""The same cluster in other ways, each on fresh machines: file by file and with sudo, by Docker, and in four goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from invocation import BARRIER, Invocation
+from laboratory import Lab, until
+from observe import command_lines, processes, secrets, spoken
+
+BringUp = Callable[[str], Lab]
+
+
+def assert_finished(lab: Lab, done: Invocation, *again: str, **options: str) -> None:
+    """All nodes Ready; nothing half done is left on a machine; the next run is empty."""
+    lab.require_healthy(f"after {done}")
+    half = "-name '.*.new' -o -path '/opt/*/bin/.*' -o -name '*.part' -o -path '/var/lib/kubeinfra/images/*'"
+    leftovers = lab.everywhere(f"find $(ls -d /opt /usr/local/bin /etc /var/lib/kubeinfra 2>/dev/null) {half}")
+    assert not "".join(leftovers.values()), f"no half file should be left: {leftovers}"
+    running = processes(lab)
+    second = lab.deploy("--json", *again, **options)
+    assert not second.changes, f"the next run should change nothing: {second.changes}"
+    assert processes(lab) == running, "the next run should restart nothing"
+
+
+@pytest.fixture(scope="module")
+def file_by_file(bring_up: BringUp) -> Lab:
+    """The first components each alone, as root; the rest by an ordinary user with sudo."""
+    return bring_up("file-by-file")
+
+
+@pytest.mark.parametrize(
+    ("task", "group", "proof"),
+    [
+        ("host", "", '[ "$(hostname)" = "$(cat /etc/hostname)" ] && sysctl -n net.ipv4.ip_forward | grep -qx 1'),
+        ("docker", "node", "[ \"$(docker info -f '{{.CgroupDriver}}')\" = systemd ]"),
+        ("etcd", "etcd", "etcdctl endpoint health --cluster"),
+    ],
+    ids=["host", "docker", "etcd"],
+)
+def test_a_task_alone_starts_from_nothing(file_by_file: Lab, task: str, group: str, proof: str) -> None:
+    lab = file_by_file
+    done = lab.pyinfra(f"tasks/{task}.py", *(["--limit", group] if group else []))
+    assert done.code == 0, f"{done} should work on bare machines:\n{done.text}"
+    lab.everywhere(proof, lab.group(group) if group else lab.machines)
+
+
+def test_an_ordinary_user_with_sudo_finishes_it(file_by_file: Lab, figures: list[str]) -> None:
+    sudo = ("--data", "_sudo=true")
+    done = file_by_file.deploy(*sudo, user="operator")
+    figures.append(f"the rest as an ordinary user, after host, docker and etcd alone: {done.seconds:.1f} s")
+    assert_finished(file_by_file, done, *sudo, user="operator")
+
+
+def test_the_docker_connector_makes_the_same_cluster_and_tells_no_secret(bring_up: BringUp, figures: list[str]) -> None:
+    """With -vvv, and with an eye on every command line: this connector's are on this machine too."""
+    lab = bring_up("docker")
+    inventory = ".lab/docker_inventory.py"
+    with command_lines() as seen:
+        done = lab.deploy("-vvv", inventory=inventory)
+    figures.append(f"deploy by the Docker connector: {done.seconds:.1f} s")
+    assert_finished(lab, done, inventory=inventory)
+    known = secrets(lab)
+    assert "sha256sum" in done.text and any("docker exec" in line for line in seen), "this should be all that ran"
+    assert not spoken(known, done.text), f"pyinfra's output should not tell {spoken(known, done.text)}"
+    told = spoken(known, "\n".join(seen))
+    assert not told, f"no command line should tell {told}"
+
+
+@pytest.fixture(scope="module")
+def killed(bring_up: BringUp) -> Lab:
+    """SIGKILL at three points of one deploy; what is there at each is proved, so that the kill came in time."""
+    return bring_up("killed")
+
+
+def test_killed_while_binaries_are_sent(killed: Lab) -> None:
+    half = "ls /opt/kubernetes/bin/.kubelet.*.gz 2>/dev/null; exit 0"
+
+    def is_sending(line: str) -> bool:
+        if line.startswith("--> Starting operation: artifacts | binaries"):
+            until("a binary is on its way", lambda: bool(killed.run(killed.nodes[0], half)), 30)
+            return True
+        return False
+
+    done = killed.pyinfra("deploy.py", kill_when=is_sending)
+    assert done.code == -9, f"it should have been killed:\n{done.text}"
+    final = killed.run(killed.nodes[0], "ls /opt/kubernetes/bin/kubelet 2>/dev/null; exit 0")
+    assert not final, "nothing that was cut off should have its final name"
+
+
+def test_killed_between_etcd_and_the_control_plane(killed: Lab) -> None:
+    done = killed.pyinfra("deploy.py", kill_when=lambda line: line.startswith(f"{BARRIER}etcd is started"))
+    assert done.code == -9, f"it should have been killed:\n{done.text}"
+    names = {name for _, name in processes(killed)}
+    assert "etcd" in names and "kube-apiserver" not in names, f"it should have come no further than etcd: {names}"
+
+
+def test_killed_between_a_kubelets_start_and_its_certificate(killed: Lab) -> None:
+    done = killed.pyinfra("deploy.py", kill_when=lambda line: line.startswith(f"{BARRIER}nodes are started"))
+    assert done.code == -9, f"it should have been killed:\n{done.text}"
+    names = {name for _, name in processes(killed)}
+    signed = killed.run(killed.nodes[0], "ls /opt/kubernetes/ssl/kubelet-client-current.pem 2>/dev/null; exit 0")
+    assert "kubelet" in names and not signed, f"kubelets should run, and have no certificate yet: {names} {signed}"
+
+
+def test_the_run_after_three_kills_finishes(killed: Lab, figures: list[str]) -> None:
+    done = killed.deploy()
+    figures.append(f"the run after three kills: {done.seconds:.1f} s")
+    assert_finished(killed, done)

@@ -1,0 +1,28 @@
+"""Releases and images for simulated machines: archives of upstream's form with a line of text for each binary."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from kubeinfra.images import image_path
+from kubeinfra.releases import SUPPORTED, artifact, release
+from tests.unit.artifact_files import put, saved, tarball
+
+
+def made_up_artifacts(directory: Path) -> dict[str, Any]:
+    """The settings of a person who built all of it: artifacts_dir and own_builds."""
+    newest = release(SUPPORTED[-1])
+    versions = {"kubernetes": newest.kubernetes, "etcd": newest.etcd, "cni-plugins": newest.cni_plugins}
+    own = {}
+    for name, version in versions.items():
+        one = artifact(name, version, "amd64")
+        members = {path: binary.encode() for binary, path in one.members.items()} or {"bridge": b"bridge"}
+        own[one.path] = tarball(members)
+    image, _ = saved([newest.pause_image])
+    own[image_path(newest.pause_image, "amd64")] = image
+    for path, content in own.items():
+        put(directory / "artifacts" / path, content)
+    digests = {path: f"sha256:{sha256(content).hexdigest()}" for path, content in own.items()}
+    return {"artifacts_dir": str(directory / "artifacts"), "own_builds": digests}

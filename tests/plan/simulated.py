@@ -1,0 +1,257 @@
+"""
+The project's own command line on machines that do not exist: pyinfra's @fake connector answers for them.
+
+A simulated machine answers each fact with canned lines, and everything else with success and silence, which our
+facts read as "nothing is there": a bare machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from base64 import b64encode
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("deploy.py", "inventory.py", "config.py", "group_data", "kubeinfra", "tasks", "templates", "files")
+GROUPS = ("master", "node", "etcd", "lb")
+
+# What each distribution's machine says of itself; see kubeinfra.facts.machine.Machine.
+DEBIAN = {"uid": "0", "arch": "x86_64", "systemd": "yes", "family": "debian", "id": "debian", "version": "12"}
+RED_HAT = {**DEBIAN, "family": "redhat", "id": "rocky", "version": "9.4"}
+
+# A part of each fact's command that no other command has.
+MACHINE, SYSTEM, ADDRESSES = "uid=$(id -u)", "hostname=$(cat", "ip -o -4 addr show"
+
+# Packages that a bare machine of each family lacks, as they are asked for together.
+LACKING = {
+    "debian": [
+        "conntrack curl ethtool iptables kmod openssl socat",
+        "conntrack curl ethtool iptables kmod openssl socat chrony",
+        "docker-ce docker-ce-cli containerd.io",
+        "docker.io",
+        "ipset ipvsadm",
+        "nginx libnginx-mod-stream keepalived",
+    ],
+    "redhat": [
+        "conntrack-tools curl ethtool iptables kmod openssl socat",
+        "conntrack-tools curl ethtool iptables kmod openssl socat chrony",
+        "docker-ce docker-ce-cli containerd.io",
+        "docker",
+        "ipset ipvsadm",
+        "nginx nginx-mod-stream keepalived",
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine of a simulated inventory; `answers`: part of a command -> lines, in place of the usual ones."""
+
+    name: str
+    address: str
+    groups: str
+    says: Mapping[str, str] = field(default_factory=lambda: DEBIAN)
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def trusting(self, authority: str, pem: str) -> Machine:
+        """The same machine with an authority's certificate on it."""
+        return replace(self, says={**self.says, f"authority={authority} {b64encode(pem.encode()).decode()}": ""})
+
+    def line(self) -> str:
+        """Its line in inventory.py."""
+        usual = {
+            **{f"for name in {names};": names.split() for names in LACKING.get(self.says.get("family", ""), [])},
+            MACHINE: [f"{key}={value}" if value else key for key, value in self.says.items()],
+            SYSTEM: ["hostname=bare", "module=overlay loadable", "sysctl=net.ipv4.ip_forward 0"],
+            ADDRESSES: ["address=lo 127.0.0.1/8", f"address=eth0 {self.address}/24"],
+        }
+        answers = {**usual, **self.answers}
+        data = {"hostname": self.name, "address": self.address, "fake_responses": answers, **self.data}
+        return f"    ({f'@fake/{self.name}'!r}, {data!r}),\n"
+
+
+def inventory_of(machines: Iterable[Machine]) -> str:
+    every = list(machines)
+    text = "machines = [\n" + "".join(machine.line() for machine in every) + "]\n"
+    for group in GROUPS:
+        members = [f"@fake/{machine.name}" for machine in every if group in machine.groups.split()]
+        text += f"{group} = {members!r}\n"
+    return text
+
+
+def guide() -> list[Machine]:
+    """The machines of the project's own inventory.py, bare."""
+    real = runpy.run_path(str(ROOT / "inventory.py"))
+    return [
+        Machine(name, data["ssh_hostname"], " ".join(group for group in GROUPS if name in real[group]))
+        for name, data in real["machines"]
+    ]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of all hosts that take part in it; `args`: what pyinfra shows of an operation without a name."""
+
+    name: str
+    hosts: tuple[str, ...]
+    """Of a plan: where it would change something; of a run: everybody who took part."""
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one call of pyinfra printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        assert self.code == 0, self.err
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @cached_property
+    def operations(self) -> list[Operation]:
+        """In order; names without the simulation's own prefix."""
+        if self.document["results"] is None:
+            return [_operation(entry, entry["hosts_with_change"]) for entry in self.document["plan"]]
+        done = self.document["results"]["operations"]
+        assert not [entry for entry in done if entry["error"]]
+        return [_operation(entry, [*entry["success"], *entry["no_change"]]) for entry in done]
+
+    @property
+    def names(self) -> list[str]:
+        return [operation.name for operation in self.operations]
+
+    def hosts(self, name: str) -> tuple[str, ...]:
+        """Of the operation with this name; the test fails where there is none."""
+        assert name in self.names, f"no operation {name}"
+        return tuple(host for operation in self.operations if operation.name == name for host in operation.hosts)
+
+    def said(self, host: str = "") -> list[str]:
+        """The sentences that were told, of one host or of all, without what surrounds them."""
+        _, _, prepared = self.err.partition("--> Preparing operation files...")
+        found = re.findall(r"^ *\[@fake/([^\]]+)\] +(.*)$", prepared, flags=re.MULTILINE)
+        return [sentence for name, sentence in found if host in ("", name)]
+
+    @cached_property
+    def questions(self) -> dict[str, Counter[str]]:
+        """
+        Of a run with --debug: component -> host -> how many facts it asked for before it changed anything.
+
+        Each is one command, and an operation that finds all as wanted runs no other.
+        """
+        asked: dict[str, Counter[str]] = defaultdict(Counter)
+        component, commands, facts = "preflight", Counter[str](), Counter[str]()
+        for line in self.err.splitlines():
+            if started := re.match(r"--> Starting operation: (.*?)(?: \| .*)?$", line):
+                component, commands, facts = started[1], Counter(), Counter()
+            elif command := re.search(r"simulating command on @fake/(\S+): ", line):
+                commands[command[1]] += 1
+            elif loaded := re.search(r"\[@fake/(\S+)\]\s+Loaded fact ", line):
+                facts[loaded[1]] += 1
+                asked[component][loaded[1]] += facts[loaded[1]] == commands[loaded[1]]
+        return asked
+
+    @property
+    def commands(self) -> list[str]:
+        """Of a run with --debug: first line of each command that a machine got."""
+        return re.findall(r"\[fake\] simulating command on \S+: (.*)$", self.err, flags=re.MULTILINE)
+
+    @property
+    def message(self) -> list[str]:
+        """The lines of the message that ended it; the test fails where it is not one clear message."""
+        assert self.code != 0, "it went through"
+        assert "Traceback" not in self.err + self.out, self.err
+        _, found, rest = self.err.partition("--> pyinfra error in ")
+        assert found, self.err
+        return [_plain(line) for line in rest.splitlines()[1:] if line]
+
+
+def _plain(text: str) -> str:
+    return text.replace("@fake/", "")
+
+
+def _operation(entry: Mapping[str, Any], hosts: Iterable[str]) -> Operation:
+    return Operation(_plain(" + ".join(entry["names"])), _hosts(hosts), tuple(entry["args"]))
+
+
+def _hosts(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(_plain(name) for name in names))
+
+
+class Project:
+    """A copy of the project in a directory of its own, with a controller's home beside it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.home = directory / "project", directory / "home"
+        self.directory.mkdir(parents=True)
+        self.home.mkdir()
+        for part in PARTS:
+            source, target = ROOT / part, self.directory / part
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+
+    def pyinfra(self, machines: Iterable[Machine], *arguments: str, file: str = "deploy.py", **settings: object) -> Ran:
+        """`pyinfra inventory.py <file>` with these arguments; settings are written like a person's."""
+        (self.directory / "inventory.py").write_text(inventory_of(machines))
+        for name, value in settings.items():
+            # The project's own group_data/lb.py has this one already.
+            self._write("lb.py" if name == "virtual_ip" else "all.py", f"{name} = {value!r}\n")
+        return self.run(*arguments, "inventory.py", file)
+
+    def plan(self, machines: Iterable[Machine], *arguments: str, file: str = "deploy.py", **settings: object) -> Ran:
+        return self.pyinfra(machines, "--dry", "--json", *arguments, file=file, **settings)
+
+    def files(self) -> dict[str, str]:
+        """Every file of the controller -> its digest; Python's own caches are nobody's business."""
+        return {
+            str(path.relative_to(self.directory.parent)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(self.directory.parent.rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+    def _write(self, file: str, line: str) -> None:
+        with (self.directory / "group_data" / file).open("a") as text:
+            text.write(line)
+
+    def run(self, *arguments: str) -> Ran:
+        """pyinfra with these arguments, as they are."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PYTHONPATH": str(self.directory),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYINFRA_FAKE_DELAY": "0",
+            "PYINFRA_FAKE_DELAY_JITTER": "0",
+            "PYINFRA_PROGRESS": "off",
+            "COLUMNS": "200",
+        }
+        ran = subprocess.run(
+            [Path(sys.executable).with_name("pyinfra"), *arguments],
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Ran(ran.returncode, ran.stdout, ran.stderr)

@@ -1,0 +1,230 @@
+"""Bad input ends in one clear message and exit code 1, before anything is changed, and never in a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from simulated import DEBIAN, Machine, Project, inventory_of
+
+from kubeinfra.pki import Authority
+from kubeinfra.state import ControllerState
+
+MASTER = Machine("m1", "192.168.80.10", "master etcd")
+NODE = Machine("n1", "192.168.80.11", "node")
+SMALL = [MASTER, NODE]
+Row = tuple[Sequence[Machine], dict[str, Any], list[str]]
+
+MISTAKES: dict[str, Row] = {
+    "an unknown setting": (
+        SMALL,
+        {"kubernetes_versoin": "1.20.15"},
+        ["group_data/all.py: unknown setting kubernetes_versoin; did you mean kubernetes_version?"],
+    ),
+    "a wrong type": (
+        SMALL,
+        {"apiserver_port": "x"},
+        [
+            "group_data/all.py: apiserver_port is 'x': "
+            "input should be a valid integer, unable to parse string as an integer"
+        ],
+    ),
+    "overlapping networks": (
+        SMALL,
+        {"service_cidr": "10.244.1.0/24", "dns_address": "10.244.1.2"},
+        [
+            "group_data/all.py: service_cidr 10.244.1.0/24 overlaps cluster_cidr 10.244.0.0/16; "
+            "choose networks that share no address, such as 10.0.0.0/24 and 10.244.0.0/16"
+        ],
+    ),
+    "two hosts with one address": (
+        [MASTER, replace(NODE, address=MASTER.address)],
+        {},
+        ["inventory: m1 and n1 have the same address 192.168.80.10; each machine needs its own"],
+    ),
+    "an empty group": (
+        [MASTER],
+        {},
+        ["inventory: group node is empty; it needs at least one machine"],
+    ),
+    "a release that is not supported": (
+        SMALL,
+        {"kubernetes_version": "1.19.0"},
+        ["group_data/all.py: kubernetes_version '1.19.0' is not supported: supported: 1.20.15"],
+    ),
+    "an unknown key of a machine": (
+        [MASTER, replace(NODE, data={"adress": "10.1.1.1"})],
+        {},
+        ["inventory: n1: unknown setting adress; did you mean address?"],
+    ),
+    "several at once": (
+        [MASTER, replace(NODE, address=MASTER.address)],
+        {"colour": "blue", "apiserver_port": 0},
+        [
+            "group_data/all.py: unknown setting colour; README.md lists every setting",
+            "group_data/all.py: apiserver_port is 0: input should be greater than or equal to 1",
+            "inventory: m1 and n1 have the same address 192.168.80.10; each machine needs its own",
+        ],
+    ),
+    "no root": (
+        [replace(MASTER, says={**DEBIAN, "uid": "1000"}), NODE],
+        {},
+        [
+            "m1: commands run as user 1000, root is needed; "
+            "set _sudo = True in group_data/all.py, or connect with --ssh-user root"
+        ],
+    ),
+    "a machine that cannot be one": (
+        [replace(MASTER, says={"uid": "0", "arch": "riscv64"}), NODE],
+        {},
+        [
+            "m1: architecture riscv64 is not supported: amd64 or arm64",
+            "m1: systemd is not PID 1; every component is a systemd unit",
+            "m1: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like",
+        ],
+    ),
+    "releases without a place": (
+        SMALL,
+        {"artifacts_dir": "/no/such/directory"},
+        ["artifacts_dir /no/such/directory is not a directory that can be read: create it, or remove the setting"],
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", MISTAKES)
+def test_a_mistake_is_told(project: Project, situation: str) -> None:
+    machines, settings, message = MISTAKES[situation]
+    ran = project.plan(machines, **settings)
+    assert ran.code == 1
+    assert ran.message == message
+    assert not (project.directory / ".kubeinfra").exists()
+
+
+def test_a_group_that_the_inventory_does_not_even_name_is_told(project: Project) -> None:
+    text = inventory_of(SMALL)
+    (project.directory / "inventory.py").write_text(text.replace("etcd = ['@fake/m1']", ""))
+    assert project.run("--dry", "inventory.py", "deploy.py").message == [
+        "inventory: group etcd is empty; it needs at least one machine"
+    ]
+
+
+def test_a_mistake_on_the_command_line_is_told(project: Project) -> None:
+    ran = project.plan(SMALL, "--data", "kubernetes_version=1.21.0", "--data", "colour=blue")
+    assert ran.message == [
+        "--data: unknown setting colour; README.md lists every setting",
+        "--data: kubernetes_version '1.21.0' is not supported: did you mean '1.20.15'? supported: 1.20.15",
+    ]
+
+
+def test_a_run_stops_at_the_same_mistake_before_it_touches_a_machine(project: Project) -> None:
+    ran = project.pyinfra([replace(MASTER, says={**DEBIAN, "uid": "1000"}), NODE], "-y", "--debug")
+    assert ran.message[0].startswith("m1: commands run as user 1000")
+    assert len(ran.commands) <= 2, "the one question to each machine"
+
+
+def test_an_even_number_of_members_is_a_warning(project: Project) -> None:
+    ran = project.plan([MASTER, replace(NODE, groups="node etcd")], file="tasks/host.py")
+    assert ran.code == 0
+    assert ran.err.count("group etcd has 2 members") == 1, "told once, not once for each host"
+
+
+# Artifacts
+
+
+def test_a_plan_tells_what_is_not_at_hand_and_a_run_ends_before_anything_is_changed(project: Project) -> None:
+    nowhere = {"artifact_mirror": "http://127.0.0.1:9"}
+    plan = project.plan(SMALL, **nowhere)
+    assert plan.code == 0
+    fetched = [sentence.split(" (")[0] for sentence in plan.said("m1") if sentence.startswith("fetch ")]
+    assert fetched == ["fetch cni-plugins 1.3.0", "fetch etcd 3.4.26", "fetch kubernetes 1.20.15"]
+    ran = project.pyinfra(SMALL, "-y", "--debug", **nowhere)
+    assert [one.partition(" (amd64")[0] for one in ran.message] == [
+        "cni-plugins 1.3.0",
+        "etcd 3.4.26",
+        "kubernetes 1.20.15",
+    ]
+    for message in ran.message:
+        assert " cannot be had: artifacts_dir is not set; " in message
+        assert "http://127.0.0.1:9/" in message
+        assert ". Next: put the file at <artifacts_dir>/" in message
+    assert len(ran.commands) == len(SMALL), "the one question to each machine"
+    assert not (project.directory / ".kubeinfra").exists()
+
+
+# Authorities
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--limit", "@fake/n1")], ids=["on the machine", "on one that the run leaves out"]
+)
+def test_a_controller_without_authorities_stops_at_a_machine_that_trusts_one(
+    project: Project, arguments: tuple[str, ...]
+) -> None:
+    theirs = Authority.create("kubernetes-ca", 10)
+    trusting = MASTER.trusting("kubernetes", theirs.certificate_pem)
+    ran = project.plan([trusting, NODE], *arguments)
+    assert ran.message == [
+        f"m1: trusts authority kubernetes {theirs.fingerprint}; {project.directory}/.kubeinfra/kubernetes has none. "
+        "Bring that directory from the controller that set the cluster up; a second authority would cut it off"
+    ]
+
+
+def test_nodes_alone_need_the_authority_that_the_control_plane_makes(project: Project) -> None:
+    ran = project.plan(SMALL, "--limit", "node", file="tasks/node.py")
+    assert ran.message == [
+        f"{project.directory}/.kubeinfra/kubernetes has no authority kubernetes; run tasks/control_plane.py first, "
+        "or bring that directory from the controller that set the cluster up"
+    ]
+
+
+def test_a_controller_of_another_cluster_stops_too(project: Project) -> None:
+    ours = ControllerState(project.directory / ".kubeinfra/kubernetes").create_authority("etcd", 10)
+    theirs = Authority.create("etcd-ca", 10)
+    ran = project.plan([MASTER.trusting("etcd", theirs.certificate_pem), NODE])
+    (message,) = ran.message
+    assert message.startswith(f"m1: trusts authority etcd {theirs.fingerprint}; ")
+    assert f"has another one, {ours.fingerprint}. " in message
+
+
+def test_a_controller_that_lost_a_shared_secret_stops(project: Project) -> None:
+    ran = project.plan([replace(MASTER, says={**DEBIAN, "secret": "service-account-key"}), NODE])
+    assert ran.message == [
+        f"m1: has the cluster's service-account-key, but {project.directory}/.kubeinfra/kubernetes does not; "
+        "restore that directory from a backup, or bring it from the controller that set the cluster up"
+    ]
+
+
+def test_a_damaged_controller_stops_and_names_the_file(project: Project) -> None:
+    secrets = project.directory / ".kubeinfra/kubernetes/secrets"
+    secrets.mkdir(parents=True, mode=0o700)
+    for directory in (secrets.parent, secrets.parent.parent):
+        directory.chmod(0o700)
+    (secrets / "bootstrap-token").write_text("token")
+    (secrets / "bootstrap-token").chmod(0o644)
+    (message,) = project.plan(SMALL).message
+    assert message.startswith(f"{secrets}/bootstrap-token: has mode 0644, ")
+
+
+# Load balancers
+
+BALANCED = [MASTER, NODE, Machine("lb1", "192.168.80.13", "lb"), Machine("lb2", "192.168.80.14", "lb")]
+
+
+def test_a_virtual_address_of_another_subnet_is_told(project: Project) -> None:
+    ran = project.plan(BALANCED, virtual_ip="192.168.81.100")
+    assert ran.message[0].endswith(
+        "virtual_ip 192.168.81.100 is not in its subnet 192.168.80.0/24 on eth0; "
+        "set virtual_ip in group_data/all.py to a free address of that subnet"
+    )
+
+
+def test_a_virtual_address_of_a_stranger_is_told(project: Project) -> None:
+    seen = {"ip -o -4 addr show": ["address=eth0 192.168.80.13/24", "answers=02:00:00:00:00:99"]}
+    machines = [replace(one, answers=seen) if one.name == "lb1" else one for one in BALANCED]
+    ran = project.plan(machines, virtual_ip="192.168.80.100")
+    assert ran.message == [
+        "lb1: somebody who is no load balancer of this inventory answers for virtual_ip 192.168.80.100 "
+        "(02:00:00:00:00:99); take a free address, or switch that machine off"
+    ]

@@ -1,0 +1,128 @@
+"""A plan exits 0, tells what a run would do, and changes nothing: no machine, and not the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from simulated import ROOT, Machine, Project, Ran, guide
+
+from kubeinfra.state import ControllerState
+
+# Each component's file, and whose machines it is for.
+ALONE = {
+    "addons": "master",
+    "artifacts": "node",
+    "control_plane": "master",
+    "docker": "node",
+    "etcd": "etcd",
+    "host": "lb",
+    "ipvs": "node",
+    "load_balancer": "lb",
+    "network": "master",
+    "node": "node",
+    "verify": "master",
+}
+
+
+def test_every_component_is_planned_alone_below() -> None:
+    files = ROOT.glob("tasks/*.py")
+    assert {path.stem for path in files if "if is_deploy_file(__file__):" in path.read_text()} == set(ALONE)
+
+
+@pytest.mark.parametrize(("component", "group"), ALONE.items())
+def test_a_component_runs_alone_on_its_own_machines(project: Project, component: str, group: str) -> None:
+    if component == "node":
+        ControllerState(project.directory / ".kubeinfra/kubernetes").create_authority("kubernetes", years=10)
+    with nothing_changed(project):
+        ran = project.plan(guide(), "--limit", group, file=f"tasks/{component}.py")
+    members = {machine.name for machine in guide() if group in machine.groups.split()}
+    assert ran.names, "it has steps of its own"
+    assert {host for operation in ran.operations for host in operation.hosts} <= members
+
+
+def test_a_plan_for_bare_machines_leaves_the_controller_as_it_was(project: Project) -> None:
+    with nothing_changed(project):
+        assert project.plan(guide()).code == 0
+    assert not (project.directory / ".kubeinfra").exists()
+    assert list(project.home.iterdir()) == [], "nothing is fetched or unpacked by a plan"
+
+
+@contextmanager
+def nothing_changed(project: Project) -> Iterator[None]:
+    """On the controller; but for the inventory, which the test writes."""
+    before = project.files()
+    yield
+    after = project.files()
+    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} <= {"project/inventory.py"}
+
+
+def test_a_plan_says_what_a_run_would_do(guide_plan: Ran) -> None:
+    said = guide_plan.said("master01")
+    for sentence in (
+        "install packages chrony conntrack curl ethtool iptables kmod openssl socat",
+        "write /etc/hosts",
+        "host name bare -> master01",
+        "issue /opt/etcd/ssl/server.pem: missing",
+        "write /opt/kubernetes/cfg/token.csv (secret)",
+        "enable kube-apiserver.service",
+        "start kube-apiserver.service",
+        "apply /opt/kubernetes/cfg/kube-flannel.yaml",
+    ):
+        assert said.count(sentence) == 1, sentence
+    assert any(sentence.startswith("make authority kubernetes in ") for sentence in said)
+    assert any(sentence.startswith("put /opt/kubernetes/bin/kube-apiserver 1.20.15 (sha512:") for sentence in said)
+    assert any(sentence.startswith("fetch etcd 3.4.26 (https://github.com/") for sentence in said), "what is missing"
+    assert "    +192.168.80.11 node01" in guide_plan.err.replace("[@fake/master01] ", ""), "texts as a diff"
+
+
+def test_a_plan_asks_machines_and_tells_them_nothing(project: Project) -> None:
+    ran = project.plan([ALL_IN_ONE], "--debug")
+    assert ran.commands
+    changing = ("mkdir", "install ", "systemctl start", "systemctl enable", "mv ", "set -eu")
+    assert [command for command in ran.commands if any(word in command for word in changing)] == []
+    assert len(ran.commands) == sum(asked["m1"] for asked in ran.questions.values()), "a question each"
+
+
+ALL_IN_ONE = Machine("m1", "192.168.80.10", "master node etcd")
+TOPOLOGIES = {
+    "all in one": [ALL_IN_ONE],
+    "one master and one node": [
+        Machine("m1", "192.168.80.10", "master etcd"),
+        Machine("n1", "192.168.80.11", "node"),
+    ],
+    "etcd on machines of its own": [
+        *(Machine(f"e{number}", f"192.168.80.3{number}", "etcd") for number in (1, 2, 3)),
+        Machine("m1", "192.168.80.10", "master"),
+        Machine("n1", "192.168.80.11", "node"),
+    ],
+    "a machine without a part": [ALL_IN_ONE, Machine("spare", "192.168.80.99", "")],
+    "load balancers on the masters": [
+        Machine(f"m{number}", f"192.168.80.1{number}", "master node etcd lb") for number in (1, 2, 3)
+    ],
+}
+SETTINGS = {"load balancers on the masters": {"virtual_ip": "192.168.80.100", "load_balancer_port": 8443}}
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_other_topologies_are_planned_too(project: Project, topology: str) -> None:
+    machines = TOPOLOGIES[topology]
+    ran = project.plan(machines, **SETTINGS.get(topology, {}))
+    groups = {
+        name: [one.name for one in machines if name in one.groups.split()] for name in ("etcd", "master", "node", "lb")
+    }
+    assert list(ran.hosts("host | files")) == sorted(one.name for one in machines)
+    assert list(ran.hosts("etcd | start")) == groups["etcd"]
+    assert list(ran.hosts("control plane | start")) == groups["master"]
+    assert list(ran.hosts("node | start")) == groups["node"]
+    assert ("load balancer | start" in ran.names) == bool(groups["lb"])
+    assert ran.hosts("verify | traffic") == (groups["master"][0],)
+
+
+def test_a_hosts_own_files_follow_the_topology(project: Project) -> None:
+    ran = project.plan(TOPOLOGIES["etcd on machines of its own"])
+    servers = "https://192.168.80.31:2379,https://192.168.80.32:2379,https://192.168.80.33:2379"
+    assert f"    --etcd-servers={servers} \\" in " ".join(ran.said("m1")).replace("+ ", " ")
+    assert "put /opt/etcd/bin/etcd" not in " ".join(ran.said("m1")), "no etcd runs there"
+    assert not any("kubelet" in sentence for sentence in ran.said("e1"))

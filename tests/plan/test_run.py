@@ -1,0 +1,91 @@
+"""A whole run on simulated machines: what it keeps, what it never shows, and what it costs."""
+
+from __future__ import annotations
+
+import stat
+from base64 import b64encode
+
+import pytest
+from simulated import Project, Ran, guide
+
+AT_MOST = 4  # commands for each component and machine of an unchanged cluster
+
+
+@pytest.fixture(scope="module")
+def kept(guide_run: tuple[Project, Ran]) -> dict[str, str]:
+    """The controller's files of the cluster -> their text."""
+    project, _ = guide_run
+    directory = project.directory / ".kubeinfra/kubernetes"
+    return {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_the_controller_keeps_what_cannot_be_read_back(kept: dict[str, str]) -> None:
+    assert set(kept) == {
+        *(
+            f"authorities/{name}/{file}"
+            for name in ("etcd", "kubernetes", "front-proxy")
+            for file in ("ca.pem", "ca-key.pem")
+        ),
+        *(f"secrets/{name}" for name in ("bootstrap-token", "service-account-key", "vrrp-password")),
+        "admin.kubeconfig",
+    }
+
+
+def test_nobody_else_can_read_it(guide_run: tuple[Project, Ran]) -> None:
+    project, _ = guide_run
+    for path in [project.directory / ".kubeinfra", *(project.directory / ".kubeinfra").rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600) or path.name == "ca.pem", path
+
+
+def test_no_secret_is_shown_even_when_everything_is(guide_run: tuple[Project, Ran], kept: dict[str, str]) -> None:
+    """Not the shared ones, not the authorities' keys, and no key that was made for a machine."""
+    _, ran = guide_run
+    shown = ran.out + ran.err
+    assert "[fake] simulating command" in shown, "everything is shown"
+    assert "PRIVATE KEY-----" not in shown
+    for name in ("bootstrap-token", "vrrp-password"):
+        assert kept[f"secrets/{name}"].strip() not in shown
+    token_csv = f'{kept["secrets/bootstrap-token"]},kubelet-bootstrap,10001,"system:kubelet-bootstrap"\n'
+    assert b64encode(token_csv.encode()).decode()[:40] not in shown
+    keys = [text for name, text in kept.items() if name.endswith(("ca-key.pem", "service-account-key"))]
+    assert len(keys) == 4
+    for key in keys:
+        assert not [line for line in key.splitlines()[1:-1] if line in shown]
+        assert b64encode(key.encode()).decode()[:60] not in shown
+
+
+def test_a_second_plan_makes_no_second_authority(guide_run: tuple[Project, Ran]) -> None:
+    project, _ = guide_run
+    before = project.files()
+    ran = project.plan(guide(), "--limit", "etcd", file="tasks/etcd.py")
+    assert not [one for one in ran.said() if one.startswith(("make authority", "make secret"))]
+    after = project.files()
+    assert {path for path in before if before[path] != after.get(path)} == set()
+    assert set(after) == set(before)
+
+
+def test_a_machine_that_trusts_our_authority_is_welcome(guide_run: tuple[Project, Ran], kept: dict[str, str]) -> None:
+    project, _ = guide_run
+    machines = [machine.trusting("etcd", kept["authorities/etcd/ca.pem"]) for machine in guide()]
+    assert project.plan(machines, file="tasks/host.py").code == 0
+
+
+def test_an_unchanged_cluster_costs_few_commands(guide_run: tuple[Project, Ran]) -> None:
+    """Each operation asks first, in one command; where all is as wanted it runs no other."""
+    _, ran = guide_run
+    assert len(ran.questions) > 10, "they are counted at all"
+    costly = {
+        f"{component} on {host}": count
+        for component, asked in ran.questions.items()
+        for host, count in asked.items()
+        if count > AT_MOST
+    }
+    assert costly == {}
+
+
+def test_binaries_get_their_final_name_by_rename_after_they_were_checked(guide_run: tuple[Project, Ran]) -> None:
+    _, ran = guide_run
+    uploads = [line for line in ran.err.splitlines() if "simulating put_file on @fake/master02" in line]
+    assert len(uploads) == 4
+    assert all("/opt/kubernetes/bin/.kube" in line and line.endswith(".gz") for line in uploads)
+    assert "sha256sum --check" in ran.err
