@@ -208,7 +208,7 @@ while read -r kind path first rest; do
         printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"; mv -fT "$new" "$path" ;;
     checked|checked-secret) [ -d "$directory" ] || install -d -m 755 "$directory"
         printf %s "${rest%% *}" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"
-        check=$(printf %s "${rest#* }" | sed "s#{new}#$new#")
+        check=$(printf %s "${rest#* }" | sed "s#{new}#$new#g")
         if said=$(sh -c "$check" 2>&1 </dev/null); then mv -fT "$new" "$path"; else
             # What it says may quote the file, which may be secret.
             [ $kind = checked ] || said="(it says nothing here, as the file is secret)"

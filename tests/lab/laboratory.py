@@ -134,7 +134,7 @@ class Lab:
 
     def group(self, name: str) -> list[str]:
         """Machines of a group of the inventory."""
-        return {"master": self.masters, "node": self.nodes, "etcd": self.etcd}[name]
+        return {"master": self.masters, "node": self.nodes, "etcd": self.etcd, "lb": self.load_balancers}[name]
 
     @property
     def server(self) -> str:

@@ -14,7 +14,8 @@ from laboratory import Lab
 # The units' processes, as /proc/<pid>/stat names them: it ends names after 15 characters.
 MASTER = {"kube-apiserver", "kube-controller", "kube-scheduler"}
 NODE = {"kubelet", "kube-proxy", "dockerd", "containerd"}
-PROCESSES = {"etcd", *MASTER, *NODE}
+LOAD_BALANCER = {"nginx", "keepalived"}
+PROCESSES = {"etcd", *MASTER, *NODE, *LOAD_BALANCER}
 
 TREES = "/etc /opt /usr/local /root /var/lib/etcd /var/lib/kubelet /var/lib/kubeinfra"
 # What a cluster writes by itself while it runs, and kubectl's own cache.

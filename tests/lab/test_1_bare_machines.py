@@ -123,7 +123,7 @@ def test_a_user_without_root_is_told_what_to_do(lab: Lab, untouched: dict[str, s
     ("task", "missing"),
     [
         ("control_plane", "run tasks/etcd.py first"),
-        ("node", "run tasks/docker.py first"),
+        ("node", "run tasks/control_plane.py first"),
         ("network", "run tasks/control_plane.py first"),
         ("verify", "run tasks/control_plane.py first"),
     ],

@@ -73,7 +73,6 @@ def test_remote_commands_are_counted(cluster: Lab, commands: Counter[tuple[str, 
     assert commands["host", cluster.masters[0]] >= 1, f"the debug log should name every command: {commands}"
 
 
-@pytest.mark.xfail(reason="etcd, control plane, docker, network and node ask more than 4 times each", strict=True)
 def test_a_component_asks_each_machine_four_times_at_most(commands: Counter[tuple[str, str]]) -> None:
     many = {key: count for key, count in commands.items() if count > 4}
     assert not many, f"at most 4 remote commands a component and machine: {many}"

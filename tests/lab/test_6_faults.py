@@ -65,6 +65,9 @@ def test_a_deleted_node_comes_back_when_its_kubelet_restarts(cluster: Lab, befor
     cluster.run(machine, "ip link delete cni0")
     where = ("-l", "app=flannel", f"--field-selector=spec.nodeName={name}")
     cluster.kubectl("-n", "kube-flannel", "delete", "pod", *where)
+    # And pods that were made in between are on neither network.
+    cluster.kubectl("-n", "kube-system", "delete", "pod", "-l", "k8s-app=kube-dns")
+    cluster.kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s")
     cluster.require_healthy("after flannel has restarted")
 
 
@@ -74,7 +77,8 @@ def test_the_deploy_after_it_proves_the_traffic_again(cluster: Lab) -> None:
 
 
 def test_killed_processes_come_back_by_themselves(cluster: Lab, before: Processes) -> None:
-    cluster.everywhere("kill -9 $(pidof etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)")
+    names = "etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy"
+    cluster.everywhere(f"kill -9 $(pidof {names})", [*cluster.masters, *cluster.nodes])
     ours = {key for key in before if key[1] == "etcd" or key[1].startswith("kube")}
     until("all of them run again", lambda: processes(cluster).keys() >= ours or sorted(processes(cluster)), 60)
     assert ours <= restarted(before, processes(cluster)), "each should be another process now"

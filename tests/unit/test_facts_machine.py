@@ -124,14 +124,18 @@ def test_the_operating_system_of_this_machine_is_read(machine: Path, tmp_path: P
         programs=machine,
         instead={"/proc/swaps": f"{tmp_path}/swaps"},
         modules=modules,
-        sysctls=["kernel.pid_max", "no.such.key"],
+        sysctls=["kernel.pid_max", "kernel.ostype", "no.such.key"],
     )
     assert found.hostname == platform.node()
     assert found.firewalls == ("ufw",), "disabled at this moment, but it starts at boot"
     assert found.selinux == "Permissive"
     assert (found.swaps, found.swap_units) == (("/dev/sda2",), ("dev-sda2.swap",)), "a masked unit uses none"
     assert found.modules == {"built_in": "loaded", "can_be_loaded": "loadable", "not_there": "missing"}
-    assert found.sysctls == {"kernel.pid_max": Path("/proc/sys/kernel/pid_max").read_text().strip()}
+    assert found.sysctls == {
+        "kernel.pid_max": Path("/proc/sys/kernel/pid_max").read_text().strip(),
+        "kernel.ostype": "Linux",
+    }
+    assert "kernel.ostype" in found.read_only
 
 
 def test_modules_can_be_asked_for_alone(machine: Path) -> None:

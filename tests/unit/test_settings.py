@@ -58,7 +58,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_a_password_is_not_told() -> None:
     (told,) = mistakes(vrrp_password="far-too-long")
-    assert told == f"{FILE}: vrrp_password is (secret): string should match pattern '^[\\w.+-]{1, 8}$'"
+    assert told.startswith(f"{FILE}: vrrp_password is (secret): string should match pattern ")
 
 
 def test_what_is_not_said_has_its_default_and_nothing_can_be_changed_later() -> None:

@@ -208,7 +208,8 @@ def test_several_units_are_told_apart(service: Service) -> None:
 
 
 def test_a_start_without_one_of_its_inputs_is_refused(tmp_path: Path) -> None:
-    line = record_inputs(UNIT, [str(tmp_path / "missing")]).replace("/run/kubeinfra", str(tmp_path))
+    files = [str(tmp_path / "missing"), "/dev/null"]
+    line = record_inputs(UNIT, files, existence=["/nowhere"]).replace("/run/kubeinfra", str(tmp_path))
     ran = subprocess.run(shlex.split(line), capture_output=True, text=True, check=False)
     assert ran.returncode != 0
     assert "missing" in ran.stderr
@@ -234,10 +235,20 @@ def test_units_and_probes_are_asked_in_one_command(service: Service) -> None:
     )
     assert list(units) == [UNIT]
     assert [Path(path).name for path in units[UNIT].stale] == ["config"]
-    assert answers == {"one", "three"}
+    assert well == {"one", "three"}
 
 
 def test_probes_need_no_unit_that_is_there(service: Service) -> None:
     program(service.programs, "systemctl", "exit 1")
     units, answers = answer(UnitsAndHealth(), programs=service.programs, binaries={UNIT: ""}, probes={"one": "true"})
     assert (units[UNIT].active, answers) == ("", {"one"})
+
+
+def test_an_optional_file_counts_by_its_content_where_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("text\n")
+    line = record_inputs(UNIT, ["/dev/null"], [str(tmp_path / "there"), "/nowhere"])
+    subprocess.run(shlex.split(line.replace("/run/kubeinfra", str(tmp_path))), check=True)
+    recorded = [line.split() for line in (tmp_path / f"{UNIT}.inputs").read_text().splitlines()]
+    assert [path for _, path in recorded[1:]] == [str(tmp_path / "there"), "/nowhere"]
+    assert [len(was) == 64 for was, _ in recorded[1:]] == [True, False]
+    assert recorded[2][0] == "absent"

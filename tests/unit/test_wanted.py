@@ -273,13 +273,16 @@ def test_a_file_that_nobody_could_say_is_an_error_and_not_an_empty_file(tmp_path
 def test_a_text_that_its_check_refuses_does_not_take_the_place_of_the_old(tmp_path: Path) -> None:
     path = tmp_path / "nginx.conf"
     path.write_text("listen 1;\n")
-    check = "grep -q listen {new} && echo noise"
-    wanted = [File(str(path), f"{SECRET}\n", check=check)]
-    ran = apply(compare(wanted, states(wanted)))
-    assert ran.returncode == 1
-    assert f"{path}: refused by: grep -q listen" in ran.stderr
-    assert SECRET not in ran.stderr + ran.stdout
-    assert path.read_text() == "listen 1;\n"
+    check = "grep listen {new} || { cat {new}; false; }"
+    for secret, words in ((False, "listne 2;"), (True, "(it says nothing here, as the file is secret)")):
+        wanted = [File(str(path), "listne 2;\n", secret=secret, check=check)]
+        ran = apply(compare(wanted, states(wanted)))
+        assert ran.returncode == 1
+        assert f"{path}: refused by: grep listen" in ran.stderr
+        assert ran.stderr.endswith(f": {words}\n")
+        assert secret == ("listne" not in ran.stderr + ran.stdout)
+        assert path.read_text() == "listen 1;\n"
+        assert not list(tmp_path.glob(".*")), "what was refused is gone"
     install(File(str(path), "listen 2;\n", check=check))
     assert path.read_text() == "listen 2;\n"
 
