@@ -10,6 +10,7 @@ from laboratory import Lab, until
 from observe import command_lines, processes, secrets, spoken
 
 BringUp = Callable[[str], Lab]
+pytestmark = pytest.mark.fresh
 
 
 def assert_finished(lab: Lab, done: Invocation, *again: str, **options: str) -> None:
@@ -75,17 +76,17 @@ def killed(bring_up: BringUp) -> Lab:
 
 
 def test_killed_while_binaries_are_sent(killed: Lab) -> None:
-    half = "ls /opt/kubernetes/bin/.kubelet.*.gz 2>/dev/null; exit 0"
+    half = "ls /opt/etcd/bin/.etcd*.gz 2>/dev/null; exit 0"
 
     def is_sending(line: str) -> bool:
         if line.startswith("--> Starting operation: artifacts | binaries"):
-            until("a binary is on its way", lambda: bool(killed.run(killed.nodes[0], half)), 30)
+            until("a binary is on its way", lambda: bool(killed.run(killed.etcd[-1], half)), 30)
             return True
         return False
 
     done = killed.pyinfra("deploy.py", kill_when=is_sending)
     assert done.code == -9, f"it should have been killed:\n{done.text}"
-    final = killed.run(killed.nodes[0], "ls /opt/kubernetes/bin/kubelet 2>/dev/null; exit 0")
+    final = killed.run(killed.etcd[-1], "ls /opt/etcd/bin/etcd 2>/dev/null; exit 0")
     assert not final, "nothing that was cut off should have its final name"
 
 
