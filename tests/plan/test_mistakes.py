@@ -201,10 +201,10 @@ def test_a_damaged_controller_stops_and_names_the_file(project: Project) -> None
     secrets.mkdir(parents=True, mode=0o700)
     for directory in (secrets.parent, secrets.parent.parent):
         directory.chmod(0o700)
-    (secrets / "bootstrap-token").write_text("token")
-    (secrets / "bootstrap-token").chmod(0o644)
+    (secrets / "vrrp-password").write_text("token")
+    (secrets / "vrrp-password").chmod(0o644)
     (message,) = project.plan(SMALL).message
-    assert message.startswith(f"{secrets}/bootstrap-token: has mode 0644, ")
+    assert message.startswith(f"{secrets}/vrrp-password: has mode 0644, ")
 
 
 # Load balancers
