@@ -9,6 +9,8 @@ from shlex import quote
 from pyinfra.api import FactBase
 
 from kubeinfra.cluster import Cluster, Machine
+from kubeinfra.flags import CA, KUBELET_CLIENT_PEM
+from kubeinfra.render import template
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,23 @@ def probes(cluster: Cluster, machine: Machine, kubectl: str) -> list[tuple[str, 
         fields = '{.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion} {.spec.podCIDR}'
         for node in cluster.nodes:
             asked.append(("node", node.node_name, f"{kubectl} get node {node.node_name} -o jsonpath={quote(fields)}"))
-    if "node" in machine.groups and cluster.settings.flannel_backend == "vxlan":
-        asked.append(("flannel.1", machine.name, "ip -brief address show flannel.1"))
+    if "node" in machine.groups:
+        asked.append(("pod network", machine.name, pod_network(cluster, machine)))
+        if cluster.settings.flannel_backend == "vxlan":
+            asked.append(("flannel.1", machine.name, "ip -brief address show flannel.1"))
     return asked
+
+
+def pod_network(cluster: Cluster, machine: Machine, move: bool = False) -> str:
+    """Shell that succeeds where flannel and the pods' bridge have the network of the Node; `move` puts them there."""
+    return template(
+        "network/pod-network.sh.j2",
+        url=f"{cluster.server}/api/v1/nodes/{machine.node_name}",
+        node=machine.node_name,
+        authority=CA,
+        certificate=KUBELET_CLIENT_PEM,
+        move=move,
+    )
 
 
 class Health(FactBase[list[Row]]):

@@ -7,11 +7,12 @@ from pyinfra.api import deploy
 
 from kubeinfra import flags
 from kubeinfra.flags import CFG
+from kubeinfra.health import pod_network
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import Probe, apply, once, require, wait_until
+from kubeinfra.operations.gates import Probe, apply, barrier, once, require, wait_until
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file
+from kubeinfra.tasks import is_deploy_file, this_machine
 from kubeinfra.wanted import File
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
@@ -42,6 +43,17 @@ def network() -> None:
 
 @deploy("network")
 def network_gate() -> None:
+    """flannel on all nodes, each on the pod network that its Node has, and the nodes Ready."""
+    if "node" in host.groups:
+        machine = this_machine()
+        once(
+            "put flannel and the pods on the network that the Node has now",
+            # Before flannel's first start there is nothing to move.
+            unless=f"[ -e /run/flannel/subnet.env ] || exit 0\n{pod_network(cluster(), machine)}",
+            command=pod_network(cluster(), machine, move=True),
+            name="pod network",
+        )
+    barrier(name="pods are on their nodes' networks")
     if host.name != cluster().masters[0].name:
         return
     wait_until(ROLLED_OUT, name="flannel rolled out")

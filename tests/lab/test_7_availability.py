@@ -73,7 +73,7 @@ FAULTS = [
 def namespace(cluster: Lab) -> Iterator[str]:
     cluster.kubectl("create", "namespace", NAMESPACE)
     yield NAMESPACE
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,17 @@ from laboratory import Lab
 KINDS = "namespaces,configmaps,deployments,daemonsets,pods,services,serviceaccounts,nodes"
 
 
+@dataclass(frozen=True)
+class Backup:
+    """A snapshot on the controller, and the objects that the cluster had when it was taken."""
+
+    snapshot: Path
+    objects: set[tuple[str, ...]]
+
+
 @pytest.fixture(scope="module")
-def snapshot(cluster: Lab) -> Path:
-    """A snapshot on the controller, of a cluster that has a Deployment in namespace kept."""
+def backup(cluster: Lab) -> Backup:
+    """A backup of a cluster that has a Deployment in namespace kept, taken while nothing else changes."""
     cluster.require_healthy("before the backup")
     image = cluster.get("-n", "kube-flannel", "daemonset", "kube-flannel-ds")["spec"]["template"]["spec"]
     cluster.kubectl("create", "namespace", "kept")
@@ -20,14 +29,23 @@ def snapshot(cluster: Lab) -> Path:
     container = image["containers"][0]["image"]
     cluster.kubectl("-n", "kept", "create", "deployment", "web", f"--image={container}", "--", "sleep", "3600")
     cluster.kubectl("-n", "kept", "rollout", "status", "deployment/web", "--timeout=60s")
+    was = objects(cluster)
     done = cluster.pyinfra("day2/backup.py")
     assert done.code == 0, f"the backup should succeed:\n{done.text}"
-    return max((cluster.state / "backups").glob("*.db"))
+    assert objects(cluster) == was, "nothing should come or go while the backup is taken"
+    return Backup(max((cluster.state / "backups").glob("*.db")), was)
 
 
-def objects(cluster: Lab) -> set[str]:
+@pytest.fixture
+def snapshot(backup: Backup) -> Path:
+    return backup.snapshot
+
+
+def objects(cluster: Lab) -> set[tuple[str, ...]]:
+    """Kind, namespace, name and UID of everything that a restore has to bring back."""
     columns = "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,UID:.metadata.uid"
-    return set(cluster.kubectl("get", KINDS, "-A", "--no-headers", "-o", columns).splitlines())
+    lines = cluster.kubectl("get", KINDS, "-A", "--no-headers", "-o", columns).splitlines()
+    return {tuple(line.split()) for line in lines}
 
 
 def test_the_snapshot_is_on_a_member_and_on_the_controller_for_root_only(cluster: Lab, snapshot: Path) -> None:
@@ -69,17 +87,17 @@ def test_a_restore_asks_for_the_name_of_the_cluster(cluster: Lab, snapshot: Path
     cluster.require_healthy("as nothing was done")
 
 
-def test_a_restore_gives_exactly_the_objects_of_the_backup(cluster: Lab, snapshot: Path, figures: list[str]) -> None:
-    was = objects(cluster)
+def test_a_restore_gives_exactly_the_objects_of_the_backup(cluster: Lab, backup: Backup, figures: list[str]) -> None:
     cluster.kubectl("-n", "kept", "delete", "configmap", "here-at-the-backup")
     cluster.kubectl("-n", "kept", "delete", "deployment", "web")
     cluster.kubectl("create", "namespace", "made-later")
-    assert objects(cluster) != was
-    done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={snapshot}", "--data", "confirm=lab")
+    assert objects(cluster) != backup.objects
+    done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={backup.snapshot}", "--data", "confirm=lab")
     assert done.code == 0, f"the restore should succeed:\n{done.text}"
     figures.append(f"restore: {done.seconds:.1f} s")
     now = objects(cluster)
-    assert now == was, f"gone: {was - now}; not in the backup: {now - was}"
+    gone, new = backup.objects - now, now - backup.objects
+    assert not gone and not new, f"gone: {gone}; not in the backup: {new}"
     cluster.require_healthy("after the restore")
     cluster.kubectl("-n", "kept", "rollout", "status", "deployment/web", "--timeout=60s")
     aside = cluster.everywhere("ls -d /var/lib/etcd/default.etcd.before-restore-*", cluster.etcd)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from cluster_samples import cluster, guide
-from local_machine import answer, shell
+from local_machine import answer, program, shell
 from rich.console import Console
 
-from kubeinfra.health import Health, Row, probes, read
+from kubeinfra.health import Health, Row, pod_network, probes, read
 from kubeinfra.operations import health as operations
 
 KUBECTL = "/opt/kubernetes/bin/kubectl"
@@ -25,7 +25,7 @@ CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 
 
 def test_every_machine_is_asked_about_its_own_components() -> None:
-    assert asked("n1") == [("etcd", "etcd02"), ("flannel.1", "n1")]
+    assert asked("n1") == [("etcd", "etcd02"), ("pod network", "n1"), ("flannel.1", "n1")]
     assert asked("m2") == [(component, "m2") for component in CONTROL_PLANE]
     assert asked("m1") == [
         ("etcd", "etcd01"),
@@ -38,7 +38,7 @@ def test_every_machine_is_asked_about_its_own_components() -> None:
 
 def test_flannels_interface_is_asked_for_only_where_there_is_one() -> None:
     found = cluster(flannel_backend="host-gw")
-    assert [component for component, _, _ in probes(found, found.machine("n1"), KUBECTL)] == ["etcd"]
+    assert [component for component, _, _ in probes(found, found.machine("n1"), KUBECTL)] == ["etcd", "pod network"]
 
 
 def test_every_question_is_a_command_that_sh_understands() -> None:
@@ -47,6 +47,34 @@ def test_every_question_is_a_command_that_sh_understands() -> None:
         for _, _, command in probes(found, machine, KUBECTL):
             checked = shell(f"sh -n <<'END'\n{command}\nEND")
             assert checked.returncode == 0, checked.stderr
+
+
+NODE = '{"spec": {"podCIDR": "%s", "podCIDRs": ["%s"]}, "status": {}}'
+
+
+@pytest.mark.parametrize(
+    ("given", "flannel", "bridge", "well"),
+    [
+        ("10.244.1.0/24", "10.244.1.1/24", "10.244.1.1/24", True),
+        ("10.244.1.128/25", "10.244.1.129/25", "10.244.1.129/25", True),
+        ("10.244.1.0/24", "10.244.1.1/24", "", True),  # no pod yet
+        ("10.244.2.0/24", "10.244.1.1/24", "10.244.1.1/24", False),
+        ("10.244.2.0/24", "10.244.2.1/24", "10.244.1.1/24", False),
+        ("10.244.1.128/25", "10.244.1.1/25", "10.244.1.1/25", False),
+        ("", "10.244.1.1/24", "10.244.1.1/24", False),
+    ],
+)
+def test_pods_are_on_the_network_of_their_node(
+    tmp_path: Path, given: str, flannel: str, bridge: str, well: bool
+) -> None:
+    found = guide()
+    program(tmp_path, "curl", f"echo '{NODE % (given, given)}'")
+    program(tmp_path, "ip", f"echo '6: cni0    inet {bridge} brd'" if bridge else "exit 1")
+    (tmp_path / "subnet.env").write_text(f"FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET={flannel}\n")
+    command = pod_network(found, found.machine("n1")).replace("/run/flannel", str(tmp_path))
+    asked_here = shell(command, programs=tmp_path)
+    assert (asked_here.returncode == 0) is well, asked_here.stderr
+    assert well or (given or "no pod network yet") in asked_here.stderr
 
 
 def status(leader: int = 7, member: int = 7) -> str:
