@@ -4,7 +4,7 @@ BIN := .venv/bin
 LAB := $(BIN)/python -m lab
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts test check fix unit plan lab-test lab-test-fresh
+.PHONY: help demo demo-down deploy artifacts test check fix unit plan lab-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,10 +40,7 @@ plan: .venv/installed ## the real command line on simulated machines, in seconds
 	$(BIN)/pytest -q --timeout 120 tests/plan
 
 lab-test: .venv/installed ## the real thing on the lab's machines, in minutes
-	$(BIN)/pytest -q -m "not fresh" tests/lab
-
-lab-test-fresh: .venv/installed ## the same cluster in other ways, each on machines of its own; not part of `make test`
-	$(BIN)/pytest -q -m fresh tests/lab
+	$(BIN)/pytest -q tests/lab
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

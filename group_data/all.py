@@ -7,7 +7,7 @@ cluster_cidr = "10.244.0.0/16"
 
 # Docker's packages, and mirrors of Docker Hub (Aliyun gives each customer an own one).
 docker_repository = "https://mirrors.aliyun.com/docker-ce"
-registry_mirrors = []  # ["https://<yours>.mirror.aliyuncs.com"]
+# registry_mirrors = ["https://<yours>.mirror.aliyuncs.com"]
 
 # How pyinfra connects. With an ordinary user: ssh_user = "you" and _sudo = True.
 ssh_connect_retries = 3

@@ -7,10 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
 from kubeinfra import releases
-from kubeinfra.cluster import Cluster, Machine
+from kubeinfra.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster, Machine
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.settings import MachineSettings, read
 
+# Group, port, and what listens there (https://kubernetes.io/docs/reference/networking/ports-and-protocols/).
+LISTENERS = [
+    ("etcd", ETCD_CLIENT_PORT, "etcd"),
+    ("etcd", ETCD_PEER_PORT, "etcd"),
+    *(("master", port, "the scheduler") for port in (10251, 10259)),
+    *(("master", port, "the controller-manager") for port in (10252, 10257)),
+    *(("node", port, "kubelet") for port in (10248, 10250)),
+    *(("node", port, "kube-proxy") for port in (10249, 10256)),
+]
 Check = Callable[[Cluster, Callable[[str], str]], Iterable[str]]
 
 
@@ -115,7 +124,7 @@ def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> 
     if cluster.load_balancers and cluster.settings.virtual_ip is None:
         yield (
             f"inventory: group lb has {_machines(cluster.load_balancers)}, but virtual_ip is not set; set it in "
-            "group_data/all.py to a free address of their subnet, such as 192.168.80.100"
+            "group_data/lb.py to a free address of their subnet, such as 192.168.80.100"
         )
     if endpoint is not None and not _is_address_and_port(endpoint):
         yield f"{where('control_plane_endpoint')}: control_plane_endpoint {endpoint!r} is not address:port"
@@ -137,14 +146,21 @@ def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterato
             yield f"{where('virtual_ip')}: virtual_ip {virtual_ip} is in {name} {network}; take a free one"
 
 
-def load_balancer_port_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+def ports_do_not_collide(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """The ports that a person may choose, where machines are in more than one group."""
     settings = cluster.settings
-    both = [machine for machine in cluster.load_balancers if "master" in machine.groups]
-    if both and settings.load_balancer_port == settings.apiserver_port:
-        yield (
-            f"{where('load_balancer_port')}: load_balancer_port {settings.load_balancer_port} is the API server's own "
-            f"port on {_machines(both)}, where lb and master are the same machine; take another, such as 8443"
-        )
+    apiserver = ("master", settings.apiserver_port, "the API server")
+    for setting, port, group, listeners in (
+        ("load_balancer_port", settings.load_balancer_port, "lb", [apiserver, *LISTENERS]),
+        ("apiserver_port", settings.apiserver_port, "master", LISTENERS),
+    ):
+        for other, taken, listener in listeners:
+            both = [machine for machine in cluster.group(group) if other in machine.groups]
+            if both and port == taken:
+                yield (
+                    f"{where(setting)}: {setting} {port} is the port of {listener} on {_machines(both)}, where "
+                    f"{group} and {other} are the same machine; take another, such as 8443"
+                )
 
 
 def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -176,6 +192,6 @@ CHECKS: tuple[Check, ...] = (
     pods_network_holds_the_nodes,
     clients_have_one_endpoint,
     virtual_ip_is_free,
-    load_balancer_port_is_free,
+    ports_do_not_collide,
     node_ports_are_a_range,
 )

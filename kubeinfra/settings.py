@@ -98,8 +98,8 @@ class Settings(_Strict):
     """Base URL of Docker's packages; Docker's own is `https://download.docker.com`."""
     docker_version: str | None = None
     """Release of docker-ce, a prefix such as `24.0`; by default the newest that goes with the Kubernetes release."""
-    registry_mirrors: list[str] = Field(default_factory=list)
-    """Registry mirrors of Docker, such as the personal `https://<yours>.mirror.aliyuncs.com`."""
+    registry_mirrors: list[str] | None = None
+    """Registry mirrors of Docker, such as `https://<yours>.mirror.aliyuncs.com`; by default what is there stays."""
     docker_log_max_size: Annotated[str, Field(pattern=r"^\d+[kmg]$")] = "500m"
     """Size at which a container's log is rotated."""
     docker_log_max_files: Annotated[int, Field(ge=1)] = 3

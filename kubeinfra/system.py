@@ -93,6 +93,10 @@ def has_local_resolver(text: str) -> bool:
     return any(_is_local_server(line) for line in _lines(text))
 
 
+def has_resolver_for_pods(text: str) -> bool:
+    return any(line.split()[:1] == ["nameserver"] for line in _lines(resolv_conf_for_pods(text)))
+
+
 def _is_local_server(line: str) -> bool:
     fields = line.split()
     return len(fields) >= 2 and fields[0] == "nameserver" and (fields[1].startswith("127.") or fields[1] == "::1")

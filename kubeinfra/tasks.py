@@ -22,6 +22,17 @@ def this_machine() -> Machine:
     return cluster().machine(host.name)
 
 
+def speaks_to_the_api() -> bool:
+    """Whether kubectl's part of a task is done on this host: the first master that takes part in this run."""
+    running = [master.name for master in cluster().masters if is_in_this_run(master)]
+    return bool(running) and running[0] == host.name
+
+
+def is_in_this_run(machine: Machine) -> bool:
+    """Whether the command line (--limit) lets this machine take part."""
+    return any(candidate.name == machine.name for candidate in state.activated_hosts)
+
+
 def authority_pem(name: AuthorityName) -> str | None:
     """Certificate of an authority; None in a plan on a new cluster, before a run has made it."""
     authority = controller().authority(name)

@@ -91,7 +91,10 @@ def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class PathState:
-    """What is at a path: kind ("file", "directory", "link", "other"), mode, digest of a file, target of a link."""
+    """
+    What is at a path: kind ("file", "directory", "link", "other"), mode and owner (of the directory, where a link leads
+    to one), digest of a file, target of a link.
+    """
 
     kind: str
     mode: str = ""
@@ -140,7 +143,9 @@ def _compare_one(item: Wanted, every: Mapping[str, PathState]) -> Change | None:
 
 
 def _compare_directory(item: Directory, found: PathState | None) -> Change | None:
-    if found and found.kind == "directory" and found.mode == item.mode and found.owner == "root:root":
+    # A link may stand for it, to another disk for one: the modes are those of what it leads to.
+    is_directory = found is not None and found.kind in ("directory", "link")
+    if is_directory and found and found.mode == item.mode and found.owner == "root:root":
         return None
     verb = f"mode {found.mode} {found.owner} -> {item.mode} root:root of" if found else "make"
     return Change(item.path, f"{verb} directory {item.path}", (), f"directory {item.path} {item.mode}")

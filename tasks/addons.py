@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from pyinfra import host
 from pyinfra.api import deploy
 
 from kubeinfra.flags import CFG
@@ -12,7 +11,7 @@ from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, require, wait_until
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file
+from kubeinfra.tasks import is_deploy_file, speaks_to_the_api
 from kubeinfra.wanted import File
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
@@ -24,15 +23,15 @@ ROLLED_OUT = Probe("CoreDNS is rolled out", _STATUS, 180)
 
 @deploy("add-ons")
 def addons() -> None:
-    """Applied from the first master, only where the cluster has something else."""
-    if host.name == cluster().masters[0].name:
+    """Applied from one master, only where the cluster has something else."""
+    if speaks_to_the_api():
         install([File(MANIFEST, manifest())], name="manifest")
         apply(KUBECTL, MANIFEST, name="CoreDNS")
 
 
 @deploy("add-ons")
 def addons_gate() -> None:
-    if host.name == cluster().masters[0].name:
+    if speaks_to_the_api():
         wait_until(ROLLED_OUT, name="CoreDNS rolled out")
 
 
@@ -51,7 +50,7 @@ def manifest() -> str:
 
 if is_deploy_file(__file__):
     preflight()
-    if host.name == cluster().masters[0].name:
+    if speaks_to_the_api():
         require(READY, "run tasks/control_plane.py first", name="the API server is ready")
     addons()
     addons_gate()

@@ -22,7 +22,7 @@ from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.pki import public_key_pem
 from kubeinfra.render import static, template
-from kubeinfra.tasks import authority_key_pem, authority_pem, is_deploy_file, this_machine
+from kubeinfra.tasks import authority_key_pem, authority_pem, is_deploy_file, speaks_to_the_api, this_machine
 from kubeinfra.wanted import Directory, File, Link, Wanted
 from tasks.artifacts import bring, needed_here
 from tasks.preflight import check_absent_machines, preflight
@@ -65,7 +65,7 @@ def control_plane_gate() -> None:
         cluster().masters,
         lambda: settle(UNITS, healthy=ALL_WELL, guard=others_ready(), name=f"{host.name} is ready"),
     )
-    if host.name == cluster().masters[0].name:
+    if speaks_to_the_api():
         apply(KUBECTL, RBAC, name="rights of nodes and of the API server")
 
 

@@ -24,6 +24,8 @@ from tasks.preflight import machine_state, preflight
 UNIT = Unit("docker.service")
 DAEMON_JSON = "/etc/docker/daemon.json"
 _ASKED = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
+# Its containers end with Docker, unless docker_extra_config has live-restore: then nothing is to be waited for.
+NETWORK = Probe("flannel, and with it the pods' network, is back", "pgrep -x flanneld", 120, "kubelet")
 USES_SYSTEMD = Probe("docker info says that cgroups are systemd's", _ASKED, 60, "docker")
 
 
@@ -49,7 +51,10 @@ def docker() -> None:
         name="files",
     )
     start([UNIT], name="start")
-    one_at_a_time(cluster().nodes, lambda: settle([UNIT], healthy=USES_SYSTEMD, name=f"docker runs on {host.name}"))
+    one_at_a_time(
+        cluster().nodes,
+        lambda: settle([UNIT], healthy=USES_SYSTEMD, recovers=NETWORK, name=f"docker runs on {host.name}"),
+    )
 
 
 def daemon_json(text: str) -> str:
@@ -62,7 +67,7 @@ def daemon_json(text: str) -> str:
             "max-size": settings.docker_log_max_size,
             "max-file": str(settings.docker_log_max_files),
         },
-        **({"registry-mirrors": settings.registry_mirrors} if settings.registry_mirrors else {}),
+        **({} if settings.registry_mirrors is None else {"registry-mirrors": settings.registry_mirrors}),
         **settings.docker_extra_config,
     }
     try:

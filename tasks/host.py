@@ -21,7 +21,7 @@ from kubeinfra.system import (
     sysctls,
 )
 from kubeinfra.tasks import is_deploy_file, this_machine
-from kubeinfra.wanted import Edit, File
+from kubeinfra.wanted import Directory, Edit, File, Wanted
 from tasks.preflight import machine_state, preflight
 
 
@@ -32,7 +32,6 @@ def operating_system() -> None:
     wanted = sysctls(cluster())
     chrony = chrony_unit()
     family = machine_state().family
-    packages([*PACKAGES[family], *(["chrony"] if chrony else [])], family, name="packages")
     install(
         [
             Edit("/etc/hosts", lambda text: hosts_file(text, cluster()), in_place=True),
@@ -45,6 +44,8 @@ def operating_system() -> None:
         ],
         name="files",
     )
+    # After their files: a run that is killed in between knows its own chrony again, and goes on with it.
+    packages([*PACKAGES[family], *(["chrony"] if chrony else [])], family, name="packages")
     prepare(hostname, MODULES, wanted, name="running system")
     if chrony:
         settle([chrony], starts=True, name="chrony")
@@ -61,10 +62,11 @@ def chrony_unit() -> Unit | None:
     return Unit("chrony.service" if machine.family == "debian" else "chronyd.service")
 
 
-def chrony_files(unit: Unit) -> list[File]:
+def chrony_files(unit: Unit) -> list[Wanted]:
     path = "/etc/chrony/chrony.conf" if machine_state().family == "debian" else "/etc/chrony.conf"
     servers = cluster().settings.time_servers
     return [
+        *([Directory("/etc/chrony")] if path.startswith("/etc/chrony/") else []),
         File(path, template("host/chrony.conf.j2", mark=CHRONY_MARK, servers=servers)),
         File(
             f"/etc/systemd/system/{unit.name}.d/kubeinfra.conf",

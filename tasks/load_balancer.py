@@ -53,7 +53,7 @@ def check_virtual_address() -> None:
     if virtual_ip not in own[1].network:
         raise PyinfraError(
             f"\n{host.name}: virtual_ip {virtual_ip} is not in its subnet {own[1].network} on {own[0]}; "
-            "set virtual_ip in group_data/all.py to a free address of that subnet"
+            "set virtual_ip in group_data/lb.py to a free address of that subnet"
         )
     if not found.has(virtual_ip) and found.stranger:
         raise PyinfraError(

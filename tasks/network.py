@@ -9,10 +9,12 @@ from kubeinfra import flags
 from kubeinfra.flags import CFG
 from kubeinfra.health import pod_network
 from kubeinfra.inventory import cluster
+from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, barrier, once, require, wait_until
+from kubeinfra.operations.system import tell
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file, this_machine
+from kubeinfra.tasks import is_deploy_file, is_in_this_run, speaks_to_the_api, this_machine
 from kubeinfra.wanted import File
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
@@ -34,8 +36,10 @@ def all_nodes_ready() -> str:
 
 @deploy("network")
 def network() -> None:
-    """Applied from the first master, only where the cluster has something else."""
-    if host.name != cluster().masters[0].name:
+    """Applied from one master, only where the cluster has something else."""
+    if acts_for_controller() and not any(map(is_in_this_run, cluster().masters)):
+        tell("no master takes part in this run: the network, the add-ons and the traffic are left as they are")
+    if not speaks_to_the_api():
         return
     install([File(MANIFEST, manifest())], name="manifest")
     apply(KUBECTL, MANIFEST, name="flannel")
@@ -54,7 +58,7 @@ def network_gate() -> None:
             name="pod network",
         )
     barrier(name="pods are on their nodes' networks")
-    if host.name != cluster().masters[0].name:
+    if not speaks_to_the_api():
         return
     wait_until(ROLLED_OUT, name="flannel rolled out")
     wait_until(Probe("all nodes are Ready", all_nodes_ready()), name="nodes Ready")
@@ -63,7 +67,7 @@ def network_gate() -> None:
 @deploy("network")
 def taints() -> None:
     """Masters that are nodes too: ordinary pods only where the setting lets them."""
-    if host.name != cluster().masters[0].name:
+    if not speaks_to_the_api():
         return
     key, _, effect = flags.MASTER_TAINT.partition(":")
     for node in cluster().nodes:
@@ -93,7 +97,7 @@ def manifest() -> str:
 
 if is_deploy_file(__file__):
     preflight()
-    if host.name == cluster().masters[0].name:
+    if speaks_to_the_api():
         require(READY, "run tasks/control_plane.py first", name="the API server is ready")
     network()
     network_gate()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import get_args
 
 from cryptography import x509
 from pyinfra import host, state
+from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
 from kubeinfra.controller import controller
@@ -14,22 +16,36 @@ from kubeinfra.inventory import cluster, shown_as_message
 from kubeinfra.pki import fingerprint, public_key_der
 from kubeinfra.releases import ARCHES
 from kubeinfra.state import SecretName
+from kubeinfra.system import has_resolver_for_pods
 
 SECRETS: tuple[SecretName, ...] = get_args(SecretName)
 _machines: dict[str, MachineState] = {}
 
 
 def preflight() -> None:
-    """Look at the host of this run; whatever cannot work ends the run here, all of it in one message."""
+    """Look at the host of this run; whatever cannot work ends the run here, all hosts' mistakes in one message."""
     cluster()
     found: MachineState | None = host.get_fact(Machine)
     if found is None:
         return  # the fact has told why, and the host is out of the run
     _machines[host.name] = found
-    mistakes = [*_machine_mistakes(found), *_controller_mistakes(), *_authority_mistakes(host.name, found)]
-    mistakes += _secret_mistakes(host.name, found)
-    if mistakes:
-        raise PyinfraError("\n" + "\n".join(mistakes))
+    if _mistakes(host.name, found):
+        _refuse(_mistakes, [one for one in state.inventory if one in state.active_hosts])
+
+
+def _mistakes(name: str, found: MachineState) -> list[str]:
+    unreadable = controller().problems()
+    return [
+        *_machine_mistakes(name, found),
+        *(unreadable or [*_authority_mistakes(name, found), *_secret_mistakes(name, found)]),
+    ]
+
+
+def _refuse(judge: Callable[[str, MachineState], list[str]], hosts: Iterable[Host]) -> None:
+    """End the run with what is wrong on any of these hosts; go on where nothing is."""
+    every = [mistake for one in hosts if (found := one.get_fact(Machine)) for mistake in judge(one.name, found)]
+    if every:
+        raise PyinfraError("\n" + "\n".join(dict.fromkeys(every)))
 
 
 def machine_state() -> MachineState:
@@ -39,24 +55,36 @@ def machine_state() -> MachineState:
     return _machines[host.name]
 
 
-def _machine_mistakes(found: MachineState) -> list[str]:
+def _machine_mistakes(name: str, found: MachineState) -> list[str]:
     mistakes = []
     if found.uid != 0:
         mistakes.append(
-            f"{host.name}: commands run as user {found.uid}, root is needed; "
+            f"{name}: commands run as user {found.uid}, root is needed; "
             "set _sudo = True in group_data/all.py, or connect with --ssh-user root"
         )
     if found.arch not in ARCHES:
-        mistakes.append(f"{host.name}: architecture {found.arch} is not supported: {' or '.join(ARCHES)}")
+        mistakes.append(f"{name}: architecture {found.arch} is not supported: {' or '.join(ARCHES)}")
     if not found.systemd:
-        mistakes.append(f"{host.name}: systemd is not PID 1; every component is a systemd unit")
+        mistakes.append(f"{name}: systemd is not PID 1; every component is a systemd unit")
     if not found.family:
-        mistakes.append(f"{host.name}: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like")
+        mistakes.append(f"{name}: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like")
+    version, below = cluster().settings.kubernetes_version, cluster().release.docker_below
+    if "node" in cluster().machine(name).groups and found.docker_major is not None and found.docker_major >= below:
+        mistakes.append(
+            f"{name}: Docker {found.docker_major} is installed; Kubernetes {version} needs one below {below}: remove "
+            "it, and the deploy installs one that fits, or put an older one in its place"
+        )
+    if "node" in cluster().machine(name).groups and not _has_upstream(found):
+        mistakes.append(
+            f"{name}: /etc/resolv.conf names no server that pods can reach, and CoreDNS asks those of it; set "
+            'dns_upstreams in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside the cluster'
+        )
     return mistakes
 
 
-def _controller_mistakes() -> list[str]:
-    return controller().problems()
+def _has_upstream(found: MachineState) -> bool:
+    uses_it = "/etc/resolv.conf" in cluster().settings.dns_upstreams
+    return not uses_it or found.systemd_resolv_conf or has_resolver_for_pods(found.resolv_conf)
 
 
 def _authority_mistakes(name: str, found: MachineState) -> list[str]:
@@ -98,10 +126,4 @@ def check_absent_machines() -> None:
         complete = all(controller().authority(name) for name in ("etcd", "kubernetes", "front-proxy"))
     if complete:
         return
-    mistakes = []
-    for other in state.inventory:
-        if other not in state.activated_hosts:
-            found = other.get_fact(Machine)
-            mistakes += _authority_mistakes(other.name, found) if found else []
-    if mistakes:
-        raise PyinfraError("\n" + "\n".join(mistakes))
+    _refuse(_authority_mistakes, [other for other in state.inventory if other not in state.activated_hosts])

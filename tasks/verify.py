@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from shlex import quote
 
-from pyinfra import host
 from pyinfra.api import deploy
 
 from kubeinfra.binaries import KUBERNETES_BIN
@@ -14,7 +13,7 @@ from kubeinfra.operations import health as operations
 from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.gates import Probe, barrier, once, require
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file, this_machine
+from kubeinfra.tasks import is_deploy_file, speaks_to_the_api, this_machine
 from tasks.control_plane import KUBECTL
 from tasks.preflight import preflight
 
@@ -53,7 +52,7 @@ def traffic() -> None:
 
 def _traffic(unless: str) -> None:
     """Pods on every node reach each other by pod address and through a Service."""
-    if host.name != cluster().masters[0].name:
+    if not speaks_to_the_api():
         return
     manifest = template("verify/traffic.yaml.j2", image=cluster().verify_image)
     script = template(
@@ -69,7 +68,7 @@ def _traffic(unless: str) -> None:
 
 if is_deploy_file(__file__):
     preflight()
-    if host.name == cluster().masters[0].name:
+    if speaks_to_the_api():
         is_set_up = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]")
         require(is_set_up, "run tasks/control_plane.py first", name="the control plane is set up")
     barrier(name="there is something to ask")

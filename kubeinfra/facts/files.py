@@ -44,6 +44,9 @@ class PathStates(FactBase[dict[str, PathState]]):
             "export LC_ALL=C; "
             f"for path in {every}; do [ ! -L $path ] || printf 'link\\t%s\\t%s\\n' $path \"$(readlink $path)\"; done; "
             f"{texts} exec 2>/dev/null; stat -c 'stat\t%n\t%F\t%a\t%U:%G' {every}; "
+            # Of a link to a directory, the mode and owner that count are the directory's.
+            f"for path in {every}; do [ ! -L $path ] || [ ! -d $path ] || "
+            "stat -L -c 'stat\t%n\tsymbolic link\t%a\t%U:%G' $path; done; "
             f"for path in {every}; do [ -f $path ] && [ ! -L $path ] && echo $path; done | xargs -r sha256sum; exit 0"
         )
 

@@ -37,6 +37,7 @@ class MachineState:
     + container: whether it is a container, which has its host's clock and kernel
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
     + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
+    + docker_major: major release of the Docker that is installed; None without one
     + authorities: authority's name -> certificate PEM that the machine trusts
     + secrets: names of the shared secrets that the machine has
     """
@@ -50,6 +51,7 @@ class MachineState:
     resolv_conf: str
     systemd_resolv_conf: bool
     keeps_time: bool
+    docker_major: int | None = None
     authorities: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
 
@@ -76,6 +78,7 @@ class Machine(FactBase[MachineState]):
             f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
+            "if command -v dockerd >/dev/null; then echo \"docker=$(dockerd --version | tr -dc '0-9. ')\"; fi; "
             f"{authorities}; {secrets}; exit 0"
         )
 
@@ -102,9 +105,15 @@ class Machine(FactBase[MachineState]):
             resolv_conf=b64decode(values.get("resolv", "")).decode(errors="replace"),
             systemd_resolv_conf="resolved" in values,
             keeps_time="time" in values,
+            docker_major=_major(values.get("docker", "")),
             authorities=authorities,
             secrets=frozenset(secrets),
         )
+
+
+def _major(version: str) -> int | None:
+    first = version.strip().partition(".")[0]
+    return int(first) if first.isdecimal() else None
 
 
 @dataclass(frozen=True)

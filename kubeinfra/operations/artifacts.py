@@ -23,7 +23,7 @@ IMAGES = "/var/lib/kubeinfra/images"
 
 
 @dataclass(frozen=True)
-class _Target:
+class Target:
     path: str
     binary: Wanted | Binary
 
@@ -42,7 +42,7 @@ class _Target:
         return f"{directory}/.{name}.{self.sha256}"
 
 
-def _targets(needed: Sequence[Needed]) -> list[_Target]:
+def targets_of(needed: Sequence[Needed]) -> list[Target]:
     """A run has its binaries at hand; a plan knows as much of them as it can without fetching anything."""
     targets = []
     for need in needed:
@@ -51,7 +51,7 @@ def _targets(needed: Sequence[Needed]) -> list[_Target]:
                 store().binaries(need.artifact) if state.is_executing else store().wanted(need.artifact)
             )
         targets += [
-            _Target(f"{need.directory}/{binary.name}", binary)
+            Target(f"{need.directory}/{binary.name}", binary)
             for binary in binaries
             if binary.name in (need.names or (binary.name,))
         ]
@@ -89,7 +89,7 @@ def stage(needed: Sequence[Needed]) -> Commands:
 
     + needed: all of the host's components at once
     """
-    targets = _targets(needed)
+    targets = targets_of(needed)
     found = host.get_fact(BinaryStates, wanted={target.path: target.sha256 for target in targets})
     missing = [target for target in targets if not _is_there(target, found)]
     if not missing:
@@ -103,11 +103,11 @@ def stage(needed: Sequence[Needed]) -> Commands:
         yield from _upload(target)
 
 
-def _is_there(target: _Target, found: dict[str, BinaryState]) -> bool:
+def _is_there(target: Target, found: dict[str, BinaryState]) -> bool:
     return target.path in found and found[target.path].sha256 == target.sha256
 
 
-def _sentence(target: _Target, found: BinaryState | None) -> str:
+def _sentence(target: Target, found: BinaryState | None) -> str:
     identity = target.sha256[:12] or (target.binary.archive[:19] if target.pinned else "not fetched yet")
     wanted = f"{target.binary.version} ({identity})"
     if found is None:
@@ -115,7 +115,7 @@ def _sentence(target: _Target, found: BinaryState | None) -> str:
     return f"replace {target.path}: {found.version or 'another build'} ({found.sha256[:12]}) -> {wanted}"
 
 
-def _upload(target: _Target) -> Iterator[StringCommand | FileUploadCommand]:
+def _upload(target: Target) -> Iterator[StringCommand | FileUploadCommand]:
     if isinstance(target.binary, Wanted):  # a plan goes no further than this
         yield StringCommand("true")
         return
@@ -132,25 +132,25 @@ def _upload(target: _Target) -> Iterator[StringCommand | FileUploadCommand]:
     )
 
 
-def staged_paths(needed: Sequence[Needed]) -> list[str]:
+def paths_to_place(targets: Sequence[Target]) -> list[str]:
     """Every path that `placing` must know of."""
-    targets = _targets(needed)
     return [*(target.staged for target in targets), *(link for target in targets if (link := _link(target)))]
 
 
-def placing(needed: Sequence[Needed], found: Mapping[str, PathState]) -> list[str]:
+def placing(targets: Sequence[Target], found: Mapping[str, PathState]) -> list[str]:
     """Shell that gives staged binaries their final name, by rename, and Kubernetes' their link in /usr/local/bin."""
     moves = []
-    for target in _targets(needed):
+    for target in targets:
         link = _link(target)
-        if target.staged in found:
+        if target.staged in found:  # `stage` has announced it
             moves.append(f"mv -f {target.staged} {target.path}")
         if link and (link not in found or found[link].target != target.path):
+            announce(f"link {link} -> {target.path}")
             moves.append(f"ln -sfT {target.path} {link}")
     return moves
 
 
-def _link(target: _Target) -> str | None:
+def _link(target: Target) -> str | None:
     return f"/usr/local/bin/{target.binary.name}" if target.path.startswith("/opt/kubernetes/") else None
 
 

@@ -30,7 +30,7 @@ def docker_ce(
         host.noop("docker-ce is installed")
         return
     announce(f"install {' '.join(_NAMES)} {version or f'below {below}'} from {repository}")
-    add_repository, listing, join_version = _DEBIAN if machine.family == "debian" else _REDHAT
+    add_repository, listing, join_version, hold = _DEBIAN if machine.family == "debian" else _REDHAT
     distribution = machine.distribution if machine.family == "debian" or machine.distribution == "fedora" else "centos"
     base = f"{repository.rstrip('/')}/linux/{distribution}"
     wanted = f"index(v, {json.dumps(version)}) == 1" if version else f"v + 0 < {below}"
@@ -41,11 +41,12 @@ versions=$({listing})
 version=$(echo "$versions" | awk '{{v = $1; sub(/^[0-9]*:/, "", v); if ({wanted}) found = $1}} END {{print found}}')
 [ -n "$version" ] || {{ echo "$base has no docker-ce {version or f"below {below}"};" \\
     "docker_version may be the beginning of one of: $versions" >&2; exit 1; }}
-$install "docker-ce{join_version}$version" "docker-ce-cli{join_version}$version" containerd.io"""
+$install "docker-ce{join_version}$version" "docker-ce-cli{join_version}$version" containerd.io
+{hold}"""
     yield StringCommand("sh", "-ec", QuoteString(script))
 
 
-# How each family adds the repository, lists the versions of docker-ce (oldest first), and names a version.
+# How each family adds the repository, lists the versions of docker-ce (oldest first), names a version, holds it.
 _DEBIAN = (
     """\
 export DEBIAN_FRONTEND=noninteractive
@@ -60,6 +61,8 @@ echo "deb [$signed] $base $VERSION_CODENAME stable" >/etc/apt/sources.list.d/doc
 apt-get -q update""",
     "apt-cache madison docker-ce | awk '{print $3}' | tac",
     "=",
+    # An upgrade of the system would bring a Docker that this Kubernetes cannot speak to.
+    "apt-mark -qq hold docker-ce docker-ce-cli",
 )
 _REDHAT = (
     """\
@@ -75,4 +78,5 @@ gpgkey=$base/gpg
 END""",
     "$manager -q list --showduplicates docker-ce | awk '/^docker-ce/ {sub(/^[0-9]+:/, \"\", $2); print $2}'",
     "-",
+    "",  # dnf and yum hold nothing back by themselves
 )

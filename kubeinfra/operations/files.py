@@ -12,7 +12,7 @@ from kubeinfra.certificates import Certificate
 from kubeinfra.facts.files import OnDisk
 from kubeinfra.inventory import shown_as_message
 from kubeinfra.issuing import certificate_changes
-from kubeinfra.operations.artifacts import placing, staged_paths
+from kubeinfra.operations.artifacts import paths_to_place, placing, targets_of
 from kubeinfra.plan import announce
 from kubeinfra.wanted import SCRIPT, Change, Directory, Wanted, compare, orders, paths_of, texts_of
 
@@ -29,7 +29,8 @@ def install(
       on standard input, and is kept nowhere else
     + binaries: those that are staged get their final name; the others are as wanted already
     """
-    paths = [*paths_of(wanted), *staged_paths(binaries)]
+    targets = targets_of(binaries)
+    paths = [*paths_of(wanted), *paths_to_place(targets)]
     pairs = {item.certificate_path: item.key_path for item in certificates}
     found, issued = host.get_fact(OnDisk, paths=paths, shown=texts_of(wanted), pairs=pairs)
     directories = [item for item in wanted if isinstance(item, Directory)]
@@ -40,7 +41,7 @@ def install(
             *certificate_changes(certificates, issued),
             *compare(rest, found),
         ]
-    moves = placing(binaries, found)
+    moves = placing(targets, found)
     if not changes and not moves:
         host.noop(f"{len(wanted) + len(certificates)} files, directories and certificates are as wanted")
     yield from _write(changes)

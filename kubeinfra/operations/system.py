@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from shlex import quote
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.facts.machine import MissingPackages, System, SystemState
@@ -28,7 +28,10 @@ def packages(names: list[str], family: str) -> Commands:
     announce(f"install packages {' '.join(sorted(missing))}")
     wanted = " ".join(quote(name) for name in sorted(missing))
     if family == "debian":
-        apt = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120"
+        # What the deploy has written before a package came stays as it is.
+        apt = (
+            "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold"
+        )
         yield StringCommand("sh", "-ec", QuoteString(f"{apt} update; {apt} install --no-install-recommends {wanted}"))
     else:
         yield StringCommand("sh", "-ec", QuoteString(f"$(command -v dnf || command -v yum) -q -y install {wanted}"))
@@ -43,9 +46,14 @@ def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str]) -> 
     + modules: kernel module -> a path that exists when it is there; + sysctls: key -> value
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=list(sysctls))
-    steps = [*_firewall(now), *_selinux(now), *_swap(now), *_hostname(now, hostname)]
-    steps += [*_modules(now), *_sysctls(now, sysctls)]
-    yield from _carry_out(steps, "the operating system is as wanted")
+    _tell_missing(now)
+    required = [*_firewall(now), *_hostname(now, hostname)]
+    attempts = [*_selinux(now), *_swap(now), *_loadable(now)]
+    later = list(_sysctls(now, sysctls))
+    yield from _carry_out([*required, *_tried(attempts), *later], "the operating system is as wanted")
+    if attempts and state.is_executing:
+        now = host.get_fact(System, modules=modules, sysctls=[])
+        _tell_refused([*_selinux(now), *_swap(now), *_loadable(now)])
 
 
 @operation()
@@ -56,10 +64,14 @@ def load_modules(modules: dict[str, str], missing: str) -> Commands:
     + modules: as for `prepare`; + missing: what happens where the kernel has none of them, in a sentence
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=[])
-    if all(state == "missing" for state in now.modules.values()):
+    if all(found == "missing" for found in now.modules.values()):
         tell(f"the kernel has no module {', '.join(modules)}; {missing}")
         return
-    yield from _carry_out(list(_modules(now)), "kernel modules are loaded")
+    _tell_missing(now)
+    attempts = list(_loadable(now))
+    yield from _carry_out(_tried(attempts), "kernel modules are loaded")
+    if attempts and state.is_executing:
+        _tell_refused(_loadable(host.get_fact(System, modules=modules, sysctls=[])))
 
 
 def _carry_out(steps: list[tuple[str, str]], done: str) -> Commands:
@@ -69,6 +81,16 @@ def _carry_out(steps: list[tuple[str, str]], done: str) -> Commands:
         host.noop(done)
         return
     yield StringCommand("sh", "-ec", QuoteString("; ".join(command for _, command in steps)))
+
+
+def _tried(steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Steps that a container or the kernel may refuse: the state afterwards tells (`_tell_refused`)."""
+    return [(sentence, f"{{ {command} || :; }}") for sentence, command in steps]
+
+
+def _tell_refused(left: Iterable[tuple[str, str]]) -> None:
+    for sentence, command in left:
+        tell(f"{sentence}: this machine does not allow it ({command} changed nothing)")
 
 
 Steps = Iterator[tuple[str, str]]
@@ -97,11 +119,15 @@ def _hostname(now: SystemState, hostname: str) -> Steps:
         yield f"host name {now.hostname} -> {hostname}", f"echo {hostname} >/proc/sys/kernel/hostname"
 
 
-def _modules(now: SystemState) -> Steps:
-    for name, state in now.modules.items():
-        if state == "loadable":
+def _loadable(now: SystemState) -> Steps:
+    for name, found in now.modules.items():
+        if found == "loadable":
             yield f"load kernel module {name}", f"modprobe {name}"
-        elif state == "missing":
+
+
+def _tell_missing(now: SystemState) -> None:
+    for name, found in now.modules.items():
+        if found == "missing":
             tell(f"the kernel has no module {name}; what needs it will not work here")
 
 
@@ -111,7 +137,8 @@ def _sysctls(now: SystemState, keys: dict[str, str]) -> Steps:
         if has is None:
             loads_later = key.startswith("net.bridge.") and now.modules.get("br_netfilter") == "loadable"
             if loads_later:
-                yield f"sysctl {key} = {value}", f"sysctl -q -w {quote(f'{key}={value}')}"
+                there = f"/proc/sys/{key.replace('.', '/')}"
+                yield f"sysctl {key} = {value}", f"[ ! -e {there} ] || sysctl -q -w {quote(f'{key}={value}')}"
             else:
                 tell(f"the kernel has no sysctl {key} (wanted {value})")
         elif has != value and key in now.read_only:

@@ -57,6 +57,7 @@ def settle(
     healthy: Probe | None = None,
     awaited: Probe | None = None,
     guard: Probe | None = None,
+    recovers: Probe | None = None,
     starts: bool = False,
 ) -> Commands:
     """
@@ -66,9 +67,11 @@ def settle(
     + healthy: what must be true in the end
     + awaited: what must come true by itself before it can be told whether a unit must restart
     + guard: what must be true before a restart, such as that the other members are healthy
+    + recovers: what a restart takes away for a while; waited for where it was true before
     + starts: whether units that do not run are started here
     """
-    probes = {word: probe.command for word, probe in (("awaited", awaited), ("healthy", healthy)) if probe}
+    asked = {"awaited": awaited, "healthy": healthy, "recovers": recovers}
+    probes = {word: probe.command for word, probe in asked.items() if probe}
     found, well = host.get_fact(UnitsAndHealth, binaries=_binaries(units), probes=probes)
     if awaited and "awaited" not in well:
         announce(f"wait until {awaited.what}")
@@ -83,7 +86,9 @@ def settle(
         announce(f"wait until {healthy.what}")
     if healthy and (commands or "healthy" not in well):
         yield waiting(healthy)
-    if not commands and well == probes.keys():
+    if recovers and commands and "recovers" in well:
+        yield waiting(recovers)
+    if not commands and well | {"recovers"} >= probes.keys():
         host.noop(f"{_names(units)}: run from what is on the disk")
 
 

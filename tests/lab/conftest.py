@@ -2,7 +2,8 @@
 The real thing: machines of the lab, the command line that the README gives, and questions asked from outside.
 
 Files run in the order of their numbers, so that a deploy is shared by many tests: 1 needs machines on which nothing
-is set up, 2-7 share one cluster (who breaks it repairs it), 8 makes the machines anew for each of its clusters.
+is set up, 2-7 share one cluster (who breaks it repairs it), 8 and 9 make the machines anew for each of
+their clusters.
 The lab's machines are there once only: those that are up are removed at the start, and the tests' own at the end.
 A person's `.kubeinfra/` and `.lab/` are neither read nor changed: each controller is a copy of the project in
 `.lab/tests/<name>/`. The cache of releases and of what was built is shared.
@@ -41,12 +42,12 @@ def figures(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def bring_up() -> Iterator[Callable[[str], Lab]]:
-    """Makes a controller of this name that knows of no cluster, and all machines anew."""
+def bring_up() -> Iterator[Callable[..., Lab]]:
+    """Makes a controller of this name that knows of no cluster, and all machines anew; arguments as for Lab."""
     made: list[Lab] = []
 
-    def bring_up(name: str) -> Lab:
-        made.append(Lab(name))
+    def bring_up(name: str, **arguments: str) -> Lab:
+        made.append(Lab(name, **arguments))
         made[-1].up()
         return made[-1]
 
@@ -56,7 +57,7 @@ def bring_up() -> Iterator[Callable[[str], Lab]]:
 
 
 @pytest.fixture(scope="session")
-def lab(bring_up: Callable[[str], Lab]) -> Lab:
+def lab(bring_up: Callable[..., Lab]) -> Lab:
     """Machines and their controller; on which nothing is set up, until a test asks for `cluster`."""
     kept = Lab("documented")
     return kept if keeps_lab() and kept.state.exists() else bring_up("documented")

@@ -27,17 +27,22 @@ class Lab:
 
     That directory is a copy of the project with its own `.kubeinfra/` and `.lab/`: a person's are neither read nor
     changed. The machines themselves are there once only; `up` makes them anew.
+
+    + inventory: text in place of inventory.py; + settings: further lines of group_data/all.py
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, inventory: str = "", settings: str = "") -> None:
         self.directory = CONTROLLERS / name
-        inventory = runpy.run_path(str(PROJECT / "inventory.py"))
-        self.addresses: dict[str, str] = {name: data["ssh_hostname"] for name, data in inventory["machines"]}
+        self.inventory = inventory or (PROJECT / "inventory.py").read_text()
+        self.settings = (PROJECT / "group_data" / "all.py").read_text() + settings
+        said: dict[str, Any] = {}
+        exec(self.inventory, said)
+        self.addresses: dict[str, str] = {name: data["ssh_hostname"] for name, data in said["machines"]}
         self.machines = list(self.addresses)
-        self.masters: list[str] = inventory["master"]
-        self.nodes: list[str] = inventory["node"]
-        self.etcd: list[str] = inventory["etcd"]
-        self.load_balancers: list[str] = inventory["lb"]
+        self.masters: list[str] = said["master"]
+        self.nodes: list[str] = said["node"]
+        self.etcd: list[str] = said["etcd"]
+        self.load_balancers: list[str] = said["lb"]
         self.virtual_ip: str = runpy.run_path(str(PROJECT / "group_data" / "lb.py"))["virtual_ip"]
 
     @property
@@ -50,6 +55,8 @@ class Lab:
         self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         left_out = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "tests", "docs", "pyinfra-debug.log")
         shutil.copytree(PROJECT, self.directory, ignore=left_out)
+        (self.directory / "inventory.py").write_text(self.inventory)
+        (self.directory / "group_data" / "all.py").write_text(self.settings)
 
     def up(self) -> None:
         """A controller that knows of no cluster, and machines on which nothing is set up."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from invocation import Invocation
 from laboratory import Lab
 
 # The units' processes, as /proc/<pid>/stat names them: it ends names after 15 characters.
@@ -151,3 +152,15 @@ def _command_lines() -> Iterable[str]:
             yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
+
+
+def assert_finished(lab: Lab, done: Invocation, *again: str, **options: str) -> None:
+    """All nodes Ready; nothing half done is left on a machine; the next run is empty."""
+    lab.require_healthy(f"after {done}")
+    half = "-name '.*.new' -o -path '/opt/*/bin/.*' -o -name '*.part' -o -path '/var/lib/kubeinfra/images/*'"
+    leftovers = lab.everywhere(f"find $(ls -d /opt /usr/local/bin /etc /var/lib/kubeinfra 2>/dev/null) {half}")
+    assert not "".join(leftovers.values()), f"no half file should be left: {leftovers}"
+    running = processes(lab)
+    second = lab.deploy("--json", *again, **options)
+    assert not second.changes, f"the next run should change nothing: {second.changes}"
+    assert processes(lab) == running, "the next run should restart nothing"

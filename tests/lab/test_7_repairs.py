@@ -289,3 +289,20 @@ class TestAnotherController:
         assert "backup" in line, f"one line should name {key} and say what to do:\n{done.text}"
         assert key.read_text() == damage, "it should not be replaced"
         assert not restarted(before, processes(cluster)), "nothing should restart"
+
+
+def started(cluster: Lab, machine: str, name: str) -> int:
+    """When the oldest process of this name started, in the kernel's ticks, which all machines share."""
+    return int(cluster.run(machine, f"cut -d ' ' -f 22 /proc/$(pgrep -xo {name})/stat"))
+
+
+def test_container_runtimes_restart_one_after_the_other_with_their_network(cluster: Lab, before: Processes) -> None:
+    first, *_, last = cluster.nodes
+    done = cluster.deploy("--data", "docker_log_max_files=4")
+    moved = restarted(before, processes(cluster))
+    assert moved == {(node, "dockerd") for node in cluster.nodes}, f"nothing else should have restarted: {moved}"
+    assert "restart docker.service: /etc/docker/daemon.json has changed since it started" in done.text
+    back, then = started(cluster, first, "flanneld"), started(cluster, last, "dockerd")
+    assert back < then, f"{last} should have waited for the pods' network of {first}: {back} ticks, {then} ticks"
+    cluster.deploy()
+    cluster.require_healthy("with Docker as it was")

@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from invocation import BARRIER, Invocation
+from invocation import BARRIER
 from laboratory import Lab, until
-from observe import command_lines, processes, secrets, spoken
+from observe import assert_finished, command_lines, processes, secrets, spoken
 
-BringUp = Callable[[str], Lab]
-pytestmark = pytest.mark.fresh
-
-
-def assert_finished(lab: Lab, done: Invocation, *again: str, **options: str) -> None:
-    """All nodes Ready; nothing half done is left on a machine; the next run is empty."""
-    lab.require_healthy(f"after {done}")
-    half = "-name '.*.new' -o -path '/opt/*/bin/.*' -o -name '*.part' -o -path '/var/lib/kubeinfra/images/*'"
-    leftovers = lab.everywhere(f"find $(ls -d /opt /usr/local/bin /etc /var/lib/kubeinfra 2>/dev/null) {half}")
-    assert not "".join(leftovers.values()), f"no half file should be left: {leftovers}"
-    running = processes(lab)
-    second = lab.deploy("--json", *again, **options)
-    assert not second.changes, f"the next run should change nothing: {second.changes}"
-    assert processes(lab) == running, "the next run should restart nothing"
+BringUp = Callable[..., Lab]
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import pytest
 from availability import Requests, https
 from laboratory import Lab, until
-
-pytestmark = pytest.mark.fresh
 
 POD = """\
 apiVersion: v1

@@ -28,7 +28,15 @@ PARTS = ("deploy.py", "inventory.py", "config.py", "group_data", "kubeinfra", "t
 GROUPS = ("master", "node", "etcd", "lb")
 
 # What each distribution's machine says of itself; see kubeinfra.facts.machine.Machine.
-DEBIAN = {"uid": "0", "arch": "x86_64", "systemd": "yes", "family": "debian", "id": "debian", "version": "12"}
+DEBIAN = {
+    "uid": "0",
+    "arch": "x86_64",
+    "systemd": "yes",
+    "family": "debian",
+    "id": "debian",
+    "version": "12",
+    "resolv": b64encode(b"nameserver 192.168.80.1").decode(),
+}
 RED_HAT = {**DEBIAN, "family": "redhat", "id": "rocky", "version": "9.4"}
 
 # A part of each fact's command that no other command has.

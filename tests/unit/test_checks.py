@@ -140,7 +140,7 @@ MISTAKES: list[Row] = [
         GUIDE,
         {},
         "inventory: group lb has lb1 (192.168.80.13), lb2 (192.168.80.14), but virtual_ip is not set; set it in "
-        "group_data/all.py to a free address of their subnet, such as 192.168.80.100",
+        "group_data/lb.py to a free address of their subnet, such as 192.168.80.100",
     ),
     (
         "a virtual address of a machine",
@@ -158,8 +158,22 @@ MISTAKES: list[Row] = [
         "load balancers on the masters, at the API server's port",
         [entry("m1", "192.168.80.10", "master node etcd lb"), entry("lb2", "192.168.80.14", "lb")],
         {"virtual_ip": VIRTUAL_IP},
-        "default: load_balancer_port 6443 is the API server's own port on m1 (192.168.80.10), "
+        "default: load_balancer_port 6443 is the port of the API server on m1 (192.168.80.10), "
         "where lb and master are the same machine; take another, such as 8443",
+    ),
+    (
+        "load balancers on etcd members, at etcd's port",
+        [*THREE, entry("lb1", "192.168.80.13", "lb etcd")],
+        {"virtual_ip": VIRTUAL_IP, "load_balancer_port": 2379},
+        f"{ALL}: load_balancer_port 2379 is the port of etcd on lb1 (192.168.80.13), "
+        "where lb and etcd are the same machine; take another, such as 8443",
+    ),
+    (
+        "an API server at the kubelet's port",
+        [entry("m1", "192.168.80.10", "master node etcd")],
+        {"apiserver_port": 10250},
+        f"{ALL}: apiserver_port 10250 is the port of kubelet on m1 (192.168.80.10), "
+        "where master and node are the same machine; take another, such as 8443",
     ),
     (
         "node ports the wrong way round",
@@ -212,7 +226,7 @@ def test_every_check_has_its_rows() -> None:
         "pods_network_holds_the_nodes": "pieces",
         "clients_have_one_endpoint": "one endpoint",
         "virtual_ip_is_free": "take a free one",
-        "load_balancer_port_is_free": "API server's own port",
+        "ports_do_not_collide": "is the port of",
         "node_ports_are_a_range": "node_port_range",
     }
     assert [check.__name__ for check in CHECKS] == list(words)

@@ -58,6 +58,7 @@ def sentences(wanted: Wanted, found: PathState | None, others: Mapping[str, Path
 
 AS_WANTED: list[tuple[str, Wanted, PathState | None]] = [
     ("a directory", Directory("/d", "700"), directory("700")),
+    ("a link to a directory", Directory("/d", "700"), PathState("link", "700", ROOT, "", "/big/d")),
     ("a link", Link("/l", "/opt/x"), link("/opt/x")),
     ("something else where a link yields", Link("/l", "/opt/x", yields=True), file("mine")),
     ("a file", File("/f", "text\n"), file("text\n")),
@@ -321,15 +322,17 @@ def test_the_fact_tells_kinds_modes_owners_digests_and_targets(tmp_path: Path) -
     (tmp_path / "f").chmod(0o640)
     (tmp_path / "d").mkdir(mode=0o700)
     (tmp_path / "l").symlink_to(tmp_path / "f")
+    (tmp_path / "to-d").symlink_to(tmp_path / "d")
     (tmp_path / "dangling").symlink_to("/nowhere")
     os.mkfifo(tmp_path / "other", 0o600)
     os.chown(tmp_path / "d", 1, 1)
-    names = ("f", "d", "l", "dangling", "other", "missing")
+    names = ("f", "d", "l", "to-d", "dangling", "other", "missing")
     found = answer(PathStates(), paths=[f"{tmp_path}/{name}" for name in names], shown={})
     assert found == {
         f"{tmp_path}/f": PathState("file", "640", ROOT, digest("text\n")),
         f"{tmp_path}/d": PathState("directory", "700", "daemon:daemon"),
         f"{tmp_path}/l": PathState("link", "777", ROOT, "", f"{tmp_path}/f"),
+        f"{tmp_path}/to-d": PathState("link", "700", "daemon:daemon", "", f"{tmp_path}/d"),
         f"{tmp_path}/dangling": PathState("link", "777", ROOT, "", "/nowhere"),
         f"{tmp_path}/other": PathState("other", "600", ROOT),
     }
