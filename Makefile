@@ -24,7 +24,7 @@ artifacts: .venv/installed ## fetch all releases that the cluster needs, ahead o
 
 test: check unit plan lab-test ## style, types, unit, plan and lab; what CI runs
 
-check: .venv/installed ## style, types, shell
+check: .venv/installed ## style, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -33,13 +33,13 @@ fix: .venv/installed ## what a tool can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: .venv/installed ## pure functions, in seconds
+unit: .venv/installed ## pure functions, in half a minute
 	$(BIN)/pytest -q --timeout 120 tests/unit
 
-plan: .venv/installed ## the real command line on simulated machines, in seconds
+plan: .venv/installed ## the real command line on simulated machines, in about a minute
 	$(BIN)/pytest -q --timeout 120 tests/plan
 
-lab-test: .venv/installed ## the real thing on the lab's machines, in minutes
+lab-test: .venv/installed ## the real thing on the lab's machines, in about half an hour
 	$(BIN)/pytest -q tests/lab
 
 .venv/installed: pyproject.toml constraints.txt

@@ -9,5 +9,6 @@ cluster_cidr = "10.244.0.0/16"
 docker_repository = "https://mirrors.aliyun.com/docker-ce"
 # registry_mirrors = ["https://<yours>.mirror.aliyuncs.com"]
 
-# How pyinfra connects. With an ordinary user: ssh_user = "you" and _sudo = True.
-ssh_connect_retries = 3
+# How pyinfra connects, for one with an ordinary user.
+# ssh_user = "you"
+# _sudo = True

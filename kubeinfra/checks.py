@@ -9,16 +9,18 @@ from ipaddress import IPv4Address
 from kubeinfra import releases
 from kubeinfra.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster, Machine
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.settings import MachineSettings, read
+from kubeinfra.settings import MachineSettings, Settings, read
 
 # Group, port, and what listens there (https://kubernetes.io/docs/reference/networking/ports-and-protocols/).
 LISTENERS = [
     ("etcd", ETCD_CLIENT_PORT, "etcd"),
     ("etcd", ETCD_PEER_PORT, "etcd"),
+    ("etcd", 2381, "etcd's metrics"),
     *(("master", port, "the scheduler") for port in (10251, 10259)),
     *(("master", port, "the controller-manager") for port in (10252, 10257)),
     *(("node", port, "kubelet") for port in (10248, 10250)),
     *(("node", port, "kube-proxy") for port in (10249, 10256)),
+    ("node", 8081, "flannel"),
 ]
 Check = Callable[[Cluster, Callable[[str], str]], Iterable[str]]
 
@@ -93,14 +95,29 @@ def networks_do_not_overlap(cluster: Cluster, where: Callable[[str], str]) -> It
             yield f"{where(name)}: {name} {network} holds {_machines(inside)}; choose a network without machines"
 
 
+def service_network_has_a_fitting_size(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """kube-apiserver keeps a bit for each address, and refuses to start with more than 2^20 of them."""
+    service = cluster.settings.service_cidr
+    if service.num_addresses < 4:
+        yield f"{where('service_cidr')}: service_cidr {service} is too small; use /24 or larger"
+    elif service.prefixlen < 12:
+        yield (
+            f"{where('service_cidr')}: service_cidr {service} is larger than kube-apiserver takes; use /12 or smaller, "
+            f"such as {service.network_address}/24"
+        )
+
+
 def dns_address_is_a_service(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
     service, dns = cluster.settings.service_cidr, cluster.settings.dns_address
     if service.num_addresses < 4:
-        yield f"{where('service_cidr')}: service_cidr {service} is too small; use /24 or larger"
-    elif dns not in service:
-        yield f"{where('dns_address')}: dns_address {dns} is not in service_cidr {service}; take {service[2]}"
-    elif dns in (service[0], cluster.apiserver_service_address, service[-1]):
-        yield f"{where('dns_address')}: dns_address {dns} is taken in {service}; take one such as {service[2]}"
+        return
+    said = f"{where('dns_address')}: dns_address {dns}"
+    if dns not in service:
+        yield f"{said} is not in service_cidr {service}; take one such as {service[2]}"
+    elif dns in (service[0], service[-1]):
+        yield f"{said} is an end of service_cidr {service}, which no Service gets; take one such as {service[2]}"
+    elif dns == cluster.apiserver_service_address:
+        yield f"{said} is that of the API server's own Service; take one such as {service[2]}"
 
 
 def pods_network_holds_the_nodes(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -127,7 +144,10 @@ def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> 
             "group_data/lb.py to a free address of their subnet, such as 192.168.80.100"
         )
     if endpoint is not None and not _is_address_and_port(endpoint):
-        yield f"{where('control_plane_endpoint')}: control_plane_endpoint {endpoint!r} is not address:port"
+        yield (
+            f"{where('control_plane_endpoint')}: control_plane_endpoint {endpoint!r} is not address:port; "
+            "say it without https://, such as '192.168.80.88:6443' or 'k8s.example.com:443'"
+        )
 
 
 def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -164,17 +184,36 @@ def ports_do_not_collide(cluster: Cluster, where: Callable[[str], str]) -> Itera
 
 
 def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    first, last = (int(port) for port in cluster.settings.node_port_range.split("-"))
+    settings = cluster.settings
+    first, last = (int(port) for port in settings.node_port_range.split("-"))
+    said = f"{where('node_port_range')}: node_port_range {first}-{last}"
     if not 1 <= first <= last <= 65535:
-        yield f"{where('node_port_range')}: node_port_range {first}-{last} is not a range of ports within 1-65535"
-    elif first <= cluster.settings.apiserver_port <= last:
-        port = cluster.settings.apiserver_port
-        yield f"{where('node_port_range')}: node_port_range {first}-{last} holds apiserver_port {port}"
+        yield f"{said} does not go up within 1-65535; use one such as 30000-32767"
+        return
+    if first <= settings.apiserver_port <= last:
+        yield f"{said} holds apiserver_port {settings.apiserver_port}; take a range without it, such as 30000-32767"
+    both = [machine for machine in cluster.load_balancers if "node" in machine.groups]
+    if both and first <= settings.load_balancer_port <= last:
+        yield (
+            f"{where('load_balancer_port')}: load_balancer_port {settings.load_balancer_port} is within "
+            f"node_port_range {first}-{last} on {_machines(both)}, where lb and node are the same machine; "
+            "take another, such as 8443"
+        )
+
+
+def health_is_asked_without_a_certificate(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    said = cluster.settings.apiserver_extra_args.get("anonymous-auth", "true")
+    if said.lower() in ("0", "f", "false"):
+        yield (
+            f"{where('apiserver_extra_args')}: apiserver_extra_args['anonymous-auth'] is {said!r}: load balancers, "
+            "keepalived and the other masters ask /readyz without a certificate, and would get 401; take it out: "
+            "RBAC lets anonymous users see no more than health and version"
+        )
 
 
 def _is_address_and_port(text: str) -> bool:
     name, _, port = text.rpartition(":")
-    readable, _ = read(MachineSettings, {"hostname": name}, {})
+    readable, _ = read(Settings, {"cluster_domain": name}, {})  # a DNS name; an address reads as one too
     return readable is not None and port.isdecimal() and 0 < int(port) < 65536
 
 
@@ -188,10 +227,12 @@ CHECKS: tuple[Check, ...] = (
     host_names_are_valid,
     release_is_supported,
     networks_do_not_overlap,
+    service_network_has_a_fitting_size,
     dns_address_is_a_service,
     pods_network_holds_the_nodes,
     clients_have_one_endpoint,
     virtual_ip_is_free,
     ports_do_not_collide,
     node_ports_are_a_range,
+    health_is_asked_without_a_certificate,
 )

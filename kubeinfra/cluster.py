@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import Any
 
 from kubeinfra import releases
-from kubeinfra.errors import KubeinfraError
-from kubeinfra.settings import MachineSettings, Settings, read
+from kubeinfra.settings import Settings
 
 GROUPS = ("master", "node", "etcd", "lb")
 ETCD_CLIENT_PORT = 2379
@@ -50,7 +47,7 @@ class EtcdMember:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Everything the tasks ask about the cluster as a whole; made by `build`, which checks it."""
+    """Everything the tasks ask about the cluster as a whole; made by `kubeinfra/build.py`, which checks it."""
 
     machines: tuple[Machine, ...]
     settings: Settings
@@ -154,7 +151,7 @@ class Cluster:
             "localhost",
             *service,
             *own,
-            *([] if _is_ipv4(self._endpoint_host) else [self._endpoint_host]),
+            *([] if is_ipv4(self._endpoint_host) else [self._endpoint_host]),
         )
 
     @property
@@ -162,7 +159,7 @@ class Cluster:
         """Every address under which a client may call an API server."""
         own = [IPv4Address("127.0.0.1"), self.apiserver_service_address, *(m.address for m in self.masters)]
         virtual = [self.settings.virtual_ip] if self.load_balancers and self.settings.virtual_ip else []
-        endpoint = [IPv4Address(self._endpoint_host)] if _is_ipv4(self._endpoint_host) else []
+        endpoint = [IPv4Address(self._endpoint_host)] if is_ipv4(self._endpoint_host) else []
         return tuple(dict.fromkeys([*own, *virtual, *endpoint]))
 
     @property
@@ -170,67 +167,7 @@ class Cluster:
         return self.endpoint.rpartition(":")[0]
 
 
-@dataclass(frozen=True)
-class InventoryEntry:
-    """One host as the inventory has it. `data` without pyinfra's own connection keys."""
-
-    name: str
-    groups: frozenset[str]
-    data: Mapping[str, Any]
-    ssh_hostname: str | None = None
-
-
-def build(
-    entries: Iterable[InventoryEntry], values: Mapping[str, Any], source: Mapping[str, str]
-) -> tuple[Cluster, list[str]]:
-    """
-    Inventory and settings -> the cluster and the warnings about it.
-
-    `values` are the settings as written, `source` the file of each. All mistakes are raised as one KubeinfraError.
-    """
-    from kubeinfra import checks  # checks speak of Cluster, so they are imported when it exists
-
-    settings, mistakes = read(Settings, dict(values), dict(source))
-    machines: list[Machine] = []
-    for entry in entries:
-        machine, wrong = _machine(entry)
-        machines += [machine] if machine else []
-        mistakes += wrong
-    # Where a setting cannot be read, the others are still checked, against its default.
-    cluster = Cluster(tuple(machines), settings or _readable(values))
-    mistakes += checks.mistakes(cluster, source)
-    if mistakes:
-        raise KubeinfraError(*mistakes)
-    return cluster, checks.warnings(cluster)
-
-
-def _readable(values: Mapping[str, Any]) -> Settings:
-    good = {
-        key: value
-        for key, value in values.items()
-        if read(Settings, {key: value}, {})[0] and key in Settings.model_fields
-    }
-    return Settings.model_validate(good)
-
-
-def _machine(entry: InventoryEntry) -> tuple[Machine | None, list[str]]:
-    where = dict.fromkeys(entry.data, f"inventory: {entry.name}")
-    said, mistakes = read(MachineSettings, dict(entry.data), where)
-    if said is None:
-        return None, mistakes
-    address = said.address or next(
-        (IPv4Address(text) for text in (entry.ssh_hostname or "", entry.name) if _is_ipv4(text)), None
-    )
-    if address is None:
-        mistakes.append(
-            f"inventory: {entry.name} has no address; say "
-            f'("{entry.name}", {{"ssh_hostname": "192.168.80.10"}}), or "address" where ssh uses a name'
-        )
-        return None, mistakes
-    return Machine(entry.name, said.hostname or entry.name, address, entry.groups), mistakes
-
-
-def _is_ipv4(text: str) -> bool:
+def is_ipv4(text: str) -> bool:
     try:
         IPv4Address(text)
     except ValueError:

@@ -13,7 +13,8 @@ from pyinfra.api import Inventory, State
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_state
 
-from kubeinfra.cluster import GROUPS, Cluster, InventoryEntry, build
+from kubeinfra.build import InventoryEntry, build
+from kubeinfra.cluster import GROUPS, Cluster
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.settings import shown
 
@@ -97,6 +98,12 @@ def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], lis
                 here, there = shown(key, value), shown(key, values[key])
                 mistakes.append(f"{where}: {key} is {here}, but {earlier} says {there}; keep one of them")
             values[key], source[key] = value, where
+    mistakes += [
+        f"group_data/{group}.py: {', '.join(_own(data))} would not be read; "
+        f"settings stand in all.py, {', '.join(f'{known}.py' for known in GROUPS)}"
+        for group, data in inventory.group_data.items()
+        if group not in ("all", *GROUPS) and _own(data)
+    ]
     return values, source, mistakes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, TypeVar
@@ -25,12 +26,42 @@ def _dns_name(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    """The kernel keeps 64 characters of it, and a certificate's common name holds as many."""
+    if len(value) > 63:
+        raise ValueError(f"it has {len(value)} characters; use at most 63, dots included")
+    return _dns_name(value)
+
+
+def _like(pattern: str, wanted: str) -> AfterValidator:
+    """Text that a regular expression fits as a whole; `wanted` says in plain words what that is."""
+
+    def fitting(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(wanted)
+        return value
+
+    return AfterValidator(fitting)
+
+
 DnsLabel = Annotated[str, AfterValidator(_dns_label)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 Address = Annotated[IPv4Address, WithJsonSchema({"type": "string", "format": "address"})]
 Network = Annotated[IPv4Network, WithJsonSchema({"type": "string", "format": "network"})]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Flag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Flag = Annotated[str, _like(r"[a-z][a-z0-9-]*", "name the flag without the dashes before it, such as 'feature-gates'")]
+Ports = Annotated[
+    str, _like(r"\d{1,5}-\d{1,5}", "use the first and the last port with '-' between them, such as '30000-32767'")
+]
+LogSize = Annotated[str, _like(r"\d+[kmg]", "use a number with k, m or g, such as '500m'")]
+Retention = Annotated[str, _like(r"\d+[hm]?", "use a number with h (hours) or m (minutes), such as '1h'")]
+Directory = Annotated[
+    str, _like(r"(/[\w.-]+)+", "use a path from / on, of letters, digits, '_', '.' and '-', such as '/data/backup'")
+]
+VrrpPassword = Annotated[
+    str, _like(r"[\w.+-]{1,8}", "use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'")
+]
 Years = Annotated[int, Field(ge=1, le=50)]
 
 
@@ -58,7 +89,7 @@ class Settings(_Strict):
     """Network of the pods, cut into one piece a node."""
     node_cidr_mask: Annotated[int, Field(ge=8, le=30)] = 24
     """Prefix length of a node's piece of `cluster_cidr`: 24 gives a node 254 pod addresses."""
-    node_port_range: Annotated[str, Field(pattern=r"^\d{1,5}-\d{1,5}$")] = "30000-32767"
+    node_port_range: Ports = "30000-32767"
     """Ports for Services of type NodePort."""
     control_plane_endpoint: str | None = None
     """`address:port` where clients reach the API servers; by default `virtual_ip`, or the only master."""
@@ -81,7 +112,7 @@ class Settings(_Strict):
     artifact_mirror: str | None = None
     """URL prefix in place of scheme and host of every download; `{host}` in it is upstream's host: `https://files.m.daocloud.io/{host}`."""
     own_builds: dict[str, str] = Field(default_factory=dict)
-    """Artifacts that you built yourself: path below `artifacts_dir` -> `sha256:<hex>`; shown as `(built)`."""
+    """Releases and images that you built yourself: path below `artifacts_dir` -> `sha256:<hex>`; shown as `(built)`."""
 
     # Machines
     disable_ipv6: bool = True
@@ -100,7 +131,7 @@ class Settings(_Strict):
     """Release of docker-ce, a prefix such as `24.0`; by default the newest that goes with the Kubernetes release."""
     registry_mirrors: list[str] | None = None
     """Registry mirrors of Docker, such as `https://<yours>.mirror.aliyuncs.com`; by default what is there stays."""
-    docker_log_max_size: Annotated[str, Field(pattern=r"^\d+[kmg]$")] = "500m"
+    docker_log_max_size: LogSize = "500m"
     """Size at which a container's log is rotated."""
     docker_log_max_files: Annotated[int, Field(ge=1)] = 3
     """How many log files of a container are kept."""
@@ -110,10 +141,9 @@ class Settings(_Strict):
     # etcd
     etcd_quota_backend_bytes: Annotated[int, Field(ge=2**20)] = 8 * 2**30
     """Size at which etcd stops taking writes, in bytes; 8 GiB is the largest that etcd recommends."""
-    etcd_compaction_retention: Annotated[str, Field(pattern=r"^\d+[hm]?$")] = "1h"
+    etcd_compaction_retention: Retention = "1h"
     """How much history etcd itself keeps (the API server compacts as well, every 5 minutes)."""
-
-    backup_dir: Annotated[str, Field(pattern=r"^(/[\w.-]+)+$")] = "/data/backup"
+    backup_dir: Directory = "/data/backup"
     """Directory on an etcd member where day2/backup.py keeps snapshots."""
     backup_keep: Annotated[int, Field(ge=1)] = 7
     """How many snapshots are kept, on the member and on the controller each."""
@@ -139,7 +169,7 @@ class Settings(_Strict):
     """Port of the API at the virtual address; another than `apiserver_port` where load balancers are masters."""
     vrrp_router_id: Annotated[int, Field(ge=1, le=255)] = 51
     """VRRP id of this pair of load balancers; another pair in the same network needs another."""
-    vrrp_password: Annotated[str, Field(pattern=r"^[\w.+-]{1,8}$")] | None = None
+    vrrp_password: VrrpPassword | None = None
     """Password between the load balancers, of which VRRP reads 8 characters; by default a random one."""
     vrrp_nopreempt: bool = False
     """Leave the virtual address where it is when the first load balancer comes back."""
@@ -178,7 +208,7 @@ class MachineSettings(_Strict):
 
     address: Address | None = None
     """The machine's address in the cluster; by default `ssh_hostname`, or the name where that is an address."""
-    hostname: DnsName | None = None
+    hostname: HostName | None = None
     """Its host name; by default the name in the inventory."""
 
 
@@ -207,7 +237,7 @@ def _unknown(key: str, where: str, known: dict[str, Any]) -> str:
 
 def _mistyped(entry: Any, source: dict[str, str]) -> str:
     name = str(entry["loc"][0])
-    inner = "".join(f"[{part!r}]" for part in entry["loc"][1:])
+    inner = "".join(f"[{part!r}]" for part in entry["loc"][1:] if part != "[key]")  # so marked where the key is wrong
     reason = entry["msg"].removeprefix("Value error, ")
     return f"{source.get(name, '')}: {name}{inner} is {shown(name, entry['input'])}: {reason[0].lower()}{reason[1:]}"
 

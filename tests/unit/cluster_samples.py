@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kubeinfra.cluster import Cluster, InventoryEntry, Machine, build
+from kubeinfra.build import InventoryEntry, build
+from kubeinfra.cluster import Cluster, Machine
 from kubeinfra.errors import KubeinfraError
 
 ALL = "group_data/all.py"

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from cluster_samples import ALL, GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, entry, mistakes
 
+from kubeinfra.build import InventoryEntry, build
 from kubeinfra.checks import CHECKS
-from kubeinfra.cluster import InventoryEntry, build
 
+LONG_NAME = f"n3.{'a' * 61}"
 Row = tuple[str, Sequence[InventoryEntry], dict[str, Any], str]
 
 SOUND: list[tuple[str, Sequence[InventoryEntry], dict[str, Any]]] = [
@@ -18,6 +19,17 @@ SOUND: list[tuple[str, Sequence[InventoryEntry], dict[str, Any]]] = [
     ("one master", THREE, {}),
     ("the guide's machines", GUIDE, {"virtual_ip": VIRTUAL_IP}),
     ("a load balancer of others", TWO_MASTERS, {"control_plane_endpoint": "k8s.example.com:443"}),
+    (
+        "an endpoint with a long name",
+        TWO_MASTERS,
+        {"control_plane_endpoint": f"{'k8s.' * 20}example.com:443"},
+    ),
+    ("anonymous users, said outright", THREE, {"apiserver_extra_args": {"anonymous-auth": "true"}}),
+    (
+        "load balancers that are no nodes, among node ports",
+        GUIDE,
+        {"virtual_ip": VIRTUAL_IP, "load_balancer_port": 31000},
+    ),
     ("larger networks", THREE, {"service_cidr": "10.96.0.0/12", "dns_address": "10.96.0.10"}),
     (
         "load balancers on the masters",
@@ -59,6 +71,12 @@ MISTAKES: list[Row] = [
         "with a letter or digit at both ends",
     ),
     (
+        "a host name of more than a kernel keeps",
+        [*THREE, entry(LONG_NAME, "192.168.80.13", "node")],
+        {},
+        f"inventory: {LONG_NAME}: hostname is '{LONG_NAME}': it has 64 characters; use at most 63, dots included",
+    ),
+    (
         "a release that is not supported",
         THREE,
         {"kubernetes_version": "1.19.16"},
@@ -97,22 +115,33 @@ MISTAKES: list[Row] = [
         f"{ALL}: service_cidr 10.0.0.0/31 is too small; use /24 or larger",
     ),
     (
+        "a network of Services that the API server refuses",
+        THREE,
+        {"service_cidr": "10.32.0.0/11", "dns_address": "10.32.0.2"},
+        f"{ALL}: service_cidr 10.32.0.0/11 is larger than kube-apiserver takes; use /12 or smaller, "
+        "such as 10.32.0.0/24",
+    ),
+    (
         "DNS outside the Services",
         THREE,
         {"service_cidr": "10.96.0.0/16"},
-        "default: dns_address 10.0.0.2 is not in service_cidr 10.96.0.0/16; take 10.96.0.2",
+        "default: dns_address 10.0.0.2 is not in service_cidr 10.96.0.0/16; take one such as 10.96.0.2",
     ),
     (
         "DNS at the API server's Service",
         THREE,
         {"dns_address": "10.0.0.1"},
-        f"{ALL}: dns_address 10.0.0.1 is taken in 10.0.0.0/24; take one such as 10.0.0.2",
+        f"{ALL}: dns_address 10.0.0.1 is that of the API server's own Service; take one such as 10.0.0.2",
     ),
-    (
-        "DNS at the network's own address",
-        THREE,
-        {"dns_address": "10.0.0.0"},
-        f"{ALL}: dns_address 10.0.0.0 is taken in 10.0.0.0/24; take one such as 10.0.0.2",
+    *(
+        (
+            f"DNS at {address}",
+            THREE,
+            {"dns_address": address},
+            f"{ALL}: dns_address {address} is an end of service_cidr 10.0.0.0/24, which no Service gets; "
+            "take one such as 10.0.0.2",
+        )
+        for address in ("10.0.0.0", "10.0.0.255")
     ),
     (
         "more nodes than pieces",
@@ -169,6 +198,20 @@ MISTAKES: list[Row] = [
         "where lb and etcd are the same machine; take another, such as 8443",
     ),
     (
+        "load balancers on etcd members, at the port of etcd's metrics",
+        [*THREE, entry("lb1", "192.168.80.13", "lb etcd")],
+        {"virtual_ip": VIRTUAL_IP, "load_balancer_port": 2381},
+        f"{ALL}: load_balancer_port 2381 is the port of etcd's metrics on lb1 (192.168.80.13), "
+        "where lb and etcd are the same machine; take another, such as 8443",
+    ),
+    (
+        "load balancers on nodes, at flannel's port",
+        [*THREE, entry("lb1", "192.168.80.13", "lb node")],
+        {"virtual_ip": VIRTUAL_IP, "load_balancer_port": 8081},
+        f"{ALL}: load_balancer_port 8081 is the port of flannel on lb1 (192.168.80.13), "
+        "where lb and node are the same machine; take another, such as 8443",
+    ),
+    (
         "an API server at the kubelet's port",
         [entry("m1", "192.168.80.10", "master node etcd")],
         {"apiserver_port": 10250},
@@ -179,20 +222,39 @@ MISTAKES: list[Row] = [
         "node ports the wrong way round",
         THREE,
         {"node_port_range": "32767-30000"},
-        f"{ALL}: node_port_range 32767-30000 is not a range of ports within 1-65535",
+        f"{ALL}: node_port_range 32767-30000 does not go up within 1-65535; use one such as 30000-32767",
     ),
     (
         "node ports over the API server's",
         THREE,
         {"node_port_range": "6000-7000"},
-        f"{ALL}: node_port_range 6000-7000 holds apiserver_port 6443",
+        f"{ALL}: node_port_range 6000-7000 holds apiserver_port 6443; take a range without it, such as 30000-32767",
+    ),
+    (
+        "load balancers on nodes, among node ports",
+        [*THREE, entry("lb1", "192.168.80.13", "lb node")],
+        {"virtual_ip": VIRTUAL_IP, "load_balancer_port": 31000},
+        f"{ALL}: load_balancer_port 31000 is within node_port_range 30000-32767 on lb1 (192.168.80.13), "
+        "where lb and node are the same machine; take another, such as 8443",
+    ),
+    *(
+        (
+            f"no anonymous users, as {said}",
+            THREE,
+            {"apiserver_extra_args": {"anonymous-auth": said}},
+            f"{ALL}: apiserver_extra_args['anonymous-auth'] is {said!r}: load balancers, keepalived and the other "
+            "masters ask /readyz without a certificate, and would get 401; take it out: RBAC lets anonymous users see "
+            "no more than health and version",
+        )
+        for said in ("false", "False", "0")
     ),
     *(
         (
             f"endpoint {endpoint}",
             THREE,
             {"control_plane_endpoint": endpoint},
-            f"{ALL}: control_plane_endpoint {endpoint!r} is not address:port",
+            f"{ALL}: control_plane_endpoint {endpoint!r} is not address:port; say it without https://, "
+            "such as '192.168.80.88:6443' or 'k8s.example.com:443'",
         )
         for endpoint in ("192.168.80.88", "https://192.168.80.88:6443", ":6443", "lb:", "lb:0", "lb:65536", "lb:²")
     ),
@@ -222,12 +284,14 @@ def test_every_check_has_its_rows() -> None:
         "host_names_are_valid": "hostname is",
         "release_is_supported": "is not supported",
         "networks_do_not_overlap": "overlaps",
+        "service_network_has_a_fitting_size": "is larger than",
         "dns_address_is_a_service": "is not in service_cidr",
         "pods_network_holds_the_nodes": "pieces",
         "clients_have_one_endpoint": "one endpoint",
         "virtual_ip_is_free": "take a free one",
         "ports_do_not_collide": "is the port of",
         "node_ports_are_a_range": "node_port_range",
+        "health_is_asked_without_a_certificate": "anonymous-auth",
     }
     assert [check.__name__ for check in CHECKS] == list(words)
     assert [name for name, word in words.items() if word not in everything] == []

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 import pytest
 from cluster_samples import GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, cluster, entry, guide, mistakes
 
-from kubeinfra.cluster import InventoryEntry
+from kubeinfra.build import InventoryEntry
 
 
 def test_members_of_etcd_are_counted_in_the_order_of_the_inventory() -> None:

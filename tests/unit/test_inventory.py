@@ -102,6 +102,17 @@ def test_two_roles_that_disagree_are_a_mistake(project: Path, capsys: pytest.Cap
     assert check() == 0
 
 
+def test_settings_that_nobody_reads_are_a_mistake(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings(project, "machines.py", "ssh_port = 2222\n")
+    assert check() == 0, "a group of the user's own may say how to connect"
+    capsys.readouterr()
+    settings(project, "nodes.py", 'kube_proxy_mode = "iptables"\n')
+    assert mistakes(capsys) == [
+        "group_data/nodes.py: kube_proxy_mode would not be read; "
+        "settings stand in all.py, master.py, node.py, etcd.py, lb.py"
+    ]
+
+
 def test_roles_that_disagree_on_a_password_do_not_say_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "master.py", 'vrrp_password = "one"\n')
     settings(project, "lb.py", 'vrrp_password = "two"\n')
@@ -142,11 +153,6 @@ def test_an_even_number_of_members_is_a_warning_and_no_mistake(
 def test_an_inventory_that_is_not_there_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "inventroy.py"]) == 1
     assert capsys.readouterr().err == "inventroy.py: no such inventory; name a file such as inventory.py\n"
-
-
-def test_the_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["settings"]) == 0
-    assert "| `cluster_cidr` | network | `10.244.0.0/16` |" in capsys.readouterr().out
 
 
 def test_the_command_itself_exits_with_1_and_shows_no_traceback(project: Path) -> None:

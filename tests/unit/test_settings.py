@@ -40,7 +40,29 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"docker_log_max_size": "500M"},
-        r"docker_log_max_size is '500M': string should match pattern '^\d+[kmg]$'",
+        "docker_log_max_size is '500M': use a number with k, m or g, such as '500m'",
+    ),
+    (
+        {"etcd_compaction_retention": "1 hour"},
+        "etcd_compaction_retention is '1 hour': use a number with h (hours) or m (minutes), such as '1h'",
+    ),
+    (
+        {"node_port_range": "30000"},
+        "node_port_range is '30000': use the first and the last port with '-' between them, such as '30000-32767'",
+    ),
+    (
+        {"node_port_range": "٣٠٠٠٠-٣٢٧٦٧"},
+        "node_port_range is '٣٠٠٠٠-٣٢٧٦٧': use the first and the last port with '-' between them, "
+        "such as '30000-32767'",
+    ),
+    (
+        {"backup_dir": "data/backup"},
+        "backup_dir is 'data/backup': use a path from / on, of letters, digits, '_', '.' and '-', "
+        "such as '/data/backup'",
+    ),
+    (
+        {"apiserver_extra_args": {"--v": "4"}},
+        "apiserver_extra_args['--v'] is '--v': name the flag without the dashes before it, such as 'feature-gates'",
     ),
 ]
 
@@ -57,8 +79,9 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_password_is_not_told() -> None:
-    (told,) = mistakes(vrrp_password="far-too-long")
-    assert told.startswith(f"{FILE}: vrrp_password is (secret): string should match pattern ")
+    assert mistakes(vrrp_password="far-too-long") == [
+        f"{FILE}: vrrp_password is (secret): use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'"
+    ]
 
 
 def test_what_is_not_said_has_its_default_and_nothing_can_be_changed_later() -> None:
