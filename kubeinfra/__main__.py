@@ -3,7 +3,6 @@ python -m kubeinfra: what can be asked without a machine.
 
     check INVENTORY      read inventory and settings, tell every mistake; connects nowhere
     artifacts INVENTORY  fetch all that the cluster needs ahead of time
-    settings             the table of settings, as README has it
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from kubeinfra.cluster import Cluster
 from kubeinfra.errors import KubeinfraError
@@ -30,7 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--group-data", type=Path, action="append", default=[], metavar="DIRECTORY")
         if name == "artifacts":
             command.add_argument("--arch", default="amd64", help="amd64 (default) or arm64")
-    commands.add_parser("settings", help="the table of settings, as README has it")
     options = parser.parse_args(arguments)
     try:
         return _run(options)
@@ -41,11 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.command == "settings":
-        from kubeinfra.documentation import settings_table
-
-        print(settings_table())
-        return 0
     from kubeinfra.inventory import load
 
     cluster, warnings = load(options.inventory, options.group_data)
@@ -68,26 +62,20 @@ def _summary(cluster: Cluster) -> str:
 def _fetch(cluster: Cluster, arch: str) -> None:
     from kubeinfra.binaries import needed, node_images
     from kubeinfra.controller import store
+    from kubeinfra.download import progress_line
 
     console = Console()
-    place = store(cluster.settings)
     wanted = {
         need.artifact
         for machine in cluster.machines
         for need in needed(cluster, machine, arch, ("etcd", "control plane", "node"))
     }
-    mistakes: list[str] = []
-    for artifact in sorted(wanted, key=lambda one: one.path):
-        with console.status(f"{artifact.name} {artifact.version}"):
-            try:
-                binaries = place.binaries(artifact)
-            except KubeinfraError as error:
-                mistakes += error.mistakes
-                continue
+    with console.status("looking at what is there") as status:
+        place = store(cluster.settings, lambda *step: status.update(escape(progress_line(*step))))
+        fetched = place.fetch_all(sorted(wanted, key=lambda one: one.path))
+    for artifact, binaries in fetched.items():
         megabytes = sum(binary.size for binary in binaries) / 1e6
         console.print(f"{artifact.name} {place.version_label(artifact)}: {len(binaries)} binaries, {megabytes:.0f} MB")
-    if mistakes:
-        raise KubeinfraError(*mistakes)
     for reference in node_images(cluster):
         image = place.image(reference, arch)
         console.print(f"{image.label}: tar file" if image else f"{reference}: no tar file, nodes pull it")

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kubeinfra.digests import file_errors, hash_file, stamp, whole_file
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.digests import hash_file, stamp, whole_file
+from kubeinfra.errors import KubeinfraError, file_errors
 
 CHUNK = 1 << 20
 RECORD = "index.json"

@@ -19,9 +19,9 @@ from types import MappingProxyType
 
 from kubeinfra import download
 from kubeinfra.archives import Member, compress, unpack, unpacked
-from kubeinfra.digests import Index, file_errors, is_digest
+from kubeinfra.digests import Index, is_digest
 from kubeinfra.download import Progress
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.errors import KubeinfraError, file_errors
 from kubeinfra.images import Image, image_id, image_path
 from kubeinfra.releases import Artifact
 from kubeinfra.sources import Pin, Sources
@@ -106,33 +106,26 @@ class Store:
             return [Wanted(member.name, version, archive, member.sha256) for member in members]
         return [Wanted(name, version, archive, None) for name in sorted(artifact.members) or [artifact.name]]
 
-    def fetch(self, artifact: Artifact) -> Path:
-        """
-        The archive on the controller, its digest checked: from artifacts_dir, else the cache, else upstream.
-
-        KubeinfraError if it is nowhere (says why at each place, and where to put it), or if the one in
-        artifacts_dir has a wrong digest.
-        """
-        with self._locked():
-            return self.sources.fetch(artifact)[0]
-
-    def fetch_all(self, artifacts: Iterable[Artifact]) -> None:
-        """Make these ready ahead of time, as `binaries` does; one KubeinfraError tells all mistakes."""
+    def fetch_all(self, artifacts: Iterable[Artifact]) -> dict[Artifact, list[Binary]]:
+        """Make these ready ahead of time: `binaries` of each; one KubeinfraError tells all mistakes."""
+        found: dict[Artifact, list[Binary]] = {}
         mistakes: list[str] = []
         for artifact in artifacts:
             try:
-                self.binaries(artifact)
+                found[artifact] = self.binaries(artifact)
             except KubeinfraError as error:
                 mistakes += error.mistakes
         if mistakes:
             raise KubeinfraError(*mistakes)
+        return found
 
     def binaries(self, artifact: Artifact) -> list[Binary]:
         """
         The binaries of an artifact, in order of their names, ready to be sent.
 
         What is missing is fetched, unpacked and compressed first; after that it costs milliseconds.
-        KubeinfraError as for `fetch`, and if the archive is not of upstream's form.
+        KubeinfraError if the archive is nowhere (says why at each place, and where to put it), if the one in
+        artifacts_dir has a wrong digest, or if it is not of upstream's form.
         """
         with self._locked():
             pin = self.sources.pin(artifact)
@@ -184,7 +177,6 @@ class Store:
             image_id=image_id(path, reference, arch),
             path=path,
             sha256=self.sources.index.digest(path, "sha256").removeprefix("sha256:"),
-            size=path.stat().st_size,
         )
 
     def _built(self, path: str) -> str:

@@ -17,9 +17,9 @@ KUBERNETES_SSL = "/opt/kubernetes/ssl"
 LOOPBACK = IPv4Address("127.0.0.1")
 
 # Users that Kubernetes' own RBAC rules name; with another name the component has no rights.
-CONTROLLER_MANAGER = "system:kube-controller-manager"
-SCHEDULER = "system:kube-scheduler"
-KUBE_PROXY = "system:kube-proxy"
+CONTROLLER_MANAGER_USER = "system:kube-controller-manager"
+SCHEDULER_USER = "system:kube-scheduler"
+KUBE_PROXY_USER = "system:kube-proxy"
 # Users that files/control_plane/rbac.yaml and the API server's flags name.
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"
 FRONT_PROXY_CLIENT = "front-proxy-client"
@@ -66,8 +66,8 @@ def master_certificates(cluster: Cluster) -> list[Certificate]:
         _client("kubernetes", KUBELET_CLIENT),
         _client("etcd", "kube-apiserver-etcd-client"),
         _client("front-proxy", FRONT_PROXY_CLIENT),
-        _client("kubernetes", CONTROLLER_MANAGER, file="kube-controller-manager"),
-        _client("kubernetes", SCHEDULER, file="kube-scheduler"),
+        _client("kubernetes", CONTROLLER_MANAGER_USER, file="kube-controller-manager"),
+        _client("kubernetes", SCHEDULER_USER, file="kube-scheduler"),
         _client("kubernetes", "admin", organization="system:masters"),
     ]
 
@@ -79,7 +79,7 @@ def node_certificates(node: Machine) -> list[Certificate]:
     )
     return [
         Certificate("kubernetes", serving, f"{KUBERNETES_SSL}/kubelet-serving"),
-        _client("kubernetes", KUBE_PROXY, file="kube-proxy"),
+        _client("kubernetes", KUBE_PROXY_USER, file="kube-proxy"),
     ]
 
 

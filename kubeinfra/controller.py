@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
+
+from pyinfra import logger
 
 from kubeinfra.artifacts import Store
+from kubeinfra.download import Progress, progress_line
 from kubeinfra.inventory import cluster
 from kubeinfra.settings import Settings
 from kubeinfra.state import ControllerState
@@ -23,16 +27,36 @@ def _state(cluster_name: str) -> ControllerState:
     return ControllerState(ROOT / ".kubeinfra" / cluster_name)
 
 
+class _Lines:
+    """Progress between the lines of a run: one when something begins, and one every ten seconds while it lasts."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._told = 0.0
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        if what != self._what or monotonic() - self._told >= 10:
+            self._what, self._told = what, monotonic()
+            logger.info(f"    {progress_line(what, done, total)}")
+
+
 @lru_cache
 def _store(
-    cache_dir: str | None, artifacts_dir: str | None, mirror: str | None, own: tuple[tuple[str, str], ...]
+    cache_dir: str | None,
+    artifacts_dir: str | None,
+    mirror: str | None,
+    own: tuple[tuple[str, str], ...],
+    progress: Progress,
 ) -> Store:
     cache = Path(cache_dir).expanduser() if cache_dir else Path.home() / ".cache" / "kubeinfra"
     artifacts = Path(artifacts_dir).expanduser() if artifacts_dir else None
-    return Store(cache, artifacts, mirror, dict(own))
+    return Store(cache, artifacts, mirror, dict(own), progress)
 
 
-def store(settings: Settings | None = None) -> Store:
-    """Where this cluster's releases and images come from."""
+_lines = _Lines()
+
+
+def store(settings: Settings | None = None, progress: Progress = _lines) -> Store:
+    """Where this cluster's releases and images come from; what takes long is told to `progress`."""
     s = settings or cluster().settings
-    return _store(s.cache_dir, s.artifacts_dir, s.artifact_mirror, tuple(sorted(s.own_builds.items())))
+    return _store(s.cache_dir, s.artifacts_dir, s.artifact_mirror, tuple(sorted(s.own_builds.items())), progress)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.errors import KubeinfraError, file_errors
 
 HEX_LENGTH = {"sha256": 64, "sha512": 128}
 
@@ -40,15 +40,6 @@ def hash_file(path: Path, algorithm: str) -> str:
     """Its digest as "<algorithm>:<hex>", read in pieces; KubeinfraError if it cannot be read."""
     with file_errors(path, "read"), path.open("rb") as file:
         return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
-
-
-@contextmanager
-def file_errors(path: Path, done: str) -> Iterator[None]:
-    """Turn the operating system's refusals into a message: `done` is the participle, such as "read"."""
-    try:
-        yield
-    except OSError as error:
-        raise KubeinfraError(f"{path}: cannot be {done}: {error.strerror or error}") from error
 
 
 @contextmanager

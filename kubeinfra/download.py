@@ -20,6 +20,11 @@ Progress = Callable[[str, int, int | None], None]
 """Called again and again with what is being done, bytes so far, and bytes in all (None if not known)."""
 
 
+def progress_line(what: str, done: int, total: int | None) -> str:
+    """What is being done, for a person: "downloading <url>: 45 of 301 MB (15%)"."""
+    return f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB ({done / total:.0%})" if total else what
+
+
 class Unavailable(Exception):
     """Why a place does not have a file; the next place may have it."""
 

@@ -1,5 +1,9 @@
 """Mistakes that a person can mend: shown as a message, never as a traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class KubeinfraError(Exception):
     """
@@ -12,3 +16,15 @@ class KubeinfraError(Exception):
     def __init__(self, *mistakes: str) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+@contextmanager
+def file_errors(path: Path, done: str) -> Iterator[None]:
+    """Turn the operating system's refusals into a message: `done` is the participle, such as "read"."""
+    try:
+        yield
+    except OSError as error:
+        raise KubeinfraError(
+            f"{error.filename or path}: cannot be {done} ({(error.strerror or str(error)).lower()}); "
+            "put that right, or run as the user who owns it"
+        ) from error

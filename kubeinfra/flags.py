@@ -152,7 +152,7 @@ def kubelet_flags(cluster: Cluster, node: Machine) -> dict[str, str]:
     }
 
 
-def kubelet_configuration(cluster: Cluster, node: Machine, resolv_conf: str) -> dict[str, Any]:
+def kubelet_configuration(cluster: Cluster, resolv_conf: str) -> dict[str, Any]:
     settings = cluster.settings
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubeinfra.digests import file_errors
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.errors import KubeinfraError, file_errors
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,6 @@ class Image:
     path: Path
     sha256: str
     """Of the tar file, in hex."""
-    size: int
-    """Of the tar file, in bytes."""
 
 
 def image_path(reference: str, arch: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-Certificate = PurePosixPath | str
+PathOrPem = PurePosixPath | str
 """A path on the machine is referred to; a PEM text is embedded."""
 
 CLUSTER = "kubernetes"
@@ -18,16 +18,16 @@ def kubeconfig(
     *,
     server: str,
     user: str,
-    authority: Certificate,
-    certificate: Certificate | None = None,
-    key: Certificate | None = None,
+    authority: PathOrPem,
+    certificate: PathOrPem | None = None,
+    key: PathOrPem | None = None,
     token: str | None = None,
 ) -> str:
     """
     A kubeconfig with one cluster, one user and one context: YAML text, the same for the same arguments.
 
-    With paths only it holds no secret, may be shown as a diff, and the component reads a renewed certificate
-    by itself; with an embedded key or a token the whole text is a secret.
+    With paths only it holds no secret, and the component reads a renewed certificate by itself; with an embedded
+    key or a token the whole text is a secret.
 
     + server: "https://192.168.80.10:6443"
     + user: the entry's name, such as "kube-proxy"; who the server sees is in the certificate or the token
@@ -65,7 +65,7 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(_Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
-def _credentials(certificate: Certificate | None, key: Certificate | None, token: str | None) -> dict[str, str]:
+def _credentials(certificate: PathOrPem | None, key: PathOrPem | None, token: str | None) -> dict[str, str]:
     match certificate, key, token:
         case None, None, str():
             return {"token": _Quoted(token)}
@@ -74,7 +74,7 @@ def _credentials(certificate: Certificate | None, key: Certificate | None, token
     raise ValueError("a kubeconfig needs a certificate and its key, or a token")
 
 
-def _refer(name: str, content: Certificate) -> dict[str, str]:
+def _refer(name: str, content: PathOrPem) -> dict[str, str]:
     if isinstance(content, PurePosixPath):
         return {name: str(content)}
     if not content.startswith("-----BEGIN "):

@@ -138,12 +138,6 @@ class Authority:
         return cls(certificate, key)
 
     @property
-    def name(self) -> str:
-        """The common name, such as "etcd-ca"."""
-        names = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        return str(names[0].value) if names else self.certificate.subject.rfc4514_string()
-
-    @property
     def certificate_pem(self) -> str:
         return _pem(self.certificate)
 

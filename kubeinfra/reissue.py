@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kubeinfra.pki import EXTENDED_KEY_USAGE, UNREADABLE, Leaf, public_key_der
 
+RENEW_BEFORE = timedelta(days=30)  # certificates are made for a year at least
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
 
 
@@ -22,7 +23,6 @@ def reasons_to_reissue(
     certificate_pem: str | None,
     public_key_pem: str | None,
     now: datetime,
-    renew_before_days: int = 30,
 ) -> list[str]:
     """
     Why this certificate must be made anew, a short sentence each; none when it is good as it is.
@@ -31,8 +31,7 @@ def reasons_to_reissue(
     + authority: what should have issued it; None before there is any
     + certificate_pem: what the machine has; None when the file is missing
     + public_key_pem: what `openssl pkey -pubout` printed for the key file there; None when it could not
-    + renew_before_days: how long before its end it is renewed, but at most half its life: a certificate
-      that is made for ten days is not renewed at every run
+    + now: it is renewed when less than RENEW_BEFORE is left
     """
     if certificate_pem is None:
         return ["missing"]
@@ -47,7 +46,7 @@ def reasons_to_reissue(
         *_difference("organization", found.organizations, [leaf.organization] if leaf.organization else []),
         *_difference("usage", found.usages, _describe_usages(EXTENDED_KEY_USAGE[leaf.usage])),
         *_name_reasons(found.names, [_describe(name) for name in leaf.alternative_names()]),
-        *_life_reasons(found.certificate, authority, now, renew_before_days),
+        *_life_reasons(found.certificate, authority, now),
     ]
 
 
@@ -142,16 +141,13 @@ def _name_reasons(found: list[str], wanted: list[str]) -> list[str]:
     return [*added, *(f"{name} removed" for name in found if name not in wanted)]
 
 
-def _life_reasons(
-    certificate: x509.Certificate, authority: x509.Certificate | None, now: datetime, renew_before_days: int
-) -> list[str]:
+def _life_reasons(certificate: x509.Certificate, authority: x509.Certificate | None, now: datetime) -> list[str]:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begins:
         return [f"begins on {begins:%F %T} UTC, later than now"]
-    margin = min(timedelta(days=renew_before_days), (ends - begins) / 2)
     # One that ends together with its authority would be no younger after renewal.
     capped = authority is not None and ends >= authority.not_valid_after_utc
-    if capped or now + margin <= ends:
+    if capped or now + RENEW_BEFORE <= ends:
         return []
     return [f"ended on {ends:%F}"] if ends < now else [f"ends on {ends:%F}, {_in_days(ends - now)}"]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
-from os import SEEK_END
 from pathlib import Path
 
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.digests import hash_file
+from kubeinfra.errors import KubeinfraError, file_errors
 
 _BLOCK = 1 << 20
 
@@ -20,8 +21,9 @@ def name(cluster_name: str, now: datetime) -> str:
 
 def too_old(names: Iterable[str], cluster_name: str, keep: int) -> list[str]:
     """Names of this cluster's snapshots beyond the `keep` newest; other files are never named."""
-    ours = sorted(one for one in names if one.startswith(f"etcd-{cluster_name}-") and one.endswith("Z.db"))
-    return ours[:-keep]
+    # The time is matched too: cluster "lab" has nothing to do with the snapshots of a cluster "lab-2".
+    ours = re.compile(rf"etcd-{re.escape(cluster_name)}-\d{{8}}T\d{{6}}Z\.db")
+    return sorted(one for one in names if ours.fullmatch(one))[:-keep]
 
 
 def digest_file(snapshot: Path) -> Path:
@@ -31,11 +33,7 @@ def digest_file(snapshot: Path) -> Path:
 
 def file_digest(path: Path) -> str:
     """SHA-256 in hex."""
-    with path.open("rb") as file:
-        found = sha256()
-        while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+    return hash_file(path, "sha256").removeprefix("sha256:")
 
 
 def check(snapshot: Path) -> str:
@@ -50,25 +48,21 @@ def check(snapshot: Path) -> str:
     size = snapshot.stat().st_size
     if size % 512 != 32:
         raise KubeinfraError(f"{snapshot}: is cut off, or not made by `etcdctl snapshot save`; take another one")
-    if _content_digest(snapshot, size - 32) != _last(snapshot, 32):
+    content, end = _content_digest_and_end(snapshot, size - 32)
+    if content != end:
         raise KubeinfraError(f"{snapshot}: its content does not match the digest at its end; take another one")
     found, beside = file_digest(snapshot), digest_file(snapshot)
-    wanted = beside.read_text().split()[0] if beside.is_file() else found
+    wanted = beside.read_text().partition(" ")[0].strip() if beside.is_file() else found
     if found != wanted:
         raise KubeinfraError(f"{snapshot}: SHA-256 is {found}, {beside.name} says {wanted}; take another one")
     return found
 
 
-def _last(path: Path, length: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-length, SEEK_END)
-        return file.read()
-
-
-def _content_digest(path: Path, length: int) -> bytes:
+def _content_digest_and_end(path: Path, length: int) -> tuple[bytes, bytes]:
+    """SHA-256 of the first `length` bytes, and what follows them."""
     found = sha256()
-    with path.open("rb") as file:
+    with file_errors(path, "read"), path.open("rb") as file:
         while length > 0 and (block := file.read(min(_BLOCK, length))):
             found.update(block)
             length -= len(block)
-    return found.digest()
+        return found.digest(), file.read()

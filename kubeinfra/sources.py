@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from kubeinfra.digests import Index, file_errors, published_digest, stamp
+from kubeinfra.digests import Index, published_digest, stamp
 from kubeinfra.download import Progress, Unavailable, download, read_text
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.errors import KubeinfraError, file_errors
 from kubeinfra.releases import Artifact
 
 
@@ -31,7 +31,11 @@ class Sources:
     index: Index
 
     def fetch(self, artifact: Artifact) -> tuple[Path, Pin]:
-        """The archive from the first place that has it, and the pin that it was checked against."""
+        """
+        The archive, and the pin that it was checked against: from artifacts_dir, else the cache, else upstream.
+
+        KubeinfraError if it is nowhere, or if the one in artifacts_dir has a wrong digest.
+        """
         reasons = []
         for place in (self._from_artifacts_dir, self._from_cache, self._from_upstream):
             try:

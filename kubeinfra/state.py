@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.errors import KubeinfraError, file_errors
 from kubeinfra.pki import CERTIFICATE_FILE, KEY_FILE, RESTORE_AUTHORITY, Authority, public_key_pem
 
 AuthorityName = Literal["etcd", "kubernetes", "front-proxy"]
@@ -136,7 +136,7 @@ class ControllerState:
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
         """One writer at a time; others wait for the milliseconds that it takes."""
-        with _explained(path, "written"):
+        with file_errors(path, "written"):
             self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for directory in dict.fromkeys((self.directory, path.parent)):
                 directory.mkdir(mode=0o700, exist_ok=True)
@@ -155,7 +155,7 @@ def _mistakes(read: Callable[[], object]) -> tuple[str, ...]:
 
 def _exists(path: Path) -> bool:
     """Also for a dangling link, such as to a disk that is not mounted: what it led to may come back."""
-    with _explained(path, "read"):
+    with file_errors(path, "read"):
         try:
             path.lstat()
         except FileNotFoundError:
@@ -164,7 +164,7 @@ def _exists(path: Path) -> bool:
 
 
 def _check_directory(path: Path) -> None:
-    with _explained(path, "read"):
+    with file_errors(path, "read"):
         if not path.is_dir():
             raise KubeinfraError(f"{path}: is not a directory, or a link to one that is not there; {RESTORE}")
         _check_private(path)
@@ -185,24 +185,13 @@ def _read_private(path: Path, advice: str) -> str:
 
 
 def _read(path: Path, advice: str) -> str:
-    with _explained(path, "read"):
+    with file_errors(path, "read"):
         try:
             return path.read_bytes().decode()
         except FileNotFoundError:
             raise KubeinfraError(f"{path}: is missing; {advice}") from None
         except UnicodeDecodeError:
             raise KubeinfraError(f"{path}: is not text; {advice}") from None
-
-
-@contextmanager
-def _explained(path: Path, done: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise KubeinfraError(
-            f"{error.filename or path}: cannot be {done} ({(error.strerror or str(error)).lower()}); "
-            "put that right, or run as the user who owns it"
-        ) from error
 
 
 @contextmanager

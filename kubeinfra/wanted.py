@@ -60,13 +60,14 @@ class Edit:
     A file that belongs to others too: `edit` takes its present text and gives it with our part right.
 
     Its mode stays. `create`: whether it is made where it is missing. `in_place`: written into the file that is
-    there, for what may be a bind mount, such as /etc/hosts in a container.
+    there, for what may be a bind mount, such as /etc/hosts in a container. `secret`: never shown, in no diff.
     """
 
     path: str
     edit: Callable[[str], str]
     create: bool = True
     in_place: bool = False
+    secret: bool = False
 
 
 Wanted = Directory | Link | File | Edit
@@ -79,7 +80,7 @@ def paths_of(wanted: Iterable[Wanted]) -> list[str]:
 
 
 def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
-    """Path -> SHA-256 of the wanted text, "" where the present text decides; only what may be shown."""
+    """Path -> SHA-256 of the wanted text, "" where the present text decides; no secret but one that is edited."""
     texts = {}
     for item in wanted:
         if isinstance(item, Edit):
@@ -165,10 +166,9 @@ def _compare_file(item: File, found: PathState | None) -> Change | None:
     if item.check and text is not None:
         kind = "checked-secret" if item.secret else "checked"
         order = f"{kind} {item.path} {item.mode} {_encoded(text)} {item.check}"
-    verb = "change" if is_file else "write"
-    secret = " (secret)" if item.secret else ""
+    sentence = _sentence("change" if is_file else "write", item)
     diff = () if item.secret or text is None else _diff(item.path, found, text)
-    return Change(item.path, f"{verb} {item.path}{secret}", diff, order, item.digest or "")
+    return Change(item.path, sentence, diff, order, item.digest or "")
 
 
 def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
@@ -180,8 +180,13 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
         return None
     mode = found.mode if found and found.kind == "file" else "644"
     order = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
-    diff, digest = _diff(item.path, found, text), sha256(text.encode(errors="surrogateescape")).hexdigest()
-    return Change(item.path, f"{'change' if found else 'write'} {item.path}", diff, order, digest)
+    sentence = _sentence("change" if found else "write", item)
+    diff = () if item.secret else _diff(item.path, found, text)
+    return Change(item.path, sentence, diff, order, sha256(text.encode(errors="surrogateescape")).hexdigest())
+
+
+def _sentence(verb: str, item: File | Edit) -> str:
+    return f"{verb} {item.path}{' (secret)' if item.secret else ''}"
 
 
 def _encoded(text: str) -> str:

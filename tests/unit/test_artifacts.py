@@ -61,6 +61,11 @@ def archives_in(cache: Path) -> list[str]:
     return sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file() and path.parent != cache)
 
 
+def fetch(store: Store, artifact: Artifact) -> Path:
+    """The archive, as `binaries` gets it before it unpacks it; the index is not saved."""
+    return store.sources.fetch(artifact)[0]
+
+
 # Where an archive comes from
 
 
@@ -68,21 +73,21 @@ def test_a_download_enters_the_cache_and_is_not_repeated(
     monkeypatch: pytest.MonkeyPatch, server: Server, etcd: Artifact, cache: Path
 ) -> None:
     monkeypatch.setattr(digests, "hash_file", lambda *_: pytest.fail("it was hashed on its way"))
-    path = Store(cache).fetch(etcd)
+    Store(cache).binaries(etcd)
+    path = fetch(Store(cache), etcd)
     assert path == cache / "etcd/9.9.9/etcd.tar.gz"
     assert path.read_bytes() == ARCHIVE
-    assert Store(cache).fetch(etcd) == path
     assert server.asked == ["GET /dl/etcd.tar.gz"]
 
 
 def test_artifacts_dir_comes_before_cache_and_upstream(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     put(cache / etcd.path, ARCHIVE)
     path = put(own / etcd.path, ARCHIVE)
-    assert Store(cache, own).fetch(etcd) == path
+    assert fetch(Store(cache, own), etcd) == path
     assert server.asked == []
 
 
-@pytest.mark.parametrize("act", ["fetch", "binaries", "wanted"])
+@pytest.mark.parametrize("act", ["binaries", "wanted"])
 def test_a_wrong_file_in_artifacts_dir_is_an_error_although_others_have_it(
     act: str, etcd: Artifact, cache: Path, own: Path
 ) -> None:
@@ -95,21 +100,21 @@ def test_a_wrong_file_in_artifacts_dir_is_an_error_although_others_have_it(
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(etcd: Artifact, cache: Path) -> None:
     put(cache / etcd.path, ARCHIVE[:-1])
-    assert Store(cache).fetch(etcd).read_bytes() == ARCHIVE
+    assert fetch(Store(cache), etcd).read_bytes() == ARCHIVE
 
 
 def test_a_changed_file_is_hashed_again(etcd: Artifact, cache: Path, own: Path) -> None:
     path = put(own / etcd.path, ARCHIVE)
-    Store(cache, own).fetch(etcd)
+    Store(cache, own).binaries(etcd)
     path.write_bytes(bytes(len(ARCHIVE)))
-    assert "wanted sha512:" in mistake(lambda: Store(cache, own).fetch(etcd))
+    assert "wanted sha512:" in mistake(lambda: Store(cache, own).binaries(etcd))
 
 
 def test_the_mirror_takes_the_place_of_scheme_and_host(server: Server, etcd: Artifact, cache: Path) -> None:
     away = replace(etcd, url="https://upstream.invalid/dl/etcd.tar.gz")
     server.files = {"/m/dl/etcd.tar.gz": ARCHIVE, "/m/upstream.invalid/dl/etcd.tar.gz": ARCHIVE}
-    Store(cache, mirror=f"{server.url}/m/").fetch(away)
-    Store(cache / "2", mirror=f"{server.url}/m/{{host}}").fetch(away)
+    fetch(Store(cache, mirror=f"{server.url}/m/"), away)
+    fetch(Store(cache / "2", mirror=f"{server.url}/m/{{host}}"), away)
     assert server.asked == ["GET /m/dl/etcd.tar.gz", "GET /m/upstream.invalid/dl/etcd.tar.gz"]
 
 
@@ -117,7 +122,7 @@ def test_a_file_that_is_nowhere_is_told_with_all_places_and_the_way_out(
     server: Server, etcd: Artifact, cache: Path, own: Path
 ) -> None:
     server.files.clear()
-    message = mistake(lambda: Store(cache, own).fetch(etcd))
+    message = mistake(lambda: fetch(Store(cache, own), etcd))
     assert "\n" not in message
     for part in (
         f"etcd 9.9.9 (amd64, {etcd.digest}) cannot be had: ",
@@ -128,7 +133,7 @@ def test_a_file_that_is_nowhere_is_told_with_all_places_and_the_way_out(
         "artifact_mirror",
     ):
         assert part in message
-    assert "artifacts_dir is not set" in mistake(lambda: Store(cache).fetch(etcd))
+    assert "artifacts_dir is not set" in mistake(lambda: fetch(Store(cache), etcd))
 
 
 def test_all_that_cannot_be_had_is_told_at_once(server: Server, etcd: Artifact, cache: Path) -> None:
@@ -146,14 +151,14 @@ def test_all_that_cannot_be_had_is_told_at_once(server: Server, etcd: Artifact, 
 
 def test_a_download_with_another_digest_is_refused(server: Server, etcd: Artifact, cache: Path) -> None:
     server.files["/dl/etcd.tar.gz"] = b"an error page of a proxy"
-    message = mistake(lambda: Store(cache).fetch(etcd))
+    message = mistake(lambda: fetch(Store(cache), etcd))
     assert f"{etcd.url} served {digest(b'an error page of a proxy', 'sha512')}" in message
     assert archives_in(cache) == []
 
 
 def test_a_truncated_download_is_refused(server: Server, etcd: Artifact, cache: Path) -> None:
     server.cut.add("/dl/etcd.tar.gz")
-    message = mistake(lambda: Store(cache).fetch(etcd))
+    message = mistake(lambda: fetch(Store(cache), etcd))
     assert f"ended after {len(ARCHIVE) // 2} of {len(ARCHIVE)} bytes" in message
     assert archives_in(cache) == []
 
@@ -164,22 +169,27 @@ def test_an_interrupted_download_leaves_nothing_and_the_next_one_succeeds(etcd: 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Store(cache, progress=interrupt).fetch(etcd)
+        fetch(Store(cache, progress=interrupt), etcd)
     assert archives_in(cache) == []
     put(cache / f"{etcd.path}.part", b"what a killed process left")
-    Store(cache).fetch(etcd)
+    fetch(Store(cache), etcd)
     assert archives_in(cache) == [etcd.path]
 
 
 def test_progress_tells_bytes_so_far_and_in_all(etcd: Artifact, cache: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
-    Store(cache, progress=lambda *step: seen.append(step)).fetch(etcd)
+    fetch(Store(cache, progress=lambda *step: seen.append(step)), etcd)
     assert seen[-1] == (f"downloading {etcd.url}", len(ARCHIVE), len(ARCHIVE))
+
+
+def test_progress_is_told_in_megabytes_and_percent_where_they_are_known() -> None:
+    assert download.progress_line("downloading x", 45_000_000, 300_000_000) == "downloading x: 45 of 300 MB (15%)"
+    assert download.progress_line("downloading x", 45_000_000, None) == "downloading x"
 
 
 def test_a_refused_connection_is_told(etcd: Artifact, cache: Path) -> None:
     nobody = replace(etcd, url="http://127.0.0.1:1/etcd.tar.gz")
-    assert "http://127.0.0.1:1/etcd.tar.gz: Connection refused" in mistake(lambda: Store(cache).fetch(nobody))
+    assert "http://127.0.0.1:1/etcd.tar.gz: Connection refused" in mistake(lambda: fetch(Store(cache), nobody))
     assert Store(cache).reachable(nobody, 1) is False
 
 
@@ -194,7 +204,7 @@ def test_a_server_that_never_answers_ends_in_a_message(
 ) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server.silent = threading.Event()
-    message = mistake(lambda: Store(cache).fetch(etcd))
+    message = mistake(lambda: fetch(Store(cache), etcd))
     server.silent.set()
     assert f"{etcd.url}: no answer within 0.2 s" in message
 
@@ -226,13 +236,13 @@ def unlisted(server: Server, etcd: Artifact) -> Artifact:
 def test_without_a_pin_upstreams_checksum_file_decides_once_and_for_all(
     server: Server, unlisted: Artifact, cache: Path
 ) -> None:
-    Store(cache).fetch(unlisted)
+    Store(cache).binaries(unlisted)
     assert server.asked == ["GET /dl/SHA256SUMS", "GET /dl/etcd.tar.gz"]
     changed = tarball({"etcd-v9/etcd": b"evil"})
     server.files["/dl/etcd.tar.gz"] = changed
     server.files["/dl/SHA256SUMS"] = f"{digest(changed)[7:]}  etcd.tar.gz\n".encode()
     (cache / unlisted.path).unlink()
-    message = mistake(lambda: Store(cache).fetch(unlisted))
+    message = mistake(lambda: fetch(Store(cache), unlisted))
     assert f"served {digest(changed)}" in message
     assert digest(ARCHIVE) in message, "the digest of the first fetch is still what is wanted"
 
@@ -241,8 +251,8 @@ def test_the_first_process_decides_for_those_that_started_before(
     server: Server, unlisted: Artifact, cache: Path
 ) -> None:
     late = Store(cache)
-    Store(cache).fetch(unlisted)
-    late.fetch(unlisted)
+    Store(cache).binaries(unlisted)
+    late.binaries(unlisted)
     assert server.asked.count("GET /dl/SHA256SUMS") == 1
 
 
@@ -250,9 +260,9 @@ def test_a_file_that_the_checksum_file_does_not_confirm_is_refused(
     server: Server, unlisted: Artifact, cache: Path
 ) -> None:
     server.files["/dl/SHA256SUMS"] = b"0" * 64 + b"  etcd.tar.gz\n"
-    assert "served sha256:" in mistake(lambda: Store(cache).fetch(unlisted))
+    assert "served sha256:" in mistake(lambda: Store(cache).binaries(unlisted))
     server.files["/dl/SHA256SUMS"] = b"0" * 64 + b"  other.tar.gz\n"
-    assert "SHA256SUMS has no digest for etcd.tar.gz" in mistake(lambda: Store(cache).fetch(unlisted))
+    assert "SHA256SUMS has no digest for etcd.tar.gz" in mistake(lambda: Store(cache).binaries(unlisted))
     assert archives_in(cache) == []
     assert "etcd/9.9.9" not in (cache / "index.json").read_text(), "what failed must not be recorded"
 
@@ -262,11 +272,11 @@ def test_the_checksum_file_may_lie_beside_the_archive(
 ) -> None:
     checksums = server.files.pop("/dl/SHA256SUMS")
     path = put(own / unlisted.path, ARCHIVE)
-    message = mistake(lambda: Store(cache, own).fetch(unlisted))
+    message = mistake(lambda: fetch(Store(cache, own), unlisted))
     assert message.startswith(f"{path}: cannot be checked")
     assert f"put upstream's {unlisted.checksum_url} beside it" in message
     put(path.with_name("SHA256SUMS"), checksums)
-    assert Store(cache, own).fetch(unlisted) == path
+    assert fetch(Store(cache, own), unlisted) == path
 
 
 # Builds of the user's own
@@ -285,7 +295,7 @@ def test_an_own_build_takes_the_place_of_the_release(server: Server, etcd: Artif
 
 def test_an_own_build_is_not_looked_for_upstream(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     store = Store(cache, own, own_builds={etcd.path: digest(b"mine")})
-    message = mistake(lambda: store.fetch(etcd))
+    message = mistake(lambda: fetch(store, etcd))
     assert digest(b"mine") in message
     assert "own_builds" in message
     assert "artifact_mirror" not in message

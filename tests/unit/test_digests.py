@@ -62,4 +62,4 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         with whole_file(tmp_path / "file" / "below") as file:
             file.write(b"x")
 
-    assert "below: cannot be written: File exists" in mistake(write)
+    assert "cannot be written (file exists); put that right" in mistake(write)

@@ -92,6 +92,7 @@ CHANGES: list[tuple[Wanted, PathState | None, str]] = [
     (File("/f", lambda: None), None, "write /f"),
     (Edit("/e", lambda text: f"{text}more\n"), file("some\n"), "change /e"),
     (Edit("/e", lambda text: f"{text}more\n"), None, "write /e"),
+    (Edit("/e", lambda text: f"{text}more\n", secret=True), file("some\n"), "change /e (secret)"),
 ]
 
 
@@ -130,6 +131,11 @@ def test_a_secret_is_in_no_sentence_no_diff_and_in_no_text_that_is_asked_for(fou
     assert change.diff == ()
     assert SECRET not in change.sentence
     assert texts_of([secret]) == {}
+
+
+def test_a_secret_edit_shows_neither_what_was_there_nor_what_will_be() -> None:
+    (change,) = compare([Edit("/e", lambda text: f"{text}more\n", secret=True)], {"/e": file(f"{SECRET}\n")})
+    assert (change.sentence, change.diff) == ("change /e (secret)", ())
 
 
 def test_texts_are_asked_for_only_where_they_may_be_shown() -> None:
