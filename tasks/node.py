@@ -16,6 +16,7 @@ from kubeinfra.certificates import KUBERNETES_SSL, node_certificates
 from kubeinfra.cluster import Machine
 from kubeinfra.controller import controller
 from kubeinfra.flags import CA, CFG, KUBELET_CLIENT_PEM
+from kubeinfra.health import as_node
 from kubeinfra.inventory import cluster
 from kubeinfra.kubeconfig import kubeconfig
 from kubeinfra.operations.artifacts import load_images
@@ -33,6 +34,14 @@ from tasks.preflight import machine_state, preflight
 KUBELET = Unit("kubelet.service", f"{KUBERNETES_BIN}/kubelet")
 KUBE_PROXY = Unit("kube-proxy.service", f"{KUBERNETES_BIN}/kube-proxy")
 OWN_RESOLV_CONF = f"{CFG}/resolv.conf"
+# After a restore. flannel and CoreDNS watch the API from where they were; it has gone back, so they would see nothing
+# for long.
+RESTART_WATCHERS = (
+    f"systemctl restart {KUBELET.name} {KUBE_PROXY.name}; "
+    "for name in kube-flannel coredns; do "
+    "docker ps --quiet --filter label=io.kubernetes.container.name=$name | xargs -r docker restart >/dev/null; "
+    "done"
+)
 
 
 @deploy("node")
@@ -73,12 +82,11 @@ def _well(machine: Machine) -> str:
     own = (
         "curl -sSf --max-time 5 http://127.0.0.1:10248/healthz && curl -sSf --max-time 5 http://127.0.0.1:10256/healthz"
     )
-    url = f"{cluster().server}/api/v1/nodes/{machine.node_name}"
-    return f"{own} && curl -sSf --max-time 5 --cacert {CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM} {url}"
+    return f"{own} && {as_node(cluster(), f'/api/v1/nodes/{machine.node_name}')}"
 
 
 def files(machine: Machine) -> list[Wanted]:
-    configuration = flags.kubelet_configuration(cluster(), machine, resolv_conf())
+    configuration = flags.kubelet_configuration(cluster(), resolv_conf())
     proxy_configuration = flags.kube_proxy_configuration(cluster(), machine)
     own_resolv_conf = resolv_conf_for_pods(machine_state().resolv_conf)
     return [
@@ -99,9 +107,10 @@ def files(machine: Machine) -> list[Wanted]:
                 certificate=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy.pem"),
                 key=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy-key.pem"),
             ),
+            secret=True,  # as on a master: a person may have put the key into it
         ),
         # The kubelet writes it when it bootstraps; where it has, it follows the endpoint.
-        Edit(f"{CFG}/kubelet.kubeconfig", with_server, create=False),
+        Edit(f"{CFG}/kubelet.kubeconfig", with_server, create=False, secret=True),
         *([File(OWN_RESOLV_CONF, own_resolv_conf)] if resolv_conf() == OWN_RESOLV_CONF else []),
         *units(machine),
     ]

@@ -47,10 +47,10 @@ def traffic_where_changed() -> None:
 
 @deploy("verify")
 def traffic() -> None:
-    _traffic(unless="false")
+    _traffic(unless=None)
 
 
-def _traffic(unless: str) -> None:
+def _traffic(unless: str | None) -> None:
     """Pods on every node reach each other by pod address and through a Service."""
     if not speaks_to_the_api():
         return

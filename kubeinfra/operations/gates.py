@@ -74,13 +74,13 @@ def waiting(probe: Probe) -> StringCommand:
 
 
 @operation()
-def once(what: str, unless: str, command: str) -> Generator[StringCommand, None, None]:
+def once(what: str, command: str, unless: str | None = None) -> Generator[StringCommand, None, None]:
     """
     Run a command unless the state that it makes is there already.
 
-    + what: what the command does, for the plan; + unless: the command that asks for the state
+    + what: what the command does, for the plan; + unless: the command that asks for the state; None: run it always
     """
-    if host.get_fact(Succeeds, probe=unless):
+    if unless is not None and host.get_fact(Succeeds, probe=unless):
         host.noop(what)
         return
     announce(what)

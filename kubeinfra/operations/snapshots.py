@@ -22,6 +22,7 @@ from kubeinfra.plan import announce
 Commands = Generator[StringCommand | FileDownloadCommand | FileUploadCommand | FunctionCommand, None, None]
 DATA = "/var/lib/etcd/default.etcd"
 RESTORE = "/var/lib/etcd/restore.db"
+RESTORED = f"{DATA}.restored"
 # On the way between controller and machine a snapshot is the connecting user's, and nobody else may read it.
 EXCHANGE = "/var/lib/kubeinfra-exchange"
 _OPEN_EXCHANGE = f"rm -rf {EXCHANGE}; install -d -m 700 -o ${{SUDO_UID:-0}} {EXCHANGE}"
@@ -67,16 +68,18 @@ def take(member: EtcdMember) -> Commands:
 def require_taken() -> Commands:
     """Fail where no member gave a snapshot."""
     if state.is_executing not in _taken:
-        yield StringCommand(
-            "sh", "-c", QuoteString("echo 'no etcd member is healthy: there is no snapshot' >&2; exit 1")
+        yield failure(
+            "no etcd member is healthy, so none could give a snapshot; see `etcdctl endpoint health --cluster` and "
+            "`journalctl -u etcd` on the members"
         )
 
 
 def _save(etcdctl: str, directory: str, path: str, keep: int) -> str:
     """`snapshot status` fails for a file that is no snapshot; one without a key is none worth keeping."""
-    pattern = f"{directory}/etcd-{cluster().settings.cluster_name}-*Z.db"
+    pattern = f"{directory}/etcd-{cluster().settings.cluster_name}-????????T??????Z.db"
     return (
-        f"umask 077; mkdir -p -m 700 {directory}; "
+        # What a run left behind that was cut off has its time in the name, and would stay for ever.
+        f"umask 077; mkdir -p -m 700 {directory}; rm -f {pattern}.part*; "
         f"{etcdctl} snapshot save {path}.part >/dev/null 2>&1 || {etcdctl} snapshot save {path}.part >&2; "
         f"keys=$({etcdctl} snapshot status {path}.part -w json | sed -n 's/.*\"totalKey\":\\([0-9]*\\).*/\\1/p'); "
         f'[ "${{keys:-0}}" -gt 0 ] || {{ echo "{path}.part holds no key" >&2; exit 1; }}; '
@@ -88,6 +91,8 @@ def _save(etcdctl: str, directory: str, path: str, keep: int) -> str:
 def _bring(remote: str, local: Path, digest: str) -> Commands:
     part = local.with_name(f".{local.name}.part")
     local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left_behind in local.parent.glob(".etcd-*.part"):
+        left_behind.unlink()
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     yield StringCommand(
         "sh", "-ec", QuoteString(f"{_OPEN_EXCHANGE}; install -m 600 -o ${{SUDO_UID:-0}} {remote} {EXCHANGE}/snapshot")
@@ -129,42 +134,38 @@ def _this_run() -> str:
 
 
 @operation()
-def put_back(member: EtcdMember) -> Commands:
+def unpack(member: EtcdMember) -> Commands:
     """
-    Make this stopped member's data anew from the snapshot; the old data is kept aside.
+    Make new data for this member from the snapshot, beside the data that it has: a full disk is found out before
+    anything is stopped.
 
     + member: this host's
     """
     # A token that was never used before: a member that was forgotten cannot join with its old data.
     token = f"etcd-cluster-{_this_run()}"
-    aside = f"{DATA}.before-restore-{_this_run()}"
     members = ",".join(f"{one.name}={one.peer_url}" for one in cluster().etcd_members)
-    announce(f"restore {member.name} from {RESTORE}; the old data goes to {aside}")
+    announce(f"make new data for {member.name} from {RESTORE}")
     yield StringCommand(
         "sh",
         "-ec",
         QuoteString(
-            f"umask 077; rm -rf {DATA}.restored; "
-            f"said=$(/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {DATA}.restored --name {member.name} "
+            f"umask 077; rm -rf {RESTORED}; "
+            f"said=$(/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {RESTORED} --name {member.name} "
             f"--initial-cluster {members} --initial-cluster-token {token} "
             f'--initial-advertise-peer-urls {member.peer_url} 2>&1) || {{ echo "$said" >&2; exit 1; }}; '
-            f"if [ -e {DATA} ]; then mv -T {DATA} {aside}; fi; mv -T {DATA}.restored {DATA}; rm {RESTORE}"
+            f"sync -f {RESTORED}; rm {RESTORE}"
         ),
     )
 
 
 @operation()
-def stop(units: list[str]) -> Commands:
-    """Stop units, all in one command; those that do not run are left alone."""
-    announce(f"stop {' '.join(units)}")
-    yield StringCommand("systemctl", "stop", *units)
-
-
-@operation()
-def restart(what: str, command: str) -> Commands:
-    """Start anew what has seen a later state of the cluster. + what: for the plan; + command: how"""
-    announce(what)
-    yield StringCommand("sh", "-ec", QuoteString(command))
+def swap() -> Commands:
+    """Give this stopped member its new data; the old is kept aside."""
+    aside = f"{DATA}.before-restore-{_this_run()}"
+    announce(f"{RESTORED} becomes {DATA}; the old data goes to {aside}")
+    yield StringCommand(
+        "sh", "-ec", QuoteString(f"if [ -e {DATA} ]; then mv -T {DATA} {aside}; fi; mv -T {RESTORED} {DATA}")
+    )
 
 
 def checked(path: Path) -> str:

@@ -52,12 +52,19 @@ def start(units: list[Unit], block: bool = True) -> Commands:
 
 
 @operation()
+def stop(units: list[Unit]) -> Commands:
+    """Stop the units, all in one command; they are started again at boot."""
+    announce(f"stop {_names(units)}")
+    yield StringCommand("systemctl", "stop", *(unit.name for unit in units))
+
+
+@operation()
 def settle(
     units: list[Unit],
     healthy: Probe | None = None,
     awaited: Probe | None = None,
     guard: Probe | None = None,
-    recovers: Probe | None = None,
+    recovers: Sequence[Probe] = (),
     starts: bool = False,
 ) -> Commands:
     """
@@ -67,12 +74,15 @@ def settle(
     + healthy: what must be true in the end
     + awaited: what must come true by itself before it can be told whether a unit must restart
     + guard: what must be true before a restart, such as that the other members are healthy
-    + recovers: what a restart takes away for a while; waited for where it was true before
+    + recovers: what a restart takes away for a while; each is waited for where it was true before
     + starts: whether units that do not run are started here
     """
-    asked = {"awaited": awaited, "healthy": healthy, "recovers": recovers}
-    probes = {word: probe.command for word, probe in asked.items() if probe}
-    found, well = host.get_fact(UnitsAndHealth, binaries=_binaries(units), probes=probes)
+    named = {"awaited": awaited, "healthy": healthy}
+    probes = {word: probe.command for word, probe in named.items() if probe}
+    lost = {f"recovers-{number}": probe for number, probe in enumerate(recovers)}
+    found, well = host.get_fact(
+        UnitsAndHealth, binaries=_binaries(units), probes=probes | {word: probe.command for word, probe in lost.items()}
+    )
     if awaited and "awaited" not in well:
         announce(f"wait until {awaited.what}")
         yield waiting(awaited)
@@ -86,9 +96,10 @@ def settle(
         announce(f"wait until {healthy.what}")
     if healthy and (commands or "healthy" not in well):
         yield waiting(healthy)
-    if recovers and commands and "recovers" in well:
-        yield waiting(recovers)
-    if not commands and well | {"recovers"} >= probes.keys():
+    for word, probe in lost.items() if commands else ():
+        if word in well:
+            yield waiting(probe)
+    if not commands and well >= probes.keys():
         host.noop(f"{_names(units)}: run from what is on the disk")
 
 

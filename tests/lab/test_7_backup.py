@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from invocation import BARRIER
 from laboratory import Lab
+from observe import processes
 
 KINDS = "namespaces,configmaps,deployments,daemonsets,pods,services,serviceaccounts,nodes"
 
@@ -87,12 +89,18 @@ def test_a_restore_asks_for_the_name_of_the_cluster(cluster: Lab, snapshot: Path
     cluster.require_healthy("as nothing was done")
 
 
-def test_a_restore_gives_exactly_the_objects_of_the_backup(cluster: Lab, backup: Backup, figures: list[str]) -> None:
+def test_a_restore_that_was_cut_off_gives_exactly_the_objects_of_the_backup_when_run_again(
+    cluster: Lab, backup: Backup, figures: list[str]
+) -> None:
     cluster.kubectl("-n", "kept", "delete", "configmap", "here-at-the-backup")
     cluster.kubectl("-n", "kept", "delete", "deployment", "web")
     cluster.kubectl("create", "namespace", "made-later")
     assert objects(cluster) != backup.objects
-    done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={backup.snapshot}", "--data", "confirm=lab")
+    restore = ("day2/restore.py", "--data", f"snapshot={backup.snapshot}", "--data", "confirm=lab")
+    cut_off = cluster.pyinfra(*restore, kill_when=lambda line: line.startswith(f"{BARRIER}etcd is stopped"))
+    assert cut_off.code == -9, f"it should have been killed:\n{cut_off.text}"
+    assert not any(name == "etcd" for _, name in processes(cluster)), "it should have stopped etcd by then"
+    done = cluster.pyinfra(*restore)
     assert done.code == 0, f"the restore should succeed:\n{done.text}"
     figures.append(f"restore: {done.seconds:.1f} s")
     now = objects(cluster)
