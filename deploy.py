@@ -5,7 +5,6 @@ A component has a start half and a gate half where it takes time to come up: wha
 All hosts meet at each barrier.
 """
 
-from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.gates import barrier
 from tasks import (
     addons,
@@ -24,8 +23,7 @@ from tasks import (
 
 preflight.preflight()
 load_balancer.check_virtual_address()
-if acts_for_controller():
-    preflight.check_absent_machines()
+preflight.check_absent_machines()
 
 artifacts.fetch()
 barrier(name="--- releases are at hand")

@@ -52,12 +52,16 @@ def pod_network(cluster: Cluster, machine: Machine, move: bool = False) -> str:
     """Shell that succeeds where flannel and the pods' bridge have the network of the Node; `move` puts them there."""
     return template(
         "network/pod-network.sh.j2",
-        url=f"{cluster.server}/api/v1/nodes/{machine.node_name}",
+        ask=as_node(cluster, f"/api/v1/nodes/{machine.node_name}"),
         node=machine.node_name,
-        authority=CA,
-        certificate=KUBELET_CLIENT_PEM,
         move=move,
     )
+
+
+def as_node(cluster: Cluster, path: str) -> str:
+    """Shell that asks the API with the kubelet's own certificate: a node has no administrator's rights."""
+    credentials = f"--cacert {CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
+    return f"curl -sSf --max-time 5 {credentials} {quote(cluster.server + path)}"
 
 
 class Health(FactBase[list[Row]]):

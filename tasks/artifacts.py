@@ -12,8 +12,9 @@ from kubeinfra.inventory import cluster
 from kubeinfra.operations import artifacts
 from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.gates import barrier
+from kubeinfra.releases import Artifact
 from kubeinfra.tasks import is_deploy_file, this_machine
-from tasks.preflight import machine_state, preflight
+from tasks.preflight import arch_of, machine_state, preflight
 
 ALL = ("etcd", "control plane", "node")
 
@@ -26,14 +27,24 @@ def needed_here(*components: str) -> list[Needed]:
 @deploy("artifacts")
 def fetch(components: Sequence[str] = ALL) -> None:
     """On the controller, before anything changes on a machine: what cannot be had ends the run here."""
-    if not acts_for_controller():
-        return
-    releases = {
+    if acts_for_controller():
+        artifacts.fetch(lambda: releases(components), lambda: images(components), name="releases at hand")
+
+
+def releases(components: Sequence[str]) -> list[Artifact]:
+    """What the machines need: for certain once preflight has seen all of them, so a run asks when it begins."""
+    found = {
         need.artifact
         for machine in cluster().machines
-        for need in needed(cluster(), machine, machine_state().arch, components)
+        for need in needed(cluster(), machine, arch_of(machine), components)
     }
-    artifacts.fetch(sorted(releases, key=lambda one: one.path), name="releases at hand")
+    return sorted(found, key=lambda one: one.path)
+
+
+def images(components: Sequence[str]) -> list[tuple[str, str]]:
+    """Images that their nodes should have, and each for which architecture."""
+    arches = {arch_of(node) for node in cluster().nodes}
+    return [(image, arch) for arch in sorted(arches) for image in node_images(cluster()) if "node" in components]
 
 
 @deploy("artifacts")

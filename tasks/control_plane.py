@@ -9,7 +9,7 @@ from pyinfra.api import deploy
 
 from kubeinfra import flags
 from kubeinfra.binaries import KUBERNETES_BIN
-from kubeinfra.certificates import CONTROLLER_MANAGER, KUBERNETES_SSL, SCHEDULER, master_certificates
+from kubeinfra.certificates import CONTROLLER_MANAGER_USER, KUBERNETES_SSL, SCHEDULER_USER, master_certificates
 from kubeinfra.cluster import Machine
 from kubeinfra.controller import controller
 from kubeinfra.flags import CA, CFG, LOGS
@@ -28,14 +28,14 @@ from tasks.artifacts import bring, needed_here
 from tasks.preflight import check_absent_machines, preflight
 
 APISERVER = Unit("kube-apiserver.service", f"{KUBERNETES_BIN}/kube-apiserver")
-CONTROLLERS = Unit("kube-controller-manager.service", f"{KUBERNETES_BIN}/kube-controller-manager")
-SCHEDULING = Unit("kube-scheduler.service", f"{KUBERNETES_BIN}/kube-scheduler")
-UNITS = [APISERVER, CONTROLLERS, SCHEDULING]
+CONTROLLER_MANAGER = Unit("kube-controller-manager.service", f"{KUBERNETES_BIN}/kube-controller-manager")
+SCHEDULER = Unit("kube-scheduler.service", f"{KUBERNETES_BIN}/kube-scheduler")
+UNITS = [APISERVER, CONTROLLER_MANAGER, SCHEDULER]
 KUBECTL = f"{KUBERNETES_BIN}/kubectl --kubeconfig {CFG}/admin.kubeconfig"
 READY = Probe("the API server is ready", f"{KUBECTL} get --raw /readyz", unit="kube-apiserver")
 RBAC = f"{CFG}/rbac.yaml"
-_CONTROLLERS = "".join(f" && curl -sSf -k --max-time 5 https://127.0.0.1:{port}/healthz" for port in (10257, 10259))
-ALL_WELL = Probe("the control plane is well", f"{READY.command}{_CONTROLLERS}", unit="kube-apiserver")
+_HEALTHZ = " && ".join(f"curl -sSf -k --max-time 5 https://127.0.0.1:{port}/healthz" for port in (10257, 10259))
+ALL_WELL = Probe("the control plane is well", f"{READY.command} && {_HEALTHZ}", unit="kube-apiserver")
 
 
 @deploy("control plane")
@@ -94,9 +94,10 @@ def files(master: Machine) -> list[Wanted]:
         File(f"{CFG}/token.csv", token_csv, "600", secret=True),
         File(f"{CFG}/audit-policy.yaml", static("control_plane/audit-policy.yaml")),
         File(RBAC, static("control_plane/rbac.yaml")),
-        File(f"{CFG}/kube-controller-manager.kubeconfig", _kubeconfig(master, "kube-controller-manager")),
-        File(f"{CFG}/kube-scheduler.kubeconfig", _kubeconfig(master, "kube-scheduler")),
-        File(f"{CFG}/admin.kubeconfig", _kubeconfig(master, "admin"), "600"),
+        # Ours name their keys by path; one that a person has changed may hold its key, and a diff would show that.
+        File(f"{CFG}/kube-controller-manager.kubeconfig", _kubeconfig(master, "kube-controller-manager"), secret=True),
+        File(f"{CFG}/kube-scheduler.kubeconfig", _kubeconfig(master, "kube-scheduler"), secret=True),
+        File(f"{CFG}/admin.kubeconfig", _kubeconfig(master, "admin"), "600", secret=True),
         Directory("/root/.kube", "700"),
         Link("/root/.kube/config", f"{CFG}/admin.kubeconfig", yields=True),
         *units(master),
@@ -108,9 +109,8 @@ def units(master: Machine) -> list[File]:
     ssl = KUBERNETES_SSL
     own = {certificate.leaf.common_name: certificate.files for certificate in master_certificates(cluster())}
     shared = [CA, flags.SERVICE_ACCOUNT_KEY, f"{ssl}/front-proxy-ca.pem"]
-    apiserver_certificates = [
-        path for user, files in own.items() if user not in (CONTROLLER_MANAGER, SCHEDULER, "admin") for path in files
-    ]
+    others = (CONTROLLER_MANAGER_USER, SCHEDULER_USER, "admin")
+    apiserver_certificates = [path for user, files in own.items() if user not in others for path in files]
     return [
         _unit(
             APISERVER,
@@ -133,21 +133,21 @@ def units(master: Machine) -> list[File]:
             ],
         ),
         _unit(
-            CONTROLLERS,
+            CONTROLLER_MANAGER,
             "Kubernetes controller-manager",
             flags.controller_manager_flags(cluster()),
             [
                 *shared,
                 f"{ssl}/ca-key.pem",
                 f"{CFG}/kube-controller-manager.kubeconfig",
-                *own[CONTROLLER_MANAGER],
+                *own[CONTROLLER_MANAGER_USER],
             ],
         ),
         _unit(
-            SCHEDULING,
+            SCHEDULER,
             "Kubernetes scheduler",
             flags.scheduler_flags(cluster()),
-            [CA, f"{CFG}/kube-scheduler.kubeconfig", *own[SCHEDULER]],
+            [CA, f"{CFG}/kube-scheduler.kubeconfig", *own[SCHEDULER_USER]],
         ),
     ]
 
@@ -196,8 +196,7 @@ def token_csv() -> str | None:
 
 if is_deploy_file(__file__):
     preflight()
-    if acts_for_controller():
-        check_absent_machines()
+    check_absent_machines()
     if "master" in host.groups:
         # A master need not be a member. Without a certificate etcd hangs up, which is an answer: only a name that is
         # not known (6), a refused connection (7) and silence (28) are none.

@@ -9,6 +9,8 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.flags import KUBELET_CLIENT_PEM
+from kubeinfra.health import as_node
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.docker import docker_ce
 from kubeinfra.operations.files import install
@@ -17,7 +19,7 @@ from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file
+from kubeinfra.tasks import is_deploy_file, this_machine
 from kubeinfra.wanted import Edit, File
 from tasks.preflight import machine_state, preflight
 
@@ -53,8 +55,34 @@ def docker() -> None:
     start([UNIT], name="start")
     one_at_a_time(
         cluster().nodes,
-        lambda: settle([UNIT], healthy=USES_SYSTEMD, recovers=NETWORK, name=f"docker runs on {host.name}"),
+        lambda: settle(
+            [UNIT],
+            healthy=USES_SYSTEMD,
+            guard=others_ready(),
+            recovers=[NETWORK, pods_ready()],
+            name=f"docker runs on {host.name}",
+        ),
     )
+
+
+def others_ready() -> Probe:
+    """Before a node's pods end with its Docker the others must be there to serve; nothing to ask without a cluster."""
+    others = _all_ready(f"nodes?fieldSelector=metadata.name!%3D{this_machine().node_name}")
+    return Probe(
+        "the other nodes are Ready (kubectl get nodes)", f"[ ! -s {KUBELET_CLIENT_PEM} ] || {{ {others}; }}", 60
+    )
+
+
+def pods_ready() -> Probe:
+    """Pods that run here and are not ready keep the next node waiting; what was not ready before does not."""
+    here = _all_ready(f"pods?fieldSelector=spec.nodeName%3D{this_machine().node_name},status.phase%3DRunning")
+    return Probe("the pods of this node are ready again", f"[ -s {KUBELET_CLIENT_PEM} ] && {here}", 120, "kubelet")
+
+
+def _all_ready(path: str) -> str:
+    """Shell that succeeds where none of these nodes or pods has a condition Ready that is not True."""
+    unready = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
+    return f'found=$({as_node(cluster(), f"/api/v1/{path}")}) && ! echo "$found" | {unready}'
 
 
 def daemon_json(text: str) -> str:

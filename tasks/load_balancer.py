@@ -12,14 +12,14 @@ from kubeinfra.facts.network import VirtualAddress, VirtualAddressState
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.controller import acts_for_controller, authorities
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import Probe, barrier
+from kubeinfra.operations.gates import Probe, barrier, require
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages, tell
 from kubeinfra.operations.units import Unit, settle, start
-from kubeinfra.render import template
+from kubeinfra.render import static, template
 from kubeinfra.tasks import is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, File, Wanted
-from tasks.preflight import machine_state, preflight
+from tasks.preflight import check_absent_machines, machine_state, preflight
 
 NGINX = Unit("nginx.service", "/usr/sbin/nginx", reloads=True)
 KEEPALIVED = Unit("keepalived.service")
@@ -50,9 +50,10 @@ def check_virtual_address() -> None:
     own = found.interface_of(me.address)
     if own is None:
         raise PyinfraError(f"\n{host.name}: no interface has its address {me.address}; correct the inventory")
-    if virtual_ip not in own[1].network:
+    subnet = own[1].network
+    if virtual_ip not in subnet or virtual_ip in (subnet.network_address, subnet.broadcast_address):
         raise PyinfraError(
-            f"\n{host.name}: virtual_ip {virtual_ip} is not in its subnet {own[1].network} on {own[0]}; "
+            f"\n{host.name}: virtual_ip {virtual_ip} is not a usable address of its subnet {subnet} on {own[0]}; "
             "set virtual_ip in group_data/lb.py to a free address of that subnet"
         )
     if not found.has(virtual_ip) and found.stranger:
@@ -80,7 +81,7 @@ def load_balancer_gate() -> None:
     """The virtual address answers, seen from each load balancer; then what must be restarted, one at a time."""
     if "lb" not in host.groups:
         return
-    answers = f"{CHECK} && curl --silent --fail --insecure --max-time 2 --output /dev/null {cluster().server}/readyz"
+    answers = f"{check()} && curl --silent --fail --insecure --max-time 2 --output /dev/null {cluster().server}/readyz"
     healthy = Probe(f"an API server answers through nginx and at {cluster().endpoint}", answers, 60, "keepalived")
     one_at_a_time(
         cluster().load_balancers,
@@ -96,7 +97,7 @@ def another_answers() -> Probe | None:
         if other.name != host.name
     ]
     # One through which nothing answers has nothing to lose.
-    return Probe("another load balancer answers", " || ".join([f"! {CHECK}", *others]), 60) if others else None
+    return Probe("another load balancer answers", " || ".join([f"! {check()}", *others]), 60) if others else None
 
 
 def nginx_files() -> list[Wanted]:
@@ -119,13 +120,23 @@ def keepalived_files(me: Machine) -> list[Wanted]:
     conf = "/etc/keepalived/keepalived.conf"
     return [
         Directory("/etc/keepalived"),
-        File(CHECK, template("load_balancer/check-apiserver.j2", port=cluster().settings.load_balancer_port), "755"),
+        File(CHECK, static("load_balancer/check-apiserver"), "755"),
         File(conf, lambda: keepalived_conf(me), "600", secret=True, check="keepalived -t -f {new}"),
         File(
             "/etc/systemd/system/keepalived.service.d/kubeinfra.conf",
             template("load_balancer/keepalived.service.conf.j2", inputs=[conf, CHECK]),
         ),
     ]
+
+
+def check() -> str:
+    """With what it needs to know: keepalived goes on with the old port until its own restart."""
+    return f"{CHECK} {cluster().settings.load_balancer_port} {tries()}"
+
+
+def tries() -> int:
+    """nginx asks the servers in turn, and others ask between: one more than there are finds one that answers."""
+    return len(cluster().masters) + 1
 
 
 def keepalived_conf(me: Machine) -> str | None:
@@ -144,17 +155,27 @@ def keepalived_conf(me: Machine) -> str | None:
         interface=own[0],
         prefix=own[1].network.prefixlen,
         router_id=settings.vrrp_router_id,
-        priority=100 - 10 * position,
+        # Near the highest: the lower it is, the longer a backup waits before it takes over, by up to a second.
+        priority=254 - 10 * position,
         nopreempt=settings.vrrp_nopreempt,
         address=me.address,
         peers=[other.address for other in cluster().load_balancers if other is not me],
         password=password,
+        check=check(),
+        tries=tries(),
         virtual_ip=settings.virtual_ip,
     )
 
 
 if is_deploy_file(__file__):
     preflight()
+    check_absent_machines()
     check_virtual_address()
+    if "lb" in host.groups:
+        asked = " || ".join(
+            f"curl --silent --fail --insecure --max-time 5 --output /dev/null https://{cluster().apiserver(master)}/readyz"
+            for master in cluster().masters
+        )
+        require(Probe("an API server answers", asked), "run tasks/control_plane.py first", name="an API server answers")
     load_balancer()
     load_balancer_gate()

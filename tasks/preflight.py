@@ -10,14 +10,17 @@ from pyinfra import host, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
+from kubeinfra.cluster import Machine as ClusterMachine
 from kubeinfra.controller import controller
 from kubeinfra.facts.machine import Machine, MachineState
 from kubeinfra.inventory import cluster, shown_as_message
+from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.pki import fingerprint, public_key_der
 from kubeinfra.releases import ARCHES
-from kubeinfra.state import SecretName
+from kubeinfra.state import AuthorityName, SecretName
 from kubeinfra.system import has_resolver_for_pods
 
+AUTHORITIES: tuple[AuthorityName, ...] = get_args(AuthorityName)
 SECRETS: tuple[SecretName, ...] = get_args(SecretName)
 _machines: dict[str, MachineState] = {}
 
@@ -48,6 +51,11 @@ def _refuse(judge: Callable[[str, MachineState], list[str]], hosts: Iterable[Hos
         raise PyinfraError("\n" + "\n".join(dict.fromkeys(every)))
 
 
+def arch_of(machine: ClusterMachine) -> str:
+    """Its architecture; this host's, where preflight has not looked at it."""
+    return _machines.get(machine.name, machine_state()).arch
+
+
 def machine_state() -> MachineState:
     """What preflight saw of this host."""
     if host.name not in _machines:
@@ -74,12 +82,24 @@ def _machine_mistakes(name: str, found: MachineState) -> list[str]:
             f"{name}: Docker {found.docker_major} is installed; Kubernetes {version} needs one below {below}: remove "
             "it, and the deploy installs one that fits, or put an older one in its place"
         )
+    mistakes += _overlaps(name, found)
     if "node" in cluster().machine(name).groups and not _has_upstream(found):
         mistakes.append(
             f"{name}: /etc/resolv.conf names no server that pods can reach, and CoreDNS asks those of it; set "
             'dns_upstreams in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside the cluster'
         )
     return mistakes
+
+
+def _overlaps(name: str, found: MachineState) -> list[str]:
+    """Services and pods must not have addresses of the network that the machines themselves are in."""
+    own = next((one.network for one in found.addresses if one.ip == cluster().machine(name).address), None)
+    networks = {"service_cidr": cluster().settings.service_cidr, "cluster_cidr": cluster().settings.cluster_cidr}
+    return [
+        f"{name}: {setting} {network} overlaps its own network {own}; take one that shares no address with it"
+        for setting, network in networks.items()
+        if own and own.overlaps(network)
+    ]
 
 
 def _has_upstream(found: MachineState) -> bool:
@@ -91,7 +111,7 @@ def _authority_mistakes(name: str, found: MachineState) -> list[str]:
     """A machine that trusts an authority which this controller does not have belongs to another's cluster."""
     mistakes = []
     with shown_as_message():
-        ours = {authority: controller().authority(authority) for authority in ("etcd", "kubernetes", "front-proxy")}
+        ours = {authority: controller().authority(authority) for authority in AUTHORITIES}
     for authority, pem in found.authorities.items():
         mine = ours[authority]
         try:
@@ -110,9 +130,8 @@ def _authority_mistakes(name: str, found: MachineState) -> list[str]:
 
 def _secret_mistakes(name: str, found: MachineState) -> list[str]:
     """Another service account key would cut off every pod; another token or password, whoever has the old one."""
-    given = {"vrrp-password"} if cluster().settings.vrrp_password else set()
     with shown_as_message():
-        lost = [secret for secret in SECRETS if secret in found.secrets - given and controller().secret(secret) is None]
+        lost = [one for one in SECRETS if one in found.secrets - _given() and controller().secret(one) is None]
     return [
         f"{name}: has the cluster's {secret}, but {controller().directory} does not; restore that directory from a "
         "backup, or bring it from the controller that set the cluster up"
@@ -120,10 +139,19 @@ def _secret_mistakes(name: str, found: MachineState) -> list[str]:
     ]
 
 
+def _given() -> set[SecretName]:
+    """Secrets that need not be made: a setting says them, or nobody needs them."""
+    settings = cluster().settings
+    return {"vrrp-password"} if settings.vrrp_password or not cluster().load_balancers else set()
+
+
 def check_absent_machines() -> None:
-    """Before a first authority is made: machines that this run leaves out (--limit) may trust one already."""
+    """Before an authority or a secret is made: machines that this run leaves out (--limit) may have one already."""
     with shown_as_message():
-        complete = all(controller().authority(name) for name in ("etcd", "kubernetes", "front-proxy"))
-    if complete:
-        return
-    _refuse(_authority_mistakes, [other for other in state.inventory if other not in state.activated_hosts])
+        complete = all(controller().authority(name) for name in AUTHORITIES)
+        complete = complete and all(controller().secret(name) for name in SECRETS if name not in _given())
+    if acts_for_controller() and not complete:
+        _refuse(
+            lambda name, found: [*_authority_mistakes(name, found), *_secret_mistakes(name, found)],
+            [other for other in state.inventory if other not in state.activated_hosts],
+        )

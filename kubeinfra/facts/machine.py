@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
 from shlex import join
 
 from pyinfra.api import FactBase
@@ -35,6 +36,7 @@ class MachineState:
     + systemd: whether systemd is PID 1
     + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
+    + addresses: IPv4 addresses of its interfaces, with their prefixes
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
     + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
     + docker_major: major release of the Docker that is installed; None without one
@@ -51,6 +53,7 @@ class MachineState:
     resolv_conf: str
     systemd_resolv_conf: bool
     keeps_time: bool
+    addresses: tuple[IPv4Interface, ...] = ()
     docker_major: int | None = None
     authorities: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
@@ -79,6 +82,7 @@ class Machine(FactBase[MachineState]):
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
             "if command -v dockerd >/dev/null; then echo \"docker=$(dockerd --version | tr -dc '0-9. ')\"; fi; "
+            "ip -o -4 addr show | awk '{print \"address=\" $4}'; "
             f"{authorities}; {secrets}; exit 0"
         )
 
@@ -86,6 +90,7 @@ class Machine(FactBase[MachineState]):
         values: dict[str, str] = {}
         authorities = {}
         secrets = set()
+        addresses = []
         for line in output:
             key, _, value = line.partition("=")
             if key == "authority":
@@ -93,6 +98,8 @@ class Machine(FactBase[MachineState]):
                 authorities[name] = b64decode(encoded).decode(errors="replace")
             elif key == "secret":
                 secrets.add(value)
+            elif key == "address":
+                addresses.append(IPv4Interface(value))
             else:
                 values[key] = value
         return MachineState(
@@ -106,6 +113,7 @@ class Machine(FactBase[MachineState]):
             systemd_resolv_conf="resolved" in values,
             keeps_time="time" in values,
             docker_major=_major(values.get("docker", "")),
+            addresses=tuple(addresses),
             authorities=authorities,
             secrets=frozenset(secrets),
         )

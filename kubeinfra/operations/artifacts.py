@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyinfra import host, state
@@ -59,17 +59,20 @@ def targets_of(needed: Sequence[Needed]) -> list[Target]:
 
 
 @operation()
-def fetch(artifacts: Sequence[Artifact]) -> Commands:
+def fetch(artifacts: Callable[[], Sequence[Artifact]], images: Callable[[], Sequence[tuple[str, str]]]) -> Commands:
     """
     Have the releases at hand on the controller, before anything changes on any machine.
 
     + artifacts: looked for in artifacts_dir, the cache and upstream; one that cannot be had ends the run
+    + images: references, and for which architecture; a tar file that is not what it should be ends the run
     """
     with shown_as_message():
         if state.is_executing:
-            store().fetch_all(artifacts)
+            store().fetch_all(artifacts())
+            for reference, arch in images():
+                store().image(reference, arch)
         else:
-            for artifact in artifacts:
+            for artifact in artifacts():
                 _announce_fetch(artifact)
     host.noop("releases are at hand")
     return

@@ -60,8 +60,8 @@ class Requests:
         self.answers.append(time.monotonic())
 
     def longest_gap(self, since: float) -> float:
-        """Seconds: the longest time without an answer after `since` (time.monotonic())."""
-        times = sorted([since, *(answer for answer in self.answers if answer > since)])
+        """Seconds: the longest time without an answer from `since` (time.monotonic()) until now."""
+        times = sorted([since, *(answer for answer in self.answers if answer > since), time.monotonic()])
         return max(later - earlier for earlier, later in pairwise(times))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 from availability import Requests, Writes, https
 from laboratory import Lab, until
+from observe import processes, restarted
 
 NAMESPACE = "written-through-the-virtual-address"
 
@@ -56,14 +57,31 @@ FAULTS = [
     Fault("nginx is killed on the active load balancer", 1.6, active_load_balancer, "pkill -KILL nginx", ""),
     Fault(
         "the active load balancer is stopped",
-        1.6,
+        1.4,
         active_load_balancer,
         "docker stop --time 5",
         "docker start",
     ),
-    Fault("the active load balancer hangs", 4.0, active_load_balancer, "docker pause", "docker unpause"),
+    Fault("the active load balancer hangs", 3.7, active_load_balancer, "docker pause", "docker unpause"),
     Fault("an API server is killed", 1.0, lambda cluster: cluster.masters[-1], "pkill -KILL kube-apiserver", ""),
+    Fault(
+        "an API server hangs",
+        2.0,
+        lambda cluster: cluster.masters[-1],
+        "pkill -STOP kube-apiserver",
+        "pkill -CONT kube-apiserver",
+    ),
     Fault("a master is stopped", 3.0, lambda cluster: cluster.masters[-1], "docker kill", "docker start"),
+    Fault(
+        "a master with an etcd member is stopped",
+        3.0,
+        lambda cluster: cluster.masters[0],
+        "docker kill",
+        "docker start",
+    ),
+    Fault(
+        "a node with an etcd member is stopped", 3.0, lambda cluster: cluster.nodes[0], "docker kill", "docker start"
+    ),
     Fault("an etcd member that follows is stopped", 1.0, etcd_follower, "systemctl stop etcd", "systemctl start etcd"),
     Fault("the etcd member that leads is stopped", 3.0, etcd_leader, "systemctl stop etcd", "systemctl start etcd"),
 ]
@@ -99,6 +117,56 @@ def test_the_api_is_back_in_time_and_no_acknowledged_write_is_lost(
     assert set(writes.acknowledged) <= kept, f"acknowledged, but lost: {set(writes.acknowledged) - kept}"
     assert gap <= fault.seconds, f"the API was away for {gap:.2f} s, {fault.seconds} s are allowed"
     cluster.require_healthy(f"after {fault.name}, without a run")
+
+
+ANOTHER_CONFIGURATION = ("--data", "etcd_compaction_retention=2h", "--data", "audit_log_max_days=31")
+
+
+def test_members_and_masters_restart_one_after_the_other(cluster: Lab, namespace: str, figures: list[str]) -> None:
+    cluster.require_healthy("before another configuration")
+    before = processes(cluster)
+    url = f"https://{cluster.virtual_ip}:6443"
+    with Requests(https(f"{url}/readyz")) as requests, Writes(cluster, url, namespace) as writes:
+        until("requests are answered", lambda: len(requests.answers) > 5, 20)
+        began = time.monotonic()
+        cluster.deploy(*ANOTHER_CONFIGURATION)
+        gap = requests.longest_gap(began)
+    after = processes(cluster)
+    etcds, servers = [(name, "etcd") for name in cluster.etcd], [(name, "kube-apiserver") for name in cluster.masters]
+    moved = restarted(before, after)
+    assert moved == {*etcds, *servers}, f"nothing else should have restarted: {moved}"
+    for order in (etcds, servers):
+        starts = [int(after[one][0].split()[1]) for one in order]
+        assert starts == sorted(starts), f"in the inventory's order, not {dict(zip(order, starts, strict=True))}"
+    figures.append(
+        f"all etcd members and API servers restarted: API away for {gap:.2f} s, {len(writes.acknowledged)} writes"
+    )
+    assert gap <= 3, f"the API was away for {gap:.2f} s"
+    kept = {one["metadata"]["name"] for one in cluster.get("-n", namespace, "configmaps")["items"]}
+    assert set(writes.acknowledged) <= kept, f"acknowledged, but lost: {set(writes.acknowledged) - kept}"
+    cluster.deploy()
+
+
+@pytest.mark.parametrize(
+    ("task", "unit", "group", "sentence"),
+    [
+        ("etcd", "etcd", "etcd", "the other etcd members are healthy"),
+        ("control_plane", "kube-apiserver", "master", "the other API servers are ready"),
+    ],
+)
+def test_nothing_is_restarted_while_another_is_away(
+    cluster: Lab, task: str, unit: str, group: str, sentence: str
+) -> None:
+    cluster.require_healthy(f"before a {unit} is stopped")
+    here, *_, away = cluster.group(group)
+    cluster.run(away, f"systemctl stop {unit}")
+    before = processes(cluster)
+    refused = cluster.pyinfra(f"tasks/{task}.py", "--limit", here, *ANOTHER_CONFIGURATION)
+    after = processes(cluster)
+    cluster.run(away, f"systemctl start {unit}")
+    assert refused.code != 0 and sentence in refused.text, f"it should say what it waited for:\n{refused.text}"
+    assert after[here, unit] == before[here, unit], f"{unit} on {here} should run on"
+    cluster.deploy()
 
 
 def is_back(cluster: Lab, machine: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from simulated import DEBIAN, Machine, Project, inventory_of
 
 from kubeinfra.pki import Authority
-from kubeinfra.state import ControllerState
+from kubeinfra.state import COMMON_NAMES, ControllerState
 
 MASTER = Machine("m1", "192.168.80.10", "master etcd")
 NODE = Machine("n1", "192.168.80.11", "node")
@@ -91,6 +91,14 @@ MISTAKES: dict[str, Row] = {
         [
             "n1: /etc/resolv.conf names no server that pods can reach, and CoreDNS asks those of it; set dns_upstreams "
             'in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside the cluster'
+        ],
+    ),
+    "Services in the machines' own network": (
+        [replace(MASTER, says={**DEBIAN, "address": "192.168.80.10/24"}), NODE],
+        {"service_cidr": "192.168.80.128/25", "dns_address": "192.168.80.130"},
+        [
+            "m1: service_cidr 192.168.80.128/25 overlaps its own network 192.168.80.0/24; "
+            "take one that shares no address with it"
         ],
     ),
     "mistakes of two machines": (
@@ -206,8 +214,14 @@ def test_a_controller_of_another_cluster_stops_too(project: Project) -> None:
     assert f"has another one, {ours.fingerprint}. " in message
 
 
-def test_a_controller_that_lost_a_shared_secret_stops(project: Project) -> None:
-    ran = project.plan([replace(MASTER, says={**DEBIAN, "secret": "service-account-key"}), NODE])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--limit", "@fake/n1")], ids=["on the machine", "on one that the run leaves out"]
+)
+def test_a_controller_that_lost_a_shared_secret_stops(project: Project, arguments: tuple[str, ...]) -> None:
+    state = ControllerState(project.directory / ".kubeinfra/kubernetes")
+    for name in COMMON_NAMES:
+        state.create_authority(name, 10)
+    ran = project.plan([replace(MASTER, says={**DEBIAN, "secret": "service-account-key"}), NODE], *arguments)
     assert ran.message == [
         f"m1: has the cluster's service-account-key, but {project.directory}/.kubeinfra/kubernetes does not; "
         "restore that directory from a backup, or bring it from the controller that set the cluster up"
@@ -233,7 +247,7 @@ BALANCED = [MASTER, NODE, Machine("lb1", "192.168.80.13", "lb"), Machine("lb2", 
 def test_a_virtual_address_of_another_subnet_is_told(project: Project) -> None:
     ran = project.plan(BALANCED, virtual_ip="192.168.81.100")
     assert ran.message[0].endswith(
-        "virtual_ip 192.168.81.100 is not in its subnet 192.168.80.0/24 on eth0; "
+        "virtual_ip 192.168.81.100 is not a usable address of its subnet 192.168.80.0/24 on eth0; "
         "set virtual_ip in group_data/lb.py to a free address of that subnet"
     )
 

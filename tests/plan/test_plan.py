@@ -77,6 +77,18 @@ def test_a_plan_says_what_a_run_would_do(guide_plan: Ran) -> None:
     assert "    +192.168.80.11 node01" in guide_plan.err.replace("[@fake/master01] ", ""), "texts as a diff"
 
 
+def test_kubeconfigs_get_a_line_and_no_diff(guide_plan: Ran) -> None:
+    cfg = "/opt/kubernetes/cfg"
+    wanted = {
+        "master01": ("kube-controller-manager", "kube-scheduler", "admin"),
+        "node01": ("bootstrap", "kube-proxy"),
+    }
+    for name, users in wanted.items():
+        told = {line for line in guide_plan.said(name) if line.startswith(f"write {cfg}/") and "kubeconfig" in line}
+        assert told == {f"write {cfg}/{user}.kubeconfig (secret)" for user in users}
+    assert "current-context" not in guide_plan.err
+
+
 def test_a_plan_asks_machines_and_tells_them_nothing(project: Project) -> None:
     ran = project.plan([ALL_IN_ONE], "--debug")
     assert ran.commands
@@ -93,7 +105,7 @@ TOPOLOGIES = {
         Machine("n1", "192.168.80.11", "node"),
     ],
     "etcd on machines of its own": [
-        *(Machine(f"e{number}", f"192.168.80.3{number}", "etcd") for number in (1, 2, 3)),
+        *(Machine(f"e{number}", f"192.168.80.3{number}", "etcd") for number in range(1, 6)),
         Machine("m1", "192.168.80.10", "master"),
         Machine("n1", "192.168.80.11", "node"),
     ],
@@ -122,7 +134,7 @@ def test_other_topologies_are_planned_too(project: Project, topology: str) -> No
 
 def test_a_hosts_own_files_follow_the_topology(project: Project) -> None:
     ran = project.plan(TOPOLOGIES["etcd on machines of its own"])
-    servers = "https://192.168.80.31:2379,https://192.168.80.32:2379,https://192.168.80.33:2379"
+    servers = ",".join(f"https://192.168.80.3{number}:2379" for number in range(1, 6))
     assert f"    --etcd-servers={servers} \\" in " ".join(ran.said("m1")).replace("+ ", " ")
     assert "put /opt/etcd/bin/etcd" not in " ".join(ran.said("m1")), "no etcd runs there"
     assert not any("kubelet" in sentence for sentence in ran.said("e1"))
