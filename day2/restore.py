@@ -5,13 +5,14 @@ What it does, costs and leaves: docs/day2/restore.md.
 
 from pathlib import Path
 
-from pyinfra import host, state
+from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 
 from kubeinfra.inventory import cluster, run_option
 from kubeinfra.operations import snapshots
 from kubeinfra.operations.gates import barrier, once, wait_until
 from kubeinfra.operations.units import start, stop
+from kubeinfra.tasks import is_in_this_run
 from tasks import control_plane, etcd, network, node
 from tasks.preflight import preflight
 
@@ -30,9 +31,8 @@ def asked() -> Path:
 
 
 def require_all_members() -> None:
-    needed = [*cluster().group("etcd"), *cluster().masters, *cluster().nodes]
-    running = {one.name for one in state.activated_hosts}
-    missing = sorted({machine.name for machine in needed if machine.name not in running})
+    needed = {*cluster().group("etcd"), *cluster().masters, *cluster().nodes}
+    missing = sorted(machine.name for machine in needed if not is_in_this_run(machine))
     if missing:
         raise PyinfraError(
             f"\na restore needs all etcd members, masters and nodes, and this run lacks {', '.join(missing)}: start "

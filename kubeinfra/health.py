@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass
 from shlex import quote
 
-from pyinfra.api import FactBase
-
 from kubeinfra.cluster import Cluster, Machine
 from kubeinfra.flags import CA, KUBELET_CLIENT_PEM
 from kubeinfra.render import template
@@ -62,30 +60,6 @@ def as_node(cluster: Cluster, path: str) -> str:
     """Shell that asks the API with the kubelet's own certificate: a node has no administrator's rights."""
     credentials = f"--cacert {CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
     return f"curl -sSf --max-time 5 {credentials} {quote(cluster.server + path)}"
-
-
-class Health(FactBase[list[Row]]):
-    """
-    What this machine's components say: a Row each. One command.
-
-    + asked: component, subject, shell command; a command that fails is not well, and its words are the detail
-    """
-
-    default = list
-
-    def command(self, asked: list[tuple[str, str, str]]) -> str:
-        calls = "; ".join(
-            f"ask {quote(component)} {quote(subject)} {quote(probe)}" for component, subject, probe in asked
-        )
-        return (
-            'ask() { if words=$(sh -c "$3" 2>&1); then state=0; else state=1; fi; '
-            "words=$(echo \"$words\" | tail -n 3 | tr '\\n\\t' '  '); "
-            'printf \'%s\\t%s\\t%s\\t%s\\n\' "$1" "$2" $state "$words"; }; '
-            f"{calls}"
-        )
-
-    def process(self, output: list[str]) -> list[Row]:
-        return [read(*line.split("\t", 3)) for line in output]
 
 
 def read(component: str, subject: str, code: str, words: str) -> Row:

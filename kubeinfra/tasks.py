@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyinfra import host, state
@@ -22,15 +23,23 @@ def this_machine() -> Machine:
     return cluster().machine(host.name)
 
 
-def speaks_to_the_api() -> bool:
-    """Whether kubectl's part of a task is done on this host: the first master that takes part in this run."""
-    running = [master.name for master in cluster().masters if is_in_this_run(master)]
-    return bool(running) and running[0] == host.name
-
-
 def is_in_this_run(machine: Machine) -> bool:
     """Whether the command line (--limit) lets this machine take part."""
     return any(candidate.name == machine.name for candidate in state.activated_hosts)
+
+
+def acts_for_controller() -> bool:
+    """Whether the controller's own steps are done in this host's name: the first machine of this run."""
+    return _is_first(cluster().machines)
+
+
+def speaks_to_the_api() -> bool:
+    """Whether kubectl's part of a task is done on this host: the first master of this run."""
+    return _is_first(cluster().masters)
+
+
+def _is_first(machines: Iterable[Machine]) -> bool:
+    return this_machine() == next(filter(is_in_this_run, machines), None)
 
 
 def authority_pem(name: AuthorityName) -> str | None:

@@ -10,10 +10,9 @@ from pyinfra.api import deploy
 from kubeinfra.binaries import Needed, needed, node_images
 from kubeinfra.inventory import cluster
 from kubeinfra.operations import artifacts
-from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.gates import barrier
 from kubeinfra.releases import Artifact
-from kubeinfra.tasks import is_deploy_file, this_machine
+from kubeinfra.tasks import acts_for_controller, is_deploy_file, this_machine
 from tasks.preflight import arch_of, machine_state, preflight
 
 ALL = ("etcd", "control plane", "node")

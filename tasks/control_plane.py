@@ -15,14 +15,21 @@ from kubeinfra.controller import controller
 from kubeinfra.flags import CA, CFG, LOGS
 from kubeinfra.inventory import cluster
 from kubeinfra.kubeconfig import kubeconfig
-from kubeinfra.operations.controller import acts_for_controller, admin_kubeconfig, authorities
+from kubeinfra.operations.controller import admin_kubeconfig, authorities
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, barrier, require
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.pki import public_key_pem
 from kubeinfra.render import static, template
-from kubeinfra.tasks import authority_key_pem, authority_pem, is_deploy_file, speaks_to_the_api, this_machine
+from kubeinfra.tasks import (
+    acts_for_controller,
+    authority_key_pem,
+    authority_pem,
+    is_deploy_file,
+    speaks_to_the_api,
+    this_machine,
+)
 from kubeinfra.wanted import Directory, File, Link, Wanted
 from tasks.artifacts import bring, needed_here
 from tasks.preflight import check_absent_machines, preflight

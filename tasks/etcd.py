@@ -8,13 +8,13 @@ from pyinfra.api import deploy
 from kubeinfra.certificates import etcd_server
 from kubeinfra.cluster import EtcdMember
 from kubeinfra.inventory import cluster
-from kubeinfra.operations.controller import acts_for_controller, authorities
+from kubeinfra.operations.controller import authorities
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, barrier
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
-from kubeinfra.tasks import authority_pem, is_deploy_file
+from kubeinfra.tasks import acts_for_controller, authority_pem, is_deploy_file
 from kubeinfra.wanted import Directory, File, Link, Wanted
 from tasks.artifacts import bring, needed_here
 from tasks.preflight import check_absent_machines, preflight

@@ -10,14 +10,14 @@ from kubeinfra.cluster import Machine
 from kubeinfra.controller import controller
 from kubeinfra.facts.network import VirtualAddress, VirtualAddressState
 from kubeinfra.inventory import cluster
-from kubeinfra.operations.controller import acts_for_controller, authorities
+from kubeinfra.operations.controller import authorities
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, barrier, require
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages, tell
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import static, template
-from kubeinfra.tasks import is_deploy_file, this_machine
+from kubeinfra.tasks import acts_for_controller, is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, File, Wanted
 from tasks.preflight import check_absent_machines, machine_state, preflight
 

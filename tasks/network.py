@@ -9,12 +9,11 @@ from kubeinfra import flags
 from kubeinfra.flags import CFG
 from kubeinfra.health import pod_network
 from kubeinfra.inventory import cluster
-from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, barrier, once, require, wait_until
 from kubeinfra.operations.system import tell
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file, is_in_this_run, speaks_to_the_api, this_machine
+from kubeinfra.tasks import acts_for_controller, is_deploy_file, is_in_this_run, speaks_to_the_api, this_machine
 from kubeinfra.wanted import File
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight

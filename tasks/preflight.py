@@ -10,25 +10,27 @@ from pyinfra import host, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
-from kubeinfra.cluster import Machine as ClusterMachine
+from kubeinfra.cluster import Machine
 from kubeinfra.controller import controller
-from kubeinfra.facts.machine import Machine, MachineState
+from kubeinfra.facts.machine import MachineFacts, MachineState
 from kubeinfra.inventory import cluster, shown_as_message
-from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.pki import fingerprint, public_key_der
 from kubeinfra.releases import ARCHES
 from kubeinfra.state import AuthorityName, SecretName
 from kubeinfra.system import has_resolver_for_pods
+from kubeinfra.tasks import acts_for_controller
 
 AUTHORITIES: tuple[AuthorityName, ...] = get_args(AuthorityName)
 SECRETS: tuple[SecretName, ...] = get_args(SecretName)
+# The oldest that reads all of the units as they are meant: "+" before a command (systemd's NEWS, 231).
+SYSTEMD = 231
 _machines: dict[str, MachineState] = {}
 
 
 def preflight() -> None:
     """Look at the host of this run; whatever cannot work ends the run here, all hosts' mistakes in one message."""
     cluster()
-    found: MachineState | None = host.get_fact(Machine)
+    found: MachineState | None = host.get_fact(MachineFacts)
     if found is None:
         return  # the fact has told why, and the host is out of the run
     _machines[host.name] = found
@@ -46,12 +48,12 @@ def _mistakes(name: str, found: MachineState) -> list[str]:
 
 def _refuse(judge: Callable[[str, MachineState], list[str]], hosts: Iterable[Host]) -> None:
     """End the run with what is wrong on any of these hosts; go on where nothing is."""
-    every = [mistake for one in hosts if (found := one.get_fact(Machine)) for mistake in judge(one.name, found)]
+    every = [mistake for one in hosts if (found := one.get_fact(MachineFacts)) for mistake in judge(one.name, found)]
     if every:
         raise PyinfraError("\n" + "\n".join(dict.fromkeys(every)))
 
 
-def arch_of(machine: ClusterMachine) -> str:
+def arch_of(machine: Machine) -> str:
     """Its architecture; this host's, where preflight has not looked at it."""
     return _machines.get(machine.name, machine_state()).arch
 
@@ -72,8 +74,13 @@ def _machine_mistakes(name: str, found: MachineState) -> list[str]:
         )
     if found.arch not in ARCHES:
         mistakes.append(f"{name}: architecture {found.arch} is not supported: {' or '.join(ARCHES)}")
-    if not found.systemd:
-        mistakes.append(f"{name}: systemd is not PID 1; every component is a systemd unit")
+    if found.systemd is None:
+        mistakes.append(f"{name}: systemd is not PID 1; every component is a systemd unit: take a machine that has it")
+    elif found.systemd < SYSTEMD:
+        mistakes.append(
+            f"{name}: systemd {found.systemd} is too old, {SYSTEMD} or newer is needed: take RHEL 8, Debian 10, "
+            "Ubuntu 18.04 or newer ones"
+        )
     if not found.family:
         mistakes.append(f"{name}: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like")
     version, below = cluster().settings.kubernetes_version, cluster().release.docker_below

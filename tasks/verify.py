@@ -10,10 +10,9 @@ from kubeinfra.binaries import KUBERNETES_BIN
 from kubeinfra.health import probes
 from kubeinfra.inventory import cluster
 from kubeinfra.operations import health as operations
-from kubeinfra.operations.controller import acts_for_controller
 from kubeinfra.operations.gates import Probe, barrier, once, require
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file, speaks_to_the_api, this_machine
+from kubeinfra.tasks import acts_for_controller, is_deploy_file, speaks_to_the_api, this_machine
 from tasks.control_plane import KUBECTL
 from tasks.preflight import preflight
 

@@ -33,7 +33,7 @@ class MachineState:
 
     + uid: of the user that commands run as; 0 is needed
     + arch: in upstream's spelling
-    + systemd: whether systemd is PID 1
+    + systemd: its version where it is PID 1, else None
     + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
     + addresses: IPv4 addresses of its interfaces, with their prefixes
@@ -46,7 +46,7 @@ class MachineState:
 
     uid: int
     arch: str
-    systemd: bool
+    systemd: int | None
     family: str
     distribution: str
     container: bool
@@ -59,7 +59,7 @@ class MachineState:
     secrets: frozenset[str] = frozenset()
 
 
-class Machine(FactBase[MachineState]):
+class MachineFacts(FactBase[MachineState]):
     """What kind of machine this is. One command."""
 
     def command(self) -> str:
@@ -71,7 +71,7 @@ class Machine(FactBase[MachineState]):
         )
         return (
             'echo "uid=$(id -u)"; echo "arch=$(uname -m)"; '
-            "[ ! -d /run/systemd/system ] || echo systemd=yes; "
+            "[ ! -d /run/systemd/system ] || systemctl --version | awk 'NR == 1 {print \"systemd=\" $2}'; "
             "if command -v apt-get >/dev/null; then echo family=debian; "
             "elif command -v dnf >/dev/null || command -v yum >/dev/null; then echo family=redhat; fi; "
             '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"); '
@@ -105,7 +105,7 @@ class Machine(FactBase[MachineState]):
         return MachineState(
             uid=int(values["uid"]),
             arch=_ARCHES.get(values["arch"], values["arch"]),
-            systemd="systemd" in values,
+            systemd=_major(values.get("systemd", "")),
             family=values.get("family", ""),
             distribution=values.get("id", ""),
             container="container" in values,

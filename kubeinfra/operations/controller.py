@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import yaml
-from pyinfra import host, state
+from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
 from kubeinfra.controller import controller
@@ -28,12 +28,6 @@ _NEW_SECRETS: dict[SecretName, Callable[[], str]] = {
     "vrrp-password": lambda: secrets.token_hex(4),  # VRRP reads 8 characters
     "service-account-key": new_service_account_key,
 }
-
-
-def acts_for_controller() -> bool:
-    """Whether this host is the one in whose name the controller's own steps are done: the first of this run."""
-    running = [candidate.name for candidate in state.inventory if candidate in state.activated_hosts]
-    return bool(running) and running[0] == host.name
 
 
 @operation()

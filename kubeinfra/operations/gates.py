@@ -7,24 +7,15 @@ from dataclasses import dataclass
 from shlex import quote
 
 from pyinfra import host, state
-from pyinfra.api import FactBase, QuoteString, StringCommand, operation
+from pyinfra.api import QuoteString, StringCommand, operation
 
+from kubeinfra.facts.health import Succeeds
 from kubeinfra.plan import announce, announced
 
 
 def failure(sentence: str) -> StringCommand:
     """A command that fails its host with this sentence; an exception would end the run of all hosts without a place."""
     return StringCommand("sh", "-c", QuoteString(f"echo {quote(sentence)} >&2; exit 1"))
-
-
-class Succeeds(FactBase[bool]):
-    """Whether a shell command succeeds on the host. + probe: the command; its output is thrown away"""
-
-    def command(self, probe: str) -> str:
-        return f"if timeout 60 sh -c {quote(probe)} >/dev/null 2>&1; then echo yes; else echo no; fi"
-
-    def process(self, output: list[str]) -> bool:
-        return output == ["yes"]
 
 
 @operation()

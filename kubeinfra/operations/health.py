@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from kubeinfra.health import Health, Row
+from kubeinfra.facts.health import Health
+from kubeinfra.health import Row
 from kubeinfra.operations.gates import failure
 
 Commands = Generator[StringCommand, None, None]

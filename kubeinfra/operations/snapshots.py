@@ -14,9 +14,10 @@ from pyinfra.api import FileDownloadCommand, FileUploadCommand, FunctionCommand,
 from kubeinfra import snapshots
 from kubeinfra.cluster import EtcdMember
 from kubeinfra.controller import controller
+from kubeinfra.facts.health import Succeeds
 from kubeinfra.facts.snapshots import Digest
 from kubeinfra.inventory import cluster, shown_as_message
-from kubeinfra.operations.gates import Succeeds, failure
+from kubeinfra.operations.gates import failure
 from kubeinfra.plan import announce
 
 Commands = Generator[StringCommand | FileDownloadCommand | FileUploadCommand | FunctionCommand, None, None]

@@ -27,11 +27,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("deploy.py", "inventory.py", "config.py", "group_data", "kubeinfra", "tasks", "templates", "files")
 GROUPS = ("master", "node", "etcd", "lb")
 
-# What each distribution's machine says of itself; see kubeinfra.facts.machine.Machine.
+# What each distribution's machine says of itself; see kubeinfra.facts.machine.MachineFacts.
 DEBIAN = {
     "uid": "0",
     "arch": "x86_64",
-    "systemd": "yes",
+    "systemd": "252",
     "family": "debian",
     "id": "debian",
     "version": "12",

@@ -81,8 +81,15 @@ MISTAKES: dict[str, Row] = {
         {},
         [
             "m1: architecture riscv64 is not supported: amd64 or arm64",
-            "m1: systemd is not PID 1; every component is a systemd unit",
+            "m1: systemd is not PID 1; every component is a systemd unit: take a machine that has it",
             "m1: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like",
+        ],
+    ),
+    "a systemd that is too old": (
+        [MASTER, replace(NODE, says={**DEBIAN, "systemd": "219"})],
+        {},
+        [
+            "n1: systemd 219 is too old, 231 or newer is needed: take RHEL 8, Debian 10, Ubuntu 18.04 or newer ones",
         ],
     ),
     "a name server that pods cannot reach": (

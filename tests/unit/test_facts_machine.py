@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from local_machine import answer, program, shell
 
-from kubeinfra.facts.machine import Machine, MachineState, MissingPackages, System, SystemState
+from kubeinfra.facts.machine import MachineFacts, MachineState, MissingPackages, System, SystemState
 
 UBUNTU = [
     "uid=0",
     "arch=aarch64",
-    "systemd=yes",
+    "systemd=252",
     "family=debian",
     "id=ubuntu",
     "version=20.04",
@@ -28,10 +28,10 @@ UBUNTU = [
 
 
 def test_a_whole_answer_is_read() -> None:
-    assert Machine().process(UBUNTU) == MachineState(
+    assert MachineFacts().process(UBUNTU) == MachineState(
         uid=0,
         arch="arm64",
-        systemd=True,
+        systemd=252,
         family="debian",
         distribution="ubuntu",
         container=False,
@@ -44,8 +44,8 @@ def test_a_whole_answer_is_read() -> None:
 
 
 def test_the_least_answer_is_read() -> None:
-    assert Machine().process(["uid=1000", "arch=riscv64"]) == MachineState(
-        1000, "riscv64", False, "", "", False, "", False, False
+    assert MachineFacts().process(["uid=1000", "arch=riscv64"]) == MachineState(
+        1000, "riscv64", None, "", "", False, "", False, False
     )
 
 
@@ -53,12 +53,12 @@ def test_this_machine_is_read(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("PEM of the\nauthority\n")
     (tmp_path / "resolv.conf").write_text("nameserver 9.9.9.9\n")
     found = answer(
-        Machine(),
+        MachineFacts(),
         instead={"/opt/etcd/ssl/ca.pem": f"{tmp_path}/ca.pem", "/etc/resolv.conf": f"{tmp_path}/resolv.conf"},
     )
     assert found.uid == os.geteuid()
     assert found.arch == {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    assert found.systemd == Path("/run/systemd/system").is_dir()
+    assert bool(found.systemd) == Path("/run/systemd/system").is_dir()
     assert found.distribution == platform.freedesktop_os_release()["ID"]
     assert found.resolv_conf == "nameserver 9.9.9.9\n"
     assert found.authorities["etcd"] == "PEM of the\nauthority\n"
@@ -73,7 +73,7 @@ def test_a_time_daemon_counts_only_when_others_set_it_up(
 ) -> None:
     (tmp_path / "chrony.conf").write_text(configuration)
     programs = program(tmp_path / "programs", "systemctl", f'[ "$*" = "--quiet is-active {active}" ]')
-    found = answer(Machine(), programs=programs, instead={"/etc/chrony/chrony.conf": f"{tmp_path}/chrony.conf"})
+    found = answer(MachineFacts(), programs=programs, instead={"/etc/chrony/chrony.conf": f"{tmp_path}/chrony.conf"})
     assert found.keeps_time is keeps
 
 
@@ -158,7 +158,7 @@ def test_packages_of_red_hat_count_by_what_they_provide(tmp_path: Path) -> None:
     assert found == {"socat"}
 
 
-@pytest.mark.parametrize("fact", [Machine().command(), System().command({"a": "/b"}, ["c.d"])])
+@pytest.mark.parametrize("fact", [MachineFacts().command(), System().command({"a": "/b"}, ["c.d"])])
 def test_the_shell_is_plain_sh(fact: str) -> None:
     """Debian's sh is dash, Red Hat's is bash; the facts must mean the same in both."""
     for interpreter in ("dash", "bash --posix"):

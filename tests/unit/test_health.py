@@ -10,7 +10,8 @@ from cluster_samples import cluster, guide
 from local_machine import answer, program, shell
 from rich.console import Console
 
-from kubeinfra.health import Health, Row, pod_network, probes, read
+from kubeinfra.facts.health import Health
+from kubeinfra.health import Row, pod_network, probes, read
 from kubeinfra.operations import health as operations
 
 KUBECTL = "/opt/kubernetes/bin/kubectl"
