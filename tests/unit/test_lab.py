@@ -104,7 +104,7 @@ class TestImage:
         assert wanted <= image.recipe().keys()
 
     def test_package_names_without_comments(self) -> None:
-        assert image.package_names("# all\nchrony\n\nnginx  # a proxy\n") == ["chrony", "nginx"]
+        assert image.package_names("# all\nsocat\n\nnginx  # a proxy\n") == ["socat", "nginx"]
 
     def test_sources_keep_the_mirror_and_get_the_image_s_suite(self) -> None:
         rows = [
