@@ -12,9 +12,17 @@ from kubeinfra.inventory import cluster, run_option
 from kubeinfra.operations import snapshots
 from kubeinfra.operations.gates import barrier, once, wait_until
 from kubeinfra.operations.units import start, stop
-from kubeinfra.tasks import is_in_this_run
+from kubeinfra.run import is_in_this_run, this_machine
 from tasks import control_plane, etcd, network, node
 from tasks.preflight import preflight
+
+# flannel and CoreDNS watch the API from where they were; it has gone back, so they would see nothing for long.
+RESTART_WATCHERS = (
+    f"set -e; systemctl restart {node.KUBELET.name} {node.KUBE_PROXY.name}; "
+    "for name in kube-flannel coredns; do "
+    "docker ps --quiet --filter label=io.kubernetes.container.name=$name | xargs -r docker restart >/dev/null; "
+    "done"
+)
 
 
 def asked() -> Path:
@@ -27,6 +35,12 @@ def asked() -> Path:
             f"  --data snapshot={known[-1] if known else 'FILE'} --data confirm={name}"
             + (f"\n(found: confirm={confirmed})" if confirmed else "")
         )
+    of = snapshots.cluster_of(Path(snapshot))
+    if of not in (None, name):
+        raise PyinfraError(
+            f"\n{snapshot}: is of cluster {of} by its name, and this is {name}; take one of "
+            f"{snapshots.backups()}, or rename it if that is what you want"
+        )
     return Path(snapshot)
 
 
@@ -36,7 +50,7 @@ def require_all_members() -> None:
     if missing:
         raise PyinfraError(
             f"\na restore needs all etcd members, masters and nodes, and this run lacks {', '.join(missing)}: start "
-            "them, or take the machines that are gone for good out of the inventory; no --limit"
+            "them, and say no --limit; one that was left out would go on with what the others have forgotten"
         )
 
 
@@ -68,6 +82,7 @@ if "master" in host.groups:
     wait_until(control_plane.READY, name="API ready")
 barrier(name="--- the API answers")
 if "node" in host.groups:
-    once("kubelet, kube-proxy, flannel and CoreDNS start anew", command=node.RESTART_WATCHERS, name="watchers")
+    once("kubelet, kube-proxy, flannel and CoreDNS start anew", command=RESTART_WATCHERS, name="watchers")
+    wait_until(node.ready_again(this_machine()), name="Ready anew")
 barrier(name="--- nodes see the restored state")
 network.network_gate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
@@ -10,6 +12,7 @@ from pyinfra import logger
 
 from kubeinfra.artifacts import Store
 from kubeinfra.download import Progress, progress_line
+from kubeinfra.errors import KubeinfraError
 from kubeinfra.inventory import cluster
 from kubeinfra.settings import Settings
 from kubeinfra.state import ControllerState
@@ -25,6 +28,21 @@ def controller() -> ControllerState:
 @lru_cache
 def _state(cluster_name: str) -> ControllerState:
     return ControllerState(ROOT / ".kubeinfra" / cluster_name)
+
+
+@lru_cache
+def keep_others_away() -> int:
+    """
+    Keep other runs from this checkout away for as long as this process lives: each would restart a member while the
+    other restarts another. KubeinfraError where one is at work. Gives the open file that holds the lock.
+    """
+    directory = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(directory)
+        raise KubeinfraError(f"another run from {ROOT} is at work; wait until it has ended, and run again") from None
+    return directory
 
 
 class _Lines:

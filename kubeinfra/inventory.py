@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pyinfra import logger, state
 from pyinfra.api import Inventory, State
+from pyinfra.api.arguments import all_global_arguments
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.connectors.ssh import connector_data_meta
 from pyinfra.context import ctx_state
 
 from kubeinfra.build import InventoryEntry, build
@@ -18,17 +22,9 @@ from kubeinfra.cluster import GROUPS, Cluster
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.settings import shown
 
-# pyinfra's own keys: how to connect (ssh_port, docker_identifier, ...), and arguments such as _sudo.
-_PYINFRA_KEYS = (
-    "ssh_",
-    "docker_identifier",
-    "docker_platform",
-    "docker_architecture",
-    "winrm_",
-    "vagrant_",
-    "fake_",
-    "_",
-)
+# pyinfra's own keys: how to connect by ssh, and arguments such as _sudo; then those of its other connectors.
+_SSH_KEYS, _ARGUMENTS = set(connector_data_meta), {name for name, _ in all_global_arguments()}
+_OTHER_CONNECTORS = ("docker_identifier", "docker_platform", "docker_architecture", "winrm_", "vagrant_", "fake_")
 # Options of the operations in day2/: said for one run, with --data.
 RUN_OPTIONS = ("snapshot", "confirm")
 _known: dict[int, Cluster] = {}
@@ -72,7 +68,10 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
 
 def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
     values, source, mistakes = _settings(inventory)
+    mistakes += _listed_twice(inventory)
     entries = [_entry(inventory, name) for name in inventory.hosts]
+    for name in inventory.hosts:
+        mistakes += _misspelled(f"inventory: {name}", inventory.get_host_data(name))
     try:
         found = build(entries, values, source)
     except KubeinfraError as error:
@@ -92,6 +91,7 @@ def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], lis
     options = inventory.get_override_data()
     layers += [("--data", {key: value for key, value in options.items() if key not in RUN_OPTIONS})]
     for where, layer in layers:
+        mistakes += _misspelled(where, layer)
         for key, value in _own(layer).items():
             earlier = source.get(key, "group_data/all.py")
             if where != "--data" and earlier != "group_data/all.py" and values[key] != value:
@@ -107,6 +107,31 @@ def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], lis
     return values, source, mistakes
 
 
+def _listed_twice(inventory: Inventory) -> list[str]:
+    """pyinfra makes one machine of two lines with the same name, and says nothing; but it notes its group twice."""
+    mistakes = []
+    for name in inventory.hosts:
+        counts = Counter(inventory.get_host(name).groups)
+        once = min(counts.values())  # 2 where the name has a connector before it
+        mistakes += [
+            f"inventory: {group} lists {name} {count // once} times; each machine is listed once, under its own name"
+            for group, count in counts.items()
+            if count > once
+        ]
+    return mistakes
+
+
+def _misspelled(where: str, data: Mapping[str, Any]) -> list[str]:
+    """Names that pyinfra would pass over. "_" begins its arguments, and also the names of a person's own variables."""
+    found = []
+    for key in data:
+        known, likeness = (_SSH_KEYS, 0.0) if key.startswith("ssh_") else (_ARGUMENTS, 0.75)
+        close = get_close_matches(key, known, n=1, cutoff=likeness) if key.startswith(("ssh_", "_")) else []
+        if close and close[0] != key:
+            found.append(f"{where}: unknown setting {key}; did you mean {close[0]}?")
+    return found
+
+
 def _entry(inventory: Inventory, name: str) -> InventoryEntry:
     data = inventory.get_host_data(name)
     groups = frozenset(group for group in GROUPS if group in inventory.get_host(name).groups)
@@ -114,7 +139,7 @@ def _entry(inventory: Inventory, name: str) -> InventoryEntry:
 
 
 def _own(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if not key.startswith(_PYINFRA_KEYS)}
+    return {key: value for key, value in data.items() if not key.startswith(("ssh_", "_", *_OTHER_CONNECTORS))}
 
 
 @contextmanager

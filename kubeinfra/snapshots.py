@@ -19,6 +19,12 @@ def name(cluster_name: str, now: datetime) -> str:
     return f"etcd-{cluster_name}-{now:%Y%m%dT%H%M%SZ}.db"
 
 
+def cluster_of(file_name: str) -> str | None:
+    """The cluster whose name is in it; None where the file has another kind of name."""
+    found = re.fullmatch(r"etcd-(.+)-\d{8}T\d{6}Z\.db", file_name)
+    return found[1] if found else None
+
+
 def too_old(names: Iterable[str], cluster_name: str, keep: int) -> list[str]:
     """Names of this cluster's snapshots beyond the `keep` newest; other files are never named."""
     # The time is matched too: cluster "lab" has nothing to do with the snapshots of a cluster "lab-2".

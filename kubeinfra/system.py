@@ -14,9 +14,15 @@ HOSTS_END = "# kubeinfra: end"
 MODULES = {
     "overlay": "/sys/module/overlay",
     "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
-    "nf_conntrack": "/proc/sys/net/netfilter",
+    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
 }
-IPVS_MODULES = dict.fromkeys(("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"), "/proc/net/ip_vs")
+
+
+def ipvs_modules(scheduler: str) -> dict[str, str]:
+    """Those that kube-proxy asks for, and the one of the scheduler; as MODULES."""
+    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}"))
+    return {"ip_vs": "/proc/net/ip_vs"} | {name: f"/sys/module/{name}" for name in schedulers}
+
 
 PACKAGES = {
     "debian": ["conntrack", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
@@ -67,11 +73,17 @@ def _block(lines: list[str]) -> tuple[int, int]:
     return len(lines), len(lines)
 
 
+_NO_SWAP = "# kubeinfra: no swap under Kubernetes: "
+
+
 def fstab_without_swap(text: str) -> str:
     """fstab with every line whose type is swap made a comment (fstab(5): the third field)."""
-    return "".join(
-        f"# kubeinfra: no swap under Kubernetes: {line}" if _is_swap(line) else line for line in _lines(text)
-    )
+    return "".join(f"{_NO_SWAP}{line}" if _is_swap(line) else line for line in _lines(text))
+
+
+def fstab_swap_lines(text: str) -> str:
+    """Those lines, as they were or as we made them: another may have the password of a network drive."""
+    return "".join(line for line in _lines(text) if _is_swap(line) or line.startswith(_NO_SWAP))
 
 
 def _is_swap(line: str) -> bool:

@@ -61,6 +61,7 @@ class Edit:
 
     Its mode stays. `create`: whether it is made where it is missing. `in_place`: written into the file that is
     there, for what may be a bind mount, such as /etc/hosts in a container. `secret`: never shown, in no diff.
+    `ours`: the part of a text that a diff may show, where the rest may hold other people's secrets.
     """
 
     path: str
@@ -68,6 +69,7 @@ class Edit:
     create: bool = True
     in_place: bool = False
     secret: bool = False
+    ours: Callable[[str], str] | None = None
 
 
 Wanted = Directory | Link | File | Edit
@@ -167,7 +169,7 @@ def _compare_file(item: File, found: PathState | None) -> Change | None:
         kind = "checked-secret" if item.secret else "checked"
         order = f"{kind} {item.path} {item.mode} {_encoded(text)} {item.check}"
     sentence = _sentence("change" if is_file else "write", item)
-    diff = () if item.secret or text is None else _diff(item.path, found, text)
+    diff = () if item.secret or text is None else _diff(item.path, (found.text or "") if found else "", text)
     return Change(item.path, sentence, diff, order, item.digest or "")
 
 
@@ -181,7 +183,8 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
     mode = found.mode if found and found.kind == "file" else "644"
     order = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
     sentence = _sentence("change" if found else "write", item)
-    diff = () if item.secret else _diff(item.path, found, text)
+    ours = item.ours or str
+    diff = () if item.secret else _diff(item.path, ours(now), ours(text))
     return Change(item.path, sentence, diff, order, sha256(text.encode(errors="surrogateescape")).hexdigest())
 
 
@@ -193,8 +196,7 @@ def _encoded(text: str) -> str:
     return b64encode(text.encode(errors="surrogateescape")).decode()
 
 
-def _diff(path: str, found: PathState | None, text: str) -> tuple[str, ...]:
-    old = (found.text or "") if found else ""
+def _diff(path: str, old: str, text: str) -> tuple[str, ...]:
     old, text = (each.encode(errors="replace").decode() for each in (old, text))
     lines = unified_diff(old.splitlines(), text.splitlines(), f"{path} (now)", f"{path} (wanted)", lineterm="", n=2)
     return tuple(lines)
@@ -213,7 +215,8 @@ while read -r kind path first rest; do
     directory) [ -d "$path" ] || install -d -m 755 "$path"; chmod "$first" "$path"; chown root:root "$path" ;;
     link) [ -d "$directory" ] || install -d -m 755 "$directory"; ln -sfT "$first" "$new"; mv -fT "$new" "$path" ;;
     mode) chmod "$first" "$path"; chown root:root "$path" ;;
-    inplace) printf %s "$rest" | base64 -d >"$path"; chmod "$first" "$path" ;;
+    inplace) printf %s "$rest" | base64 -d >"$new"; sync "$new"  # a disk that is full is found out before it is emptied
+        cat "$new" >"$path"; rm -f "$new"; chmod "$first" "$path" ;;
     file) [ -d "$directory" ] || install -d -m 755 "$directory"
         printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"; mv -fT "$new" "$path" ;;
     checked|checked-secret) [ -d "$directory" ] || install -d -m 755 "$directory"

@@ -116,7 +116,7 @@ def _runtime_options() -> list[str]:
     if not lacks_sys_resource():
         return []
     shim = HOME / "runc-shim"
-    shutil.copy(Path(__file__).with_name("shim"), shim)
+    shutil.copy(Path(__file__).with_name("runc-shim"), shim)
     return [f"--add-runtime=without-sys-resource={shim}", "--default-runtime=without-sys-resource"]
 
 

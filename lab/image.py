@@ -51,7 +51,7 @@ def existing() -> str | None:
 def recipe() -> dict[str, bytes]:
     """Everything that the image depends on: path -> content."""
     files = {path.relative_to(_HERE): path.read_bytes() for path in (_HERE / "image").rglob("*") if path.is_file()}
-    files[Path("shim")] = (_HERE / "shim").read_bytes()
+    files[Path("runc-shim")] = (_HERE / "runc-shim").read_bytes()
     return {str(path): content for path, content in files.items()}
 
 
@@ -86,7 +86,7 @@ def _build(phase: Phase, reference: str) -> None:
     base = _base(phase)
     with tempfile.TemporaryDirectory() as context:
         shutil.copytree(_HERE / "image", context, dirs_exist_ok=True)
-        shutil.copy(_HERE / "shim", context)
+        shutil.copy(_HERE / "runc-shim", context)
         run(phase, "docker", "build", "--force-rm", f"--build-arg=BASE={base}", f"--tag={reference}", context)
 
 

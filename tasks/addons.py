@@ -11,7 +11,7 @@ from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, require, wait_until
 from kubeinfra.render import template
-from kubeinfra.tasks import is_deploy_file, speaks_to_the_api
+from kubeinfra.run import is_deploy_file, speaks_to_the_api
 from kubeinfra.wanted import File
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight

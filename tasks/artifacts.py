@@ -12,7 +12,7 @@ from kubeinfra.inventory import cluster
 from kubeinfra.operations import artifacts
 from kubeinfra.operations.gates import barrier
 from kubeinfra.releases import Artifact
-from kubeinfra.tasks import acts_for_controller, is_deploy_file, this_machine
+from kubeinfra.run import acts_for_controller, is_deploy_file, this_machine
 from tasks.preflight import arch_of, machine_state, preflight
 
 ALL = ("etcd", "control plane", "node")

@@ -22,7 +22,7 @@ from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.pki import public_key_pem
 from kubeinfra.render import static, template
-from kubeinfra.tasks import (
+from kubeinfra.run import (
     acts_for_controller,
     authority_key_pem,
     authority_pem,
@@ -54,7 +54,6 @@ def control_plane() -> None:
             ["service-account-key", "bootstrap-token"],
             name="authorities",
         )
-        admin_kubeconfig(name="the administrator's kubeconfig on the controller")
     barrier(name="the authorities of Kubernetes are there")
     if "master" not in host.groups:
         return
@@ -76,15 +75,25 @@ def control_plane_gate() -> None:
         apply(KUBECTL, RBAC, name="rights of nodes and of the API server")
 
 
+@deploy("control plane")
+def administrator() -> None:
+    """Last, when its endpoint answers: where the endpoint moves, the one that a person has works until then."""
+    if acts_for_controller():
+        admin_kubeconfig(name="the administrator's kubeconfig on the controller")
+
+
 def others_ready() -> Probe | None:
-    """The other masters carry the load meanwhile; asked on the machine, right before its restart."""
+    """
+    The other masters carry the load meanwhile; asked on the machine, right before its restart. One that is not ready
+    itself carries nothing.
+    """
     others = [
         f"https://{cluster().apiserver(master)}/readyz" for master in cluster().masters if master.name != host.name
     ]
     if not others:
         return None
     asked = " && ".join(f"curl -sSf --max-time 5 --cacert {CA} {url}" for url in others)
-    return Probe("the other API servers are ready", asked, 60)
+    return Probe("the other API servers are ready", f"! {READY.command} || {{ {asked}; }}", 60)
 
 
 def files(master: Machine) -> list[Wanted]:
@@ -213,3 +222,4 @@ if is_deploy_file(__file__):
     bring(["control plane"])
     control_plane()
     control_plane_gate()
+    administrator()

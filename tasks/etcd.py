@@ -12,12 +12,13 @@ from kubeinfra.operations.controller import authorities
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, barrier
 from kubeinfra.operations.rolling import one_at_a_time
+from kubeinfra.operations.system import packages
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
-from kubeinfra.tasks import acts_for_controller, authority_pem, is_deploy_file
+from kubeinfra.run import acts_for_controller, authority_pem, is_deploy_file
 from kubeinfra.wanted import Directory, File, Link, Wanted
 from tasks.artifacts import bring, needed_here
-from tasks.preflight import check_absent_machines, preflight
+from tasks.preflight import check_absent_machines, machine_state, preflight
 
 UNIT = Unit("etcd.service", "/opt/etcd/bin/etcd")
 _HEALTH = "/usr/local/bin/etcdctl endpoint health"
@@ -83,16 +84,22 @@ def healthy(member: EtcdMember) -> Probe:
 
 
 def others_healthy(member: EtcdMember) -> Probe | None:
-    """The rest must be a quorum without this one; asked on the machine, right before its restart."""
+    """
+    The rest must be a quorum without this one; asked on the machine, right before its restart. One that is not healthy
+    itself has nothing to lose: where an authority has ended, none is, and each needs its restart.
+    """
     others = [other.client_url for other in cluster().etcd_members if other is not member]
     if not others:
         return None
-    return Probe("the other etcd members are healthy", f"ETCDCTL_ENDPOINTS={','.join(others)} {_HEALTH}", 60)
+    asked = f"ETCDCTL_ENDPOINTS={','.join(others)} {_HEALTH}"
+    return Probe("the other etcd members are healthy", f"! {healthy(member).command} || {asked}", 60)
 
 
 if is_deploy_file(__file__):
     preflight()
     check_absent_machines()
+    if "etcd" in host.groups:
+        packages(["openssl"], machine_state().family, name="what reads certificates")
     bring(["etcd"])
     etcd()
     etcd_gate()

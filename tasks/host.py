@@ -10,9 +10,11 @@ from kubeinfra.operations.files import install
 from kubeinfra.operations.system import packages, prepare, tell
 from kubeinfra.operations.units import Unit, settle
 from kubeinfra.render import template
+from kubeinfra.run import is_deploy_file, this_machine
 from kubeinfra.system import (
     MODULES,
     PACKAGES,
+    fstab_swap_lines,
     fstab_without_swap,
     hosts_file,
     modules_conf,
@@ -20,7 +22,6 @@ from kubeinfra.system import (
     sysctl_conf,
     sysctls,
 )
-from kubeinfra.tasks import is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, Edit, File, Wanted
 from tasks.preflight import machine_state, preflight
 
@@ -36,10 +37,11 @@ def operating_system() -> None:
         [
             Edit("/etc/hosts", lambda text: hosts_file(text, cluster()), in_place=True),
             Edit("/etc/hostname", lambda _: f"{hostname}\n", in_place=True),
-            Edit("/etc/fstab", fstab_without_swap, create=False),
+            Edit("/etc/fstab", fstab_without_swap, create=False, ours=fstab_swap_lines),
             Edit("/etc/selinux/config", selinux_config, create=False),
             File("/etc/modules-load.d/kubernetes.conf", modules_conf(MODULES)),
-            File("/etc/sysctl.d/99-kubernetes.conf", sysctl_conf(wanted)),
+            # The last in order: Debian's 99-sysctl.conf is /etc/sysctl.conf, which may say otherwise.
+            File("/etc/sysctl.d/99-zz-kubernetes.conf", sysctl_conf(wanted)),
             *(chrony_files(chrony) if chrony else []),
         ],
         name="files",

@@ -8,8 +8,8 @@ from pyinfra.api import deploy
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import load_modules, packages
-from kubeinfra.system import IPVS_MODULES, modules_conf
-from kubeinfra.tasks import is_deploy_file
+from kubeinfra.run import is_deploy_file
+from kubeinfra.system import ipvs_modules, modules_conf
 from kubeinfra.wanted import File
 from tasks.preflight import machine_state, preflight
 
@@ -22,7 +22,7 @@ def ipvs() -> None:
     settings = cluster().settings
     if "node" not in host.groups or settings.kube_proxy_mode != "ipvs":
         return
-    modules = {**IPVS_MODULES, f"ip_vs_{settings.ipvs_scheduler}": IPVS_MODULES["ip_vs"]}
+    modules = ipvs_modules(settings.ipvs_scheduler)
     packages(["ipset", "ipvsadm"], machine_state().family, name="packages")
     install([File("/etc/modules-load.d/ipvs.conf", modules_conf(modules))], name="files")
     load_modules(modules, FALLBACK, name="modules")

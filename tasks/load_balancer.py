@@ -17,7 +17,7 @@ from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages, tell
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import static, template
-from kubeinfra.tasks import acts_for_controller, is_deploy_file, this_machine
+from kubeinfra.run import acts_for_controller, is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, File, Wanted
 from tasks.preflight import check_absent_machines, machine_state, preflight
 
@@ -30,6 +30,7 @@ PACKAGES = {
 MODULES = {"debian": "/etc/nginx/modules-enabled/*.conf", "redhat": "/usr/share/nginx/modules/*.conf"}
 USERS = {"debian": "www-data", "redhat": "nginx"}
 CHECK = "/etc/keepalived/check-apiserver"
+PATIENCE = 4  # seconds that the API may be away before the address is given up
 
 _seen: dict[str, VirtualAddressState] = {}
 
@@ -71,7 +72,9 @@ def load_balancer() -> None:
     barrier(name="the load balancers' password is there")
     if "lb" not in host.groups:
         return
-    packages(PACKAGES[machine_state().family], machine_state().family, name="packages")
+    # Debian starts what it installs, with a configuration that is not ours.
+    family = machine_state().family
+    packages(PACKAGES[family], family, stop=["nginx", "keepalived"], name="packages")
     install([*nginx_files(), *keepalived_files(this_machine())], name="files")
     start([NGINX, KEEPALIVED], name="start")
 
@@ -82,7 +85,12 @@ def load_balancer_gate() -> None:
     if "lb" not in host.groups:
         return
     answers = f"{check()} && curl --silent --fail --insecure --max-time 2 --output /dev/null {cluster().server}/readyz"
-    healthy = Probe(f"an API server answers through nginx and at {cluster().endpoint}", answers, 60, "keepalived")
+    what = f"an API server answers through nginx and at {cluster().endpoint}"
+    if this_machine() == cluster().load_balancers[0] and not cluster().settings.vrrp_nopreempt:
+        # Before the next one restarts: with another password or id they would not hear each other's farewell.
+        answers += f" && ip -o -4 address | grep -q ' {cluster().settings.virtual_ip}/'"
+        what += ", and the first load balancer holds the address"
+    healthy = Probe(what, answers, 60, "keepalived")
     one_at_a_time(
         cluster().load_balancers,
         lambda: settle([NGINX, KEEPALIVED], healthy, guard=another_answers(), name=f"{host.name} is well"),
@@ -124,19 +132,14 @@ def keepalived_files(me: Machine) -> list[Wanted]:
         File(conf, lambda: keepalived_conf(me), "600", secret=True, check="keepalived -t -f {new}"),
         File(
             "/etc/systemd/system/keepalived.service.d/kubeinfra.conf",
-            template("load_balancer/keepalived.service.conf.j2", inputs=[conf, CHECK]),
+            template("load_balancer/keepalived.service.conf.j2", inputs=[conf]),
         ),
     ]
 
 
 def check() -> str:
     """With what it needs to know: keepalived goes on with the old port until its own restart."""
-    return f"{CHECK} {cluster().settings.load_balancer_port} {tries()}"
-
-
-def tries() -> int:
-    """nginx asks the servers in turn, and others ask between: one more than there are finds one that answers."""
-    return len(cluster().masters) + 1
+    return f"{CHECK} {cluster().settings.load_balancer_port} {PATIENCE}"
 
 
 def keepalived_conf(me: Machine) -> str | None:
@@ -162,7 +165,7 @@ def keepalived_conf(me: Machine) -> str | None:
         peers=[other.address for other in cluster().load_balancers if other is not me],
         password=password,
         check=check(),
-        tries=tries(),
+        patience=PATIENCE,
         virtual_ip=settings.virtual_ip,
     )
 

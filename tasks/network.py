@@ -6,6 +6,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from kubeinfra import flags
+from kubeinfra.cluster import Machine
 from kubeinfra.flags import CFG
 from kubeinfra.health import pod_network
 from kubeinfra.inventory import cluster
@@ -13,7 +14,7 @@ from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, barrier, once, require, wait_until
 from kubeinfra.operations.system import tell
 from kubeinfra.render import template
-from kubeinfra.tasks import acts_for_controller, is_deploy_file, is_in_this_run, speaks_to_the_api, this_machine
+from kubeinfra.run import acts_for_controller, is_deploy_file, is_in_this_run, speaks_to_the_api, this_machine
 from kubeinfra.wanted import File
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
@@ -23,13 +24,18 @@ _STATUS = f"{KUBECTL} -n kube-flannel rollout status daemonset/kube-flannel-ds -
 ROLLED_OUT = Probe("flannel is rolled out", _STATUS, 300)
 
 
+def awaited_nodes() -> tuple[Machine, ...]:
+    """Those of this run; all of them where it is about none (--limit master)."""
+    return tuple(filter(is_in_this_run, cluster().nodes)) or cluster().nodes
+
+
 def all_nodes_ready() -> str:
-    """Succeeds when each node of this run is there and Ready; else says which are not."""
-    names = " ".join(machine.node_name for machine in cluster().nodes if is_in_this_run(machine))
-    path = '{.status.conditions[?(@.type=="Ready")].status}'
+    """Succeeds when each of these nodes is there and Ready; else says which are not."""
+    names = " ".join(machine.node_name for machine in awaited_nodes())
+    path = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}{" "}{end}'
     return (
-        f"for node in {names}; do ready=$({KUBECTL} get node $node -o jsonpath='{path}') || exit 1; "
-        '[ "$ready" = True ] || { echo "node $node is not Ready"; exit 1; }; done'
+        f"found=\" $({KUBECTL} get nodes -o jsonpath='{path}')\" || exit 1; for node in {names}; do "
+        'case $found in *" $node=True "*) ;; *) echo "node $node is not Ready"; exit 1 ;; esac; done'
     )
 
 
@@ -52,14 +58,14 @@ def network_gate() -> None:
         once(
             "put flannel and the pods on the network that the Node has now",
             # Before flannel's first start there is nothing to move.
-            unless=f"[ -e /run/flannel/subnet.env ] || exit 0\n{pod_network(cluster(), machine)}",
-            command=pod_network(cluster(), machine, move=True),
+            unless=f"[ -e /run/flannel/subnet.env ] || exit 0\n{pod_network(machine)}",
+            command=pod_network(machine, move=True),
             name="pod network",
         )
     barrier(name="pods are on their nodes' networks")
     if not speaks_to_the_api():
         return
-    if all(map(is_in_this_run, cluster().nodes)):  # one that is dead is left out of the run, and has no flannel
+    if awaited_nodes() == cluster().nodes:  # one that is dead is left out of the run, and has no flannel
         wait_until(ROLLED_OUT, name="flannel rolled out")
     wait_until(Probe("all nodes are Ready", all_nodes_ready()), name="nodes Ready")
 
@@ -71,7 +77,7 @@ def taints() -> None:
         return
     key, _, effect = flags.MASTER_TAINT.partition(":")
     for node in cluster().nodes:
-        if "master" not in node.groups:
+        if "master" not in node.groups or node not in awaited_nodes():
             continue
         has = f"{KUBECTL} get node {node.node_name} -o jsonpath='{{.spec.taints[*].key}}' | grep -qw {key}"
         tainted = flags.is_tainted(cluster(), node)

@@ -24,8 +24,8 @@ from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, require
 from kubeinfra.operations.units import Unit, settle, start
 from kubeinfra.render import template
+from kubeinfra.run import authority_pem, is_deploy_file, this_machine
 from kubeinfra.system import has_local_resolver, resolv_conf_for_pods
-from kubeinfra.tasks import authority_pem, is_deploy_file, this_machine
 from kubeinfra.wanted import Directory, Edit, File, Wanted
 from tasks.artifacts import bring, needed_here
 from tasks.docker import USES_SYSTEMD
@@ -34,14 +34,6 @@ from tasks.preflight import machine_state, preflight
 KUBELET = Unit("kubelet.service", f"{KUBERNETES_BIN}/kubelet")
 KUBE_PROXY = Unit("kube-proxy.service", f"{KUBERNETES_BIN}/kube-proxy")
 OWN_RESOLV_CONF = f"{CFG}/resolv.conf"
-# After a restore. flannel and CoreDNS watch the API from where they were; it has gone back, so they would see nothing
-# for long.
-RESTART_WATCHERS = (
-    f"systemctl restart {KUBELET.name} {KUBE_PROXY.name}; "
-    "for name in kube-flannel coredns; do "
-    "docker ps --quiet --filter label=io.kubernetes.container.name=$name | xargs -r docker restart >/dev/null; "
-    "done"
-)
 
 
 @deploy("node")
@@ -73,7 +65,33 @@ def node_gate() -> None:
         # its inputs say whether it had one when it started, so it is restarted when it has.
         awaited=Probe("the kubelet's certificate is signed", f"[ -s {KUBELET_CLIENT_PEM} ]", 180, "kubelet"),
         healthy=Probe("kubelet and kube-proxy are well, and the node is registered", _well(machine), 120, "kubelet"),
+        # All nodes at once: their pods go on. But none leaves an endpoint that works for one that it does not reach.
+        guard=Probe(f"the API answers at {cluster().endpoint} from here", _answers(), 60),
+        lost=(KUBELET, Probe("its Node is gone, and it registers only when it starts", _is_gone(machine))),
         name="registered",
+    )
+
+
+def _answers() -> str:
+    return f"curl -sS --max-time 5 --insecure --output /dev/null {cluster().server}/readyz"
+
+
+def _is_gone(machine: Machine) -> str:
+    asked = as_node(f"/api/v1/nodes/{machine.node_name}")
+    return f"[ -s {KUBELET_CLIENT_PEM} ] && [ \"$({asked} -o /dev/null -w '%{{http_code}}')\" = 404 ]"
+
+
+def ready_again(machine: Machine) -> Probe:
+    """It has said since its kubelet's last start that it is Ready: what it said before may be long out of date."""
+    # The list of inputs is written at each start.
+    started = f"stat -c %Y /run/kubeinfra/{KUBELET.name}.inputs"
+    told = """sed -n 's/.*"type":"Ready","status":"True","lastHeartbeatTime":"\\([^"]*\\)".*/\\1/p'"""
+    asked = as_node(f"/api/v1/nodes/{machine.node_name}")
+    return Probe(
+        f"node {machine.node_name} is Ready anew",
+        f'told=$({asked} | tr -d \' \\n\' | {told}); [ "$(date -d "$told" +%s)" -ge "$({started})" ]',
+        120,
+        "kubelet",
     )
 
 
@@ -82,7 +100,7 @@ def _well(machine: Machine) -> str:
     own = (
         "curl -sSf --max-time 5 http://127.0.0.1:10248/healthz && curl -sSf --max-time 5 http://127.0.0.1:10256/healthz"
     )
-    return f"{own} && {as_node(cluster(), f'/api/v1/nodes/{machine.node_name}')}"
+    return f"{own} && {as_node(f'/api/v1/nodes/{machine.node_name}')}"
 
 
 def files(machine: Machine) -> list[Wanted]:
@@ -183,7 +201,7 @@ if is_deploy_file(__file__):
             "directory from the controller that set the cluster up"
         )
     if "node" in host.groups:
-        answers = Probe("the API server answers", f"curl -sS --max-time 5 --insecure {cluster().server}/readyz")
+        answers = Probe("the API server answers", _answers())
         require(USES_SYSTEMD, "run tasks/docker.py first", name="Docker runs")
         require(answers, "run tasks/control_plane.py first", name="the API server answers")
     bring(["node"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import get_args
 
 from cryptography import x509
@@ -14,22 +15,31 @@ from kubeinfra.cluster import Machine
 from kubeinfra.controller import controller
 from kubeinfra.facts.machine import MachineFacts, MachineState
 from kubeinfra.inventory import cluster, shown_as_message
+from kubeinfra.operations.controller import alone
 from kubeinfra.pki import fingerprint, public_key_der
 from kubeinfra.releases import ARCHES
+from kubeinfra.run import acts_for_controller
 from kubeinfra.state import AuthorityName, SecretName
 from kubeinfra.system import has_resolver_for_pods
-from kubeinfra.tasks import acts_for_controller
 
 AUTHORITIES: tuple[AuthorityName, ...] = get_args(AuthorityName)
 SECRETS: tuple[SecretName, ...] = get_args(SecretName)
 # The oldest that reads all of the units as they are meant: "+" before a command (systemd's NEWS, 231).
 SYSTEMD = 231
+CLOCKS_DIFFER = 240  # seconds; a certificate begins 300 s before it is made (kubeinfra/pki.py)
 _machines: dict[str, MachineState] = {}
+_one_asks = Lock()  # else all hosts would ask the same one at once, more than its sshd lets into one connection
 
 
-def preflight() -> None:
-    """Look at the host of this run; whatever cannot work ends the run here, all hosts' mistakes in one message."""
+def preflight(changes: bool = True) -> None:
+    """
+    Look at the host of this run; whatever cannot work ends the run here, all hosts' mistakes in one message.
+
+    + changes: whether the run is to change machines, which only one may at a time
+    """
     cluster()
+    if changes:
+        alone(name="preflight | no other run is at work")
     found: MachineState | None = host.get_fact(MachineFacts)
     if found is None:
         return  # the fact has told why, and the host is out of the run
@@ -46,9 +56,13 @@ def _mistakes(name: str, found: MachineState) -> list[str]:
     ]
 
 
-def _refuse(judge: Callable[[str, MachineState], list[str]], hosts: Iterable[Host]) -> None:
+def _refuse(judge: Callable[[str, MachineState], list[str]], hosts: Sequence[Host]) -> None:
     """End the run with what is wrong on any of these hosts; go on where nothing is."""
-    every = [mistake for one in hosts if (found := one.get_fact(MachineFacts)) for mistake in judge(one.name, found)]
+    with _one_asks:
+        for one in hosts:
+            if one.name not in _machines and (found := one.get_fact(MachineFacts)):
+                _machines[one.name] = found
+    every = [mistake for one in hosts if one.name in _machines for mistake in judge(one.name, _machines[one.name])]
     if every:
         raise PyinfraError("\n" + "\n".join(dict.fromkeys(every)))
 
@@ -60,8 +74,6 @@ def arch_of(machine: Machine) -> str:
 
 def machine_state() -> MachineState:
     """What preflight saw of this host."""
-    if host.name not in _machines:
-        preflight()
     return _machines[host.name]
 
 
@@ -79,11 +91,19 @@ def _machine_mistakes(name: str, found: MachineState) -> list[str]:
     elif found.systemd < SYSTEMD:
         mistakes.append(
             f"{name}: systemd {found.systemd} is too old, {SYSTEMD} or newer is needed: take RHEL 8, Debian 10, "
-            "Ubuntu 18.04 or newer ones"
+            "Ubuntu 20.04 or newer ones"
         )
     if not found.family:
         mistakes.append(f"{name}: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like")
+    mistakes += _address_mistakes(name, found)
+    mistakes += _clock_mistakes(name, found)
     version, below = cluster().settings.kubernetes_version, cluster().release.docker_below
+    distribution = cluster().settings.docker_source == "distribution"
+    if "node" in cluster().machine(name).groups and distribution and found.family == "redhat":
+        mistakes.append(
+            f"{name}: RHEL-likes have no Docker of their own, their package docker is Podman; set docker_source = "
+            '"docker-ce" in group_data/all.py, and docker_repository to a mirror that the machine reaches'
+        )
     if "node" in cluster().machine(name).groups and found.docker_major is not None and found.docker_major >= below:
         mistakes.append(
             f"{name}: Docker {found.docker_major} is installed; Kubernetes {version} needs one below {below}: remove "
@@ -96,6 +116,30 @@ def _machine_mistakes(name: str, found: MachineState) -> list[str]:
             'dns_upstreams in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside the cluster'
         )
     return mistakes
+
+
+def _address_mistakes(name: str, found: MachineState) -> list[str]:
+    """A cloud's public address is often on none of the machine's interfaces: nothing could listen there."""
+    address = cluster().machine(name).address
+    has = [one.ip for one in found.addresses if not one.ip.is_loopback]
+    if not has or address in has:
+        return []
+    return [
+        f"{name}: no interface has its address {address}; it has {', '.join(map(str, has))}: say in the inventory "
+        'which of them the other machines reach, such as {"ssh_hostname": "' + f'{address}", "address": "{has[0]}"}}'
+    ]
+
+
+def _clock_mistakes(name: str, found: MachineState) -> list[str]:
+    """Where the deploy sets up chrony, that puts the clock right."""
+    sets_it_up = cluster().settings.time_servers and not found.keeps_time and not found.container
+    if abs(found.clock_ahead) <= CLOCKS_DIFFER or sets_it_up:
+        return []
+    how = "ahead of" if found.clock_ahead > 0 else "behind"
+    return [
+        f"{name}: its clock is {abs(found.clock_ahead):.0f} s {how} this controller's; certificates need clocks that "
+        f"agree within {CLOCKS_DIFFER} s: set the one that is wrong, and see why its time daemon has not"
+    ]
 
 
 def _overlaps(name: str, found: MachineState) -> list[str]:
@@ -154,10 +198,12 @@ def _given() -> set[SecretName]:
 
 def check_absent_machines() -> None:
     """Before an authority or a secret is made: machines that this run leaves out (--limit) may have one already."""
+    if not acts_for_controller():
+        return
     with shown_as_message():
         complete = all(controller().authority(name) for name in AUTHORITIES)
         complete = complete and all(controller().secret(name) for name in SECRETS if name not in _given())
-    if acts_for_controller() and not complete:
+    if not complete:
         _refuse(
             lambda name, found: [*_authority_mistakes(name, found), *_secret_mistakes(name, found)],
             [other for other in state.inventory if other not in state.activated_hosts],

@@ -12,7 +12,7 @@ from kubeinfra.inventory import cluster
 from kubeinfra.operations import health as operations
 from kubeinfra.operations.gates import Probe, barrier, once, require
 from kubeinfra.render import template
-from kubeinfra.tasks import acts_for_controller, is_deploy_file, speaks_to_the_api, this_machine
+from kubeinfra.run import acts_for_controller, is_deploy_file, speaks_to_the_api, this_machine
 from tasks.control_plane import KUBECTL
 from tasks.preflight import preflight
 
@@ -29,12 +29,12 @@ NETWORK = (
 @deploy("verify")
 def health() -> None:
     """A table of every component; what is not well fails its host, with what it said."""
-    operations.ask(probes(cluster(), this_machine(), KUBECTL), name="health")
+    operations.ask(probes(cluster(), this_machine(), KUBECTL, speaks_to_the_api()), name="health")
     barrier(name="all have answered")
     if acts_for_controller():
         operations.show(name="table")
     barrier(name="the table is shown")
-    operations.judge(name="well")
+    operations.judge(len(cluster().load_balancers) if acts_for_controller() else None, name="well")
 
 
 @deploy("verify")
@@ -66,7 +66,7 @@ def _traffic(unless: str | None) -> None:
 
 
 if is_deploy_file(__file__):
-    preflight()
+    preflight(changes=False)
     if speaks_to_the_api():
         is_set_up = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]")
         require(is_set_up, "run tasks/control_plane.py first", name="the control plane is set up")

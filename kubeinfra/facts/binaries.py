@@ -57,7 +57,7 @@ class ImageIds(FactBase[dict[str, str]]):
         # An image that is not there is an answer, and so is a Docker that is not there yet.
         return (
             f"for image in {join(references)}; do "
-            'docker image inspect --format "$image {{.Id}}" $image 2>/dev/null; done; exit 0'
+            'timeout 20 docker image inspect --format "$image {{.Id}}" $image 2>/dev/null; done; exit 0'
         )
 
     def process(self, output: list[str]) -> dict[str, str]:

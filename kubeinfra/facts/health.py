@@ -33,7 +33,7 @@ class Health(FactBase[list[Row]]):
             f"ask {quote(component)} {quote(subject)} {quote(probe)}" for component, subject, probe in asked
         )
         return (
-            'ask() { if words=$(sh -c "$3" 2>&1); then state=0; else state=1; fi; '
+            'ask() { if words=$(timeout 20 sh -c "$3" 2>&1); then state=0; else state=1; fi; '
             "words=$(echo \"$words\" | tail -n 3 | tr '\\n\\t' '  '); "
             'printf \'%s\\t%s\\t%s\\t%s\\n\' "$1" "$2" $state "$words"; }; '
             f"{calls}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from shlex import join
+from time import time
 
 from pyinfra.api import FactBase
 
@@ -40,6 +41,8 @@ class MachineState:
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
     + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
     + docker_major: major release of the Docker that is installed; None without one
+    + docker_package: the package that it is from; "" where it is from none
+    + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
     + authorities: authority's name -> certificate PEM that the machine trusts
     + secrets: names of the shared secrets that the machine has
     """
@@ -55,6 +58,8 @@ class MachineState:
     keeps_time: bool
     addresses: tuple[IPv4Interface, ...] = ()
     docker_major: int | None = None
+    docker_package: str = ""
+    clock_ahead: float = 0
     authorities: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
 
@@ -81,12 +86,15 @@ class MachineFacts(FactBase[MachineState]):
             f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
-            "if command -v dockerd >/dev/null; then echo \"docker=$(dockerd --version | tr -dc '0-9. ')\"; fi; "
+            "if dockerd=$(command -v dockerd); then echo \"docker=$(dockerd --version | tr -dc '0-9. ')\"; "
+            "file=$(readlink -f $dockerd); owner=$(dpkg-query -S $file 2>/dev/null) || "
+            "owner=$(rpm -q -f --qf '%{NAME}' $file 2>/dev/null) || owner=; echo \"docker-package=${owner%%:*}\"; fi; "
             "ip -o -4 addr show | awk '{print \"address=\" $4}'; "
-            f"{authorities}; {secrets}; exit 0"
+            f"{authorities}; {secrets}; date +clock=%s; exit 0"
         )
 
     def process(self, output: list[str]) -> MachineState:
+        now = time()
         values: dict[str, str] = {}
         authorities = {}
         secrets = set()
@@ -113,6 +121,8 @@ class MachineFacts(FactBase[MachineState]):
             systemd_resolv_conf="resolved" in values,
             keeps_time="time" in values,
             docker_major=_major(values.get("docker", "")),
+            docker_package=values.get("docker-package", ""),
+            clock_ahead=float(values.get("clock", now)) - now,
             addresses=tuple(addresses),
             authorities=authorities,
             secrets=frozenset(secrets),
@@ -170,7 +180,8 @@ tail -n +2 /proc/swaps | while read -r swap rest; do echo "swap=$swap"; done
 systemctl list-units --type swap --all --no-legend --plain 2>/dev/null | while read -r unit load rest; do
     [ "$load" = masked ] || echo "swap-unit=$unit"; done
 while read -r module path; do
-    if [ -e "/sys/module/$module" ] || [ -e "$path" ]; then echo "module=$module loaded"
+    if [ -e "/sys/module/$module" ] || [ -e "$path" ] ||
+        grep -qs "/$module\\.ko" "/lib/modules/$(uname -r)/modules.builtin"; then echo "module=$module loaded"
     elif modprobe --dry-run --quiet "$module" 2>/dev/null; then echo "module=$module loadable"
     else echo "module=$module missing"; fi
 done <<'END'

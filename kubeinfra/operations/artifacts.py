@@ -170,13 +170,14 @@ def stage_images(references: Sequence[str], arch: str) -> Commands:
 
     + references: images; one without a tar file is left to be pulled
     """
-    images = present_images(references, arch)
-    for image in _lacking(images):
+    lacking = _lacking(present_images(references, arch))
+    for image in lacking:
         announce(f"send image {image.label}")
+    if lacking:
         yield StringCommand("install", "-d", "-m", "755", IMAGES)
-        if state.is_executing:
-            yield FileUploadCommand(str(store().gzip_copy(image)), f"{_staged(image)}.part")
-            yield StringCommand("mv", "-f", f"{_staged(image)}.part", _staged(image))
+    for image in lacking:  # a plan goes no further than the line before
+        yield FileUploadCommand(str(store().gzip_copy(image)), f"{_staged(image)}.part")
+        yield StringCommand("mv", "-f", f"{_staged(image)}.part", _staged(image))
 
 
 @operation()

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import yaml
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api import FunctionCommand, operation
 
-from kubeinfra.controller import controller
+from kubeinfra.controller import controller, keep_others_away
+from kubeinfra.errors import KubeinfraError
 from kubeinfra.inventory import cluster, shown_as_message
 from kubeinfra.kubeconfig import kubeconfig
 from kubeinfra.pki import Leaf, new_service_account_key, public_key_pem
@@ -31,6 +32,16 @@ _NEW_SECRETS: dict[SecretName, Callable[[], str]] = {
 
 
 @operation()
+def alone() -> Commands:
+    """End the run where another one from this controller is at work. A plan may look at any time."""
+    if state.is_executing:
+        with shown_as_message():
+            keep_others_away()
+    return
+    yield
+
+
+@operation()
 def authorities(names: Sequence[AuthorityName], shared: Sequence[SecretName] = ()) -> Commands:
     """
     Make the authorities and shared secrets that do not exist yet; existing ones are never touched.
@@ -43,9 +54,11 @@ def authorities(names: Sequence[AuthorityName], shared: Sequence[SecretName] = (
     years = cluster().settings.authority_years
     for name in new:
         announce(f"make authority {name} in {controller().directory}, for {years} years")
-        yield FunctionCommand(controller().create_authority, (name, years), {})
     for secret in new_secrets:
         announce(f"make secret {secret} in {controller().directory}")
+    for name in new:
+        yield FunctionCommand(controller().create_authority, (name, years), {})
+    for secret in new_secrets:
         yield FunctionCommand(controller().create_secret, (secret, _NEW_SECRETS[secret]()), {})
     if not new and not new_secrets:
         host.noop("authorities and secrets are there")
@@ -85,9 +98,10 @@ def _reasons_for_new_kubeconfig() -> list[str]:
         return ["missing"]
     try:
         server, ca, certificate, key = _parts(yaml.safe_load(text))
-    except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError):
+        public_key = public_key_pem(key)
+    except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError, KubeinfraError):
         return ["not readable"]
-    reasons = reasons_to_reissue(ADMIN, authority.certificate, certificate, public_key_pem(key), datetime.now(UTC))
+    reasons = reasons_to_reissue(ADMIN, authority.certificate, certificate, public_key, datetime.now(UTC))
     if ca != authority.certificate_pem:
         reasons.append("another authority")
     if server != cluster().server:

@@ -10,6 +10,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.facts.machine import MachineState, MissingPackages
+from kubeinfra.operations.system import APT
 from kubeinfra.plan import announce
 
 _NAMES = ["docker-ce", "docker-ce-cli", "containerd.io"]
@@ -30,7 +31,7 @@ def docker_ce(
         host.noop("docker-ce is installed")
         return
     announce(f"install {' '.join(_NAMES)} {version or f'below {below}'} from {repository}")
-    add_repository, listing, join_version, hold = _DEBIAN if machine.family == "debian" else _REDHAT
+    add_repository, listing, join_version, keep = _DEBIAN if machine.family == "debian" else _REDHAT
     distribution = machine.distribution if machine.family == "debian" or machine.distribution == "fedora" else "centos"
     base = f"{repository.rstrip('/')}/linux/{distribution}"
     wanted = f"index(v, {json.dumps(version)}) == 1" if version else f"v + 0 < {below}"
@@ -41,28 +42,32 @@ versions=$({listing})
 version=$(echo "$versions" | awk '{{v = $1; sub(/^[0-9]*:/, "", v); if ({wanted}) found = $1}} END {{print found}}')
 [ -n "$version" ] || {{ echo "$base has no docker-ce {version or f"below {below}"};" \\
     "docker_version may be the beginning of one of: $versions" >&2; exit 1; }}
-$install "docker-ce{join_version}$version" "docker-ce-cli{join_version}$version" containerd.io
-{hold}"""
+{keep}
+$install "docker-ce{join_version}$version" "docker-ce-cli{join_version}$version" containerd.io"""
     yield StringCommand("sh", "-ec", QuoteString(script))
 
 
-# How each family adds the repository, lists the versions of docker-ce (oldest first), names a version, holds it.
+# How each family adds the repository, lists the versions of docker-ce (oldest first), names a version, keeps to it.
 _DEBIAN = (
-    """\
-export DEBIAN_FRONTEND=noninteractive
-install="apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends"
-apt-get -q update
+    f"""\
+{APT}
+install="$apt install --no-install-recommends"
 $install ca-certificates curl gnupg
 install -d -m 755 /etc/apt/keyrings
 curl -fsSL --retry 3 --connect-timeout 10 "$base/gpg" | gpg --dearmor --yes -o /etc/apt/keyrings/docker.gpg
+chmod 644 /etc/apt/keyrings/docker.gpg
 . /etc/os-release
 signed="arch=$(dpkg --print-architecture) signed-by=/etc/apt/keyrings/docker.gpg"
 echo "deb [$signed] $base $VERSION_CODENAME stable" >/etc/apt/sources.list.d/docker.list
-apt-get -q update""",
+$apt update""",
     "apt-cache madison docker-ce | awk '{print $3}' | tac",
     "=",
-    # An upgrade of the system would bring a Docker that this Kubernetes cannot speak to.
-    "apt-mark -qq hold docker-ce docker-ce-cli",
+    # An upgrade of the system would bring a Docker that this Kubernetes cannot speak to. Below 1000 nothing is ever
+    # downgraded (apt_preferences(5)). Before it is installed: a run that is cut off then finds the packages, and asks
+    # no more.
+    """\
+printf '%s\\n' "Package: docker-ce docker-ce-cli" "Pin: version $version" "Pin-Priority: 999" \
+    >/etc/apt/preferences.d/kubeinfra-docker""",
 )
 _REDHAT = (
     """\

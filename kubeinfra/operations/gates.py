@@ -88,7 +88,7 @@ def require(probe: Probe, otherwise: str) -> Generator[StringCommand, None, None
     if host.get_fact(Succeeds, probe=probe.command):
         host.noop(probe.what)
         return
-    sentence = f"{host.name}: it is not so that {probe.what}; {otherwise}"
+    sentence = f"{host.name}: needed first, and not so: {probe.what}; {otherwise}"
     if not state.is_executing:  # else the command says it
         announce(sentence)
     yield failure(sentence)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from kubeinfra.facts.health import Health
-from kubeinfra.health import Row
+from kubeinfra.health import Row, contradictions
 from kubeinfra.operations.gates import failure
 
 Commands = Generator[StringCommand, None, None]
@@ -43,12 +43,19 @@ def show() -> Commands:
 
 
 @operation()
-def judge() -> Commands:
-    """Fail this host where one of its answers was not well."""
-    bad = [row for row in _rows.get(host.name, []) if not row.well]
-    if bad:
-        reasons = "\n".join(f"{row.component} {row.subject} is not well: {row.detail}" for row in bad)
-        yield failure(reasons)
+def judge(load_balancers: int | None = None) -> Commands:
+    """
+    Fail this host where one of its answers was not well.
+
+    + load_balancers: how many there are, on the host that also judges whether all answers fit together; else None
+    """
+    reasons = [
+        f"{row.component} {row.subject} is not well: {row.detail}" for row in _rows.get(host.name, []) if not row.well
+    ]
+    if load_balancers is not None:
+        reasons += contradictions((row for rows in _rows.values() for row in rows), load_balancers)
+    if reasons:
+        yield failure("\n".join(reasons))
 
 
 def _table() -> Table:

@@ -35,6 +35,11 @@ def backups() -> Path:
     return controller().directory / "backups"
 
 
+def cluster_of(snapshot: Path) -> str | None:
+    """Whose snapshot it is by its name; None for one that day2/backup.py has not named."""
+    return snapshots.cluster_of(snapshot.name)
+
+
 @operation()
 def take(member: EtcdMember) -> Commands:
     """
@@ -115,16 +120,26 @@ def send(snapshot: Path, digest: str) -> Commands:
     + snapshot: on the controller; + digest: its SHA-256 in hex
     """
     announce(f"send {snapshot.name} to {RESTORE}")
-    yield StringCommand("sh", "-ec", QuoteString(_OPEN_EXCHANGE))
+    yield StringCommand("sh", "-ec", QuoteString(f"{_room_for(snapshot.stat().st_size)}; {_OPEN_EXCHANGE}"))
     yield FileUploadCommand(str(snapshot), f"{EXCHANGE}/snapshot", _sudo=False)
     yield StringCommand(
         "sh",
         "-ec",
         QuoteString(
-            f"install -m 600 -o root -g root {EXCHANGE}/snapshot {RESTORE}; rm -rf {EXCHANGE}; "
+            f"trap 'rm -rf {EXCHANGE}' EXIT; install -m 600 -o root -g root {EXCHANGE}/snapshot {RESTORE}; "
             f"echo '{digest}  {RESTORE}' | sha256sum --check --quiet; "
             f"/usr/local/bin/etcdctl snapshot status {RESTORE} >/dev/null"
         ),
+    )
+
+
+def _room_for(size: int) -> str:
+    """Shell that fails where the disk, which etcd is still writing to, has no room: for three copies and etcd's log."""
+    wanted = 3 * size + (256 << 20)
+    return (
+        f"free=$(df --output=avail -B1 /var/lib/etcd | tail -n 1); [ $free -gt {wanted} ] || "
+        f'{{ echo "{host.name}: /var/lib/etcd has $free bytes free, a restore needs {wanted}: make room" >&2; '
+        "exit 1; }"
     )
 
 
@@ -153,7 +168,8 @@ def unpack(member: EtcdMember) -> Commands:
             f"umask 077; rm -rf {RESTORED}; "
             f"said=$(/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {RESTORED} --name {member.name} "
             f"--initial-cluster {members} --initial-cluster-token {token} "
-            f'--initial-advertise-peer-urls {member.peer_url} 2>&1) || {{ echo "$said" >&2; exit 1; }}; '
+            f"--initial-advertise-peer-urls {member.peer_url} 2>&1) || "
+            f'{{ rm -rf {RESTORED} {RESTORE}; echo "$said" >&2; exit 1; }}; '
             f"sync -f {RESTORED}; rm {RESTORE}"
         ),
     )
@@ -169,6 +185,7 @@ def swap() -> Commands:
     )
 
 
+@lru_cache
 def checked(path: Path) -> str:
     """SHA-256 of a snapshot fit to be restored; what is wrong with it ends the run."""
     with shown_as_message():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from shlex import quote
 
 from pyinfra import host, state
@@ -12,14 +12,25 @@ from kubeinfra.facts.machine import MissingPackages, System, SystemState
 from kubeinfra.plan import announce
 
 Commands = Generator[StringCommand, None, None]
+# Shell that sets $apt and brings the lists up to date. It finishes what a run left behind that was cut off, and waits
+# for the machine's own updates: apt-get waits for dpkg's lock by itself, but not for that of the lists.
+APT = """\
+export DEBIAN_FRONTEND=noninteractive
+apt="apt-get -q -y -o DPkg::Lock::Timeout=120"
+dpkg --force-confold --configure -a
+deadline=$(($(date +%s) + 120))
+until said=$($apt update 2>&1); do
+    [ $(date +%s) -lt $deadline ] || { echo "$said" >&2; exit 1; }
+    sleep 2
+done"""
 
 
 @operation()
-def packages(names: list[str], family: str) -> Commands:
+def packages(names: list[str], family: str, stop: Sequence[str] = ()) -> Commands:
     """
     Install packages of the distribution; those that are there are left at their version.
 
-    + family: "debian" or "redhat"
+    + family: "debian" or "redhat"; + stop: units that the package of the same name starts by itself
     """
     missing: set[str] = host.get_fact(MissingPackages, names=names, family=family)
     if not missing:
@@ -29,12 +40,11 @@ def packages(names: list[str], family: str) -> Commands:
     wanted = " ".join(quote(name) for name in sorted(missing))
     if family == "debian":
         # What the deploy has written before a package came stays as it is.
-        apt = (
-            "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold"
-        )
-        yield StringCommand("sh", "-ec", QuoteString(f"{apt} update; {apt} install --no-install-recommends {wanted}"))
+        install = f"{APT}; $apt -o DPkg::Options::=--force-confold install --no-install-recommends {wanted}"
     else:
-        yield StringCommand("sh", "-ec", QuoteString(f"$(command -v dnf || command -v yum) -q -y install {wanted}"))
+        install = f"$(command -v dnf || command -v yum) -q -y install {wanted}"
+    stopping = "".join(f"; systemctl stop {quote(unit)}" for unit in stop if unit in missing)
+    yield StringCommand("sh", "-ec", QuoteString(f"{install}{stopping}"))
 
 
 @operation()

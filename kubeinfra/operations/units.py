@@ -66,6 +66,7 @@ def settle(
     guard: Probe | None = None,
     recovers: Sequence[Probe] = (),
     starts: bool = False,
+    lost: tuple[Unit, Probe] | None = None,
 ) -> Commands:
     """
     Let the units run from what is on the disk, and be healthy: restart (or reload) those whose inputs are other than
@@ -76,18 +77,23 @@ def settle(
     + guard: what must be true before a restart, such as that the other members are healthy
     + recovers: what a restart takes away for a while; each is waited for where it was true before
     + starts: whether units that do not run are started here
+    + lost: a unit that must restart where this is true, whatever its inputs are
     """
     named = {"awaited": awaited, "healthy": healthy}
     probes = {word: probe.command for word, probe in named.items() if probe}
-    lost = {f"recovers-{number}": probe for number, probe in enumerate(recovers)}
+    taken = {f"recovers-{number}": probe for number, probe in enumerate(recovers)}
+    others = taken | ({"lost": lost[1]} if lost else {})
     found, well = host.get_fact(
-        UnitsAndHealth, binaries=_binaries(units), probes=probes | {word: probe.command for word, probe in lost.items()}
+        UnitsAndHealth,
+        binaries=_binaries(units),
+        probes=probes | {word: probe.command for word, probe in others.items()},
     )
+    also = {lost[0].name: lost[1].what} if lost and "lost" in well else {}
     if awaited and "awaited" not in well:
         announce(f"wait until {awaited.what}")
         yield waiting(awaited)
         found = host.get_fact(UnitStates, binaries=_binaries(units)) if state.is_executing else found
-    commands = [*(_starts(units, found, block=True) if starts else []), *_restarts(units, found)]
+    commands = [*(_starts(units, found, block=True) if starts else []), *_restarts(units, found, also)]
     if commands and guard:
         yield waiting(guard)
     if commands:
@@ -96,7 +102,7 @@ def settle(
         announce(f"wait until {healthy.what}")
     if healthy and (commands or "healthy" not in well):
         yield waiting(healthy)
-    for word, probe in lost.items() if commands else ():
+    for word, probe in taken.items() if commands else ():
         if word in well:
             yield waiting(probe)
     if not commands and well >= probes.keys():
@@ -139,11 +145,13 @@ def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) 
     return commands
 
 
-def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState]) -> list[str]:
+def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], also: Mapping[str, str]) -> list[str]:
+    """+ also: unit -> a reason of its own to restart it"""
     commands = []
     for unit in units:
         now = found.get(unit.name, _ABSENT)
-        if reasons := stale_reasons(unit, now, announced()):
+        own = [also[unit.name]] if unit.name in also else []
+        if reasons := own + stale_reasons(unit, now, announced()):
             verb = unit.verb(now, reasons)
             announce(f"{verb} {unit.name}: {', '.join(reasons)}")
             commands.append(f"systemctl {verb} {unit.name}")

@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from invocation import Invocation
+from invocation import Invocation, slowness
 from laboratory import Lab, keeps_lab
 from observe import Processes, processes
 
@@ -70,7 +70,7 @@ def first_deploy(lab: Lab, figures: list[str]) -> Invocation:
     done = lab.deploy()
     figures.append(
         f"deploy over ssh: {done.seconds:.1f} s, peak memory of the controller {done.peak_megabytes:.0f} MB; "
-        f"load before: {load:.1f}"
+        f"load before: {load:.1f}, slowness: {slowness():.1f}"
     )
     figures.extend(f"    {seconds:5.1f} s  {name}" for name, seconds in done.phases.items())
     return done

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+QUIET_CORE = (
+    0.45  # seconds that the work of `slowness` takes on a core that nobody shares, of those that limits are for
+)
 BARRIER = "--> Starting operation: --- "
 
 
@@ -64,6 +67,17 @@ class Invocation:
 
     def __str__(self) -> str:
         return " ".join(self.command)
+
+
+def slowness() -> float:
+    """
+    By how much a limit in seconds must be stretched on this machine just now: 1 on a quiet core, 2 where there is half
+    of one (the work of a neighbour on the same hardware does not show in the load).
+    """
+    started = time.perf_counter()
+    for _ in range(30_000_000):
+        pass
+    return max(1.0, (time.perf_counter() - started) / QUIET_CORE)
 
 
 def invoke(

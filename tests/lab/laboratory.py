@@ -16,8 +16,12 @@ from typing import Any
 
 from invocation import Invocation, invoke
 
+from lab.engine import HOME
+from lab.names import LABEL
+
 PROJECT = Path(__file__).resolve().parents[2]
 # Not under /tmp: what a controller keeps are keys. `.lab/` is git-ignored, and its owner's only.
+SAVED_SYSCTLS = HOME / "sysctls.saved"
 CONTROLLERS = PROJECT / ".lab" / "tests"
 
 
@@ -65,9 +69,19 @@ class Lab:
         assert made.code == 0, f"the lab should have come up:\n{made.text}"
 
     def down(self) -> None:
+        """Remove everything, and see that nothing of it is left on this machine."""
+        kernel = SAVED_SYSCTLS.read_text().splitlines()
         removed = self.python("-m", "lab", "down")
         shutil.rmtree(CONTROLLERS)
         assert removed.code == 0, f"the lab should have gone down:\n{removed.text}"
+        for what in (["ps", "--all"], ["network", "ls"], ["volume", "ls"]):
+            left = subprocess.check_output(["docker", *what, "--quiet", "--filter", f"label={LABEL}"], text=True)
+            assert not left, f"docker {what[0]} should be empty of the lab: {left}"
+        routes = subprocess.check_output(["ip", "route"], text=True)
+        assert "blackhole" not in routes and "192.168.80." not in routes, f"no route should be left:\n{routes}"
+        for key, _, value in (line.partition(" = ") for line in kernel):
+            now = Path("/proc/sys", *key.split(".")).read_text().split()
+            assert now == value.split(), f"{key} should be {value} again, not {now}"
 
     def python(self, *arguments: str, timeout: float = 300) -> Invocation:
         return invoke([sys.executable, *arguments], self.directory, self._environment, timeout)

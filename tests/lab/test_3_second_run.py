@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import pytest
+from invocation import slowness
 from laboratory import Lab
 from observe import Processes, controller_tree, differences, machine_trees, processes, restarted
 
@@ -19,7 +20,9 @@ LIMITS = {
     "etcd": "etcd",
     "control_plane": "master",
     "node": "node",
+    "load_balancer": "lb",
     "network": "master",
+    "addons": "master",
 }
 
 
@@ -46,8 +49,9 @@ def test_a_second_run_changes_and_restarts_nothing(cluster: Lab, before: Process
     moved = restarted(before, processes(cluster))
     assert not moved, f"a second run should restart nothing: {moved}"
     assert containers(cluster) == pods, f"a second run should restart no container: {pods}"
-    figures.append(f"second run: {done.seconds:.1f} s, peak memory {done.peak_megabytes:.0f} MB")
-    assert done.seconds < 20, f"a second run should take 10 s, and 20 s on a busy machine, not {done.seconds:.1f} s"
+    slow = slowness()
+    figures.append(f"second run: {done.seconds:.1f} s, peak memory {done.peak_megabytes:.0f} MB; slowness {slow:.1f}")
+    assert done.seconds < 15 * slow, f"a second run should take 15 s x {slow:.1f} at most, not {done.seconds:.1f} s"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import json
 from ipaddress import ip_address, ip_interface, ip_network
 
 from laboratory import Lab, until
-from observe import Processes, processes, restarted
+from observe import LOAD_BALANCER, Processes, processes, restarted
 
 
 def members(cluster: Lab) -> dict[str, str]:
@@ -82,10 +82,22 @@ def test_the_deploy_after_it_puts_the_pods_on_the_network_that_it_has_now(cluste
     cluster.require_healthy("after the pods have moved")
 
 
+def test_a_node_that_was_deleted_while_its_kubelet_runs_is_registered_anew(cluster: Lab, before: Processes) -> None:
+    machine = cluster.nodes[0]
+    was = cluster.get("node", cluster.address(machine))["metadata"]["uid"]
+    cluster.kubectl("delete", "node", cluster.address(machine))
+    done = cluster.deploy()
+    assert f"[{machine}]   restart kubelet.service: its Node is gone" in done.text, f"it should say why:\n{done.text}"
+    assert cluster.get("node", cluster.address(machine))["metadata"]["uid"] != was, "it should be a new object"
+    moved = restarted(before, processes(cluster))
+    assert moved == {(machine, "kubelet")}, f"nothing else should have restarted: {moved}"
+    cluster.require_healthy("after the node was registered anew")
+
+
 def test_killed_processes_come_back_by_themselves(cluster: Lab, before: Processes) -> None:
-    names = "etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy"
-    cluster.everywhere(f"kill -9 $(pidof {names})", [*cluster.masters, *cluster.nodes])
-    ours = {key for key in before if key[1] == "etcd" or key[1].startswith("kube")}
+    names = "etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy nginx keepalived"
+    cluster.everywhere(f"kill -9 $(pidof {names})")
+    ours = {key for key in before if key[1] in ("etcd", *LOAD_BALANCER) or key[1].startswith("kube")}
     until("all of them run again", lambda: processes(cluster).keys() >= ours or sorted(processes(cluster)), 60)
     assert ours <= restarted(before, processes(cluster)), "each should be another process now"
     until("etcd is healthy", lambda: etcd_answers(cluster), 60)

@@ -6,7 +6,9 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from availability import Requests, Writes, https
@@ -84,6 +86,7 @@ FAULTS = [
     ),
     Fault("an etcd member that follows is stopped", 1.0, etcd_follower, "systemctl stop etcd", "systemctl start etcd"),
     Fault("the etcd member that leads is stopped", 3.0, etcd_leader, "systemctl stop etcd", "systemctl start etcd"),
+    Fault("the machine of the etcd member that leads is stopped", 3.0, etcd_leader, "docker kill", "docker start"),
 ]
 
 
@@ -109,8 +112,11 @@ def test_the_api_is_back_in_time_and_no_acknowledged_write_is_lost(
         fault.do(fault.inject, cluster, machine)
         until("it had time to be noticed", lambda: time.monotonic() - injected > fault.seconds + 4, fault.seconds + 8)
         gap = requests.longest_gap(injected)
+        repaired = datetime.now(UTC)
         fault.do(fault.repair, cluster, machine)
         until("the machine's processes are back", lambda: is_back(cluster, machine), 90)
+        if machine in cluster.nodes:
+            until("its kubelet has reported since", lambda: last_report(cluster, machine) > repaired, 60)
         gap_on_return = requests.longest_gap(injected)
     figures.append(f"{fault.name} ({machine}): API away for {gap:.2f} s, {gap_on_return:.2f} s with its return")
     kept = {one["metadata"]["name"] for one in cluster.get("-n", namespace, "configmaps")["items"]}
@@ -119,15 +125,55 @@ def test_the_api_is_back_in_time_and_no_acknowledged_write_is_lost(
     cluster.require_healthy(f"after {fault.name}, without a run")
 
 
+def last_report(cluster: Lab, machine: str) -> datetime:
+    """When the kubelet there renewed its lease: a node is called Ready for 40 s after its machine has gone."""
+    lease = cluster.get("-n", "kube-node-lease", "lease", cluster.address(machine))
+    return datetime.fromisoformat(lease["spec"]["renewTime"])
+
+
+def test_an_api_that_is_away_for_a_moment_keeps_its_address(cluster: Lab, figures: list[str]) -> None:
+    """It is away behind both load balancers: an address that moved would only be away for longer."""
+    cluster.require_healthy("before the API servers hang")
+    holder = active_load_balancer(cluster)
+    watch = f"for i in $(seq 60); do ip -o -4 address | grep -c ' {cluster.virtual_ip}/'; sleep 0.1; done; exit 0"
+    with ThreadPoolExecutor(1) as beside, Requests(https(f"https://{cluster.virtual_ip}:6443/readyz")) as requests:
+        until("requests are answered", lambda: len(requests.answers) > 5, 20)
+        seen = beside.submit(cluster.run, holder, watch)
+        hung = time.monotonic()
+        cluster.everywhere("pkill -STOP kube-apiserver", cluster.masters)
+        until("they have hung for a while", lambda: time.monotonic() - hung > 1.5, 5)
+        cluster.everywhere("pkill -CONT kube-apiserver", cluster.masters)
+        held = seen.result().split()
+        gap = requests.longest_gap(hung)
+    figures.append(f"all API servers hang for 1.5 s: API away for {gap:.2f} s")
+    assert set(held) == {"1"}, f"{holder} should have kept the address: {held}"
+    assert gap < 4, f"the API should be back when its servers are, not after {gap:.2f} s"
+
+
+def test_a_run_goes_on_without_a_machine_that_is_away(cluster: Lab) -> None:
+    cluster.require_healthy("before a machine is stopped")
+    away = cluster.nodes[-1]
+    subprocess.run(["docker", "kill", f"kubeinfra-{away}"], check=True, capture_output=True)
+    done = cluster.pyinfra("deploy.py", "--exclude", away)
+    stopped = datetime.now(UTC)
+    subprocess.run(["docker", "start", f"kubeinfra-{away}"], check=True, capture_output=True)
+    until("the machine's processes are back", lambda: is_back(cluster, away), 90)
+    until("its kubelet has reported since", lambda: last_report(cluster, away) > stopped, 60)
+    dead = f"node {cluster.address(away)} is not well: not Ready"
+    assert done.code == 0 or dead in done.text, f"the others should be deployed to:\n{done.text}"
+    cluster.require_healthy("after it has come back")
+
+
 @pytest.fixture
 def another_configuration(cluster: Lab) -> Iterator[tuple[str, ...]]:
-    """Settings that every etcd member and API server must be restarted for; the inventory's own again afterwards."""
+    """Settings that etcd, API servers and keepalived must be restarted for; the inventory's own again afterwards."""
     cluster.require_healthy("before another configuration")
-    yield "--data", "etcd_compaction_retention=2h", "--data", "audit_log_max_days=31"
+    settings = ("etcd_compaction_retention=2h", "audit_log_max_days=31", "vrrp_password=another")
+    yield tuple(word for setting in settings for word in ("--data", setting))
     cluster.deploy()
 
 
-def test_members_and_masters_restart_one_after_the_other(
+def test_members_masters_and_load_balancers_restart_one_after_the_other(
     cluster: Lab, namespace: str, another_configuration: tuple[str, ...], figures: list[str]
 ) -> None:
     before = processes(cluster)
@@ -139,13 +185,15 @@ def test_members_and_masters_restart_one_after_the_other(
         gap = requests.longest_gap(began)
     after = processes(cluster)
     etcds, servers = [(name, "etcd") for name in cluster.etcd], [(name, "kube-apiserver") for name in cluster.masters]
+    keepers = [(name, "keepalived") for name in cluster.load_balancers]
     moved = restarted(before, after)
-    assert moved == {*etcds, *servers}, f"nothing else should have restarted: {moved}"
-    for order in (etcds, servers):
-        starts = [int(after[one][0].split()[1]) for one in order]
+    assert moved == {*etcds, *servers, *keepers}, f"nothing else should have restarted: {moved}"
+    for order in (etcds, servers, keepers):
+        starts = [min(int(process.split()[1]) for process in after[one]) for one in order]
         assert starts == sorted(starts), f"in the inventory's order, not {dict(zip(order, starts, strict=True))}"
     figures.append(
-        f"all etcd members and API servers restarted: API away for {gap:.2f} s, {len(writes.acknowledged)} writes"
+        f"every etcd member, API server and load balancer restarted, one after the other, with another password "
+        f"between the load balancers: API away for {gap:.2f} s, {len(writes.acknowledged)} writes"
     )
     assert gap <= 3, f"the API was away for {gap:.2f} s"
     kept = {one["metadata"]["name"] for one in cluster.get("-n", namespace, "configmaps")["items"]}
@@ -153,14 +201,15 @@ def test_members_and_masters_restart_one_after_the_other(
 
 
 @pytest.mark.parametrize(
-    ("task", "unit", "group", "sentence"),
+    ("task", "unit", "group", "stale", "sentence"),
     [
-        ("etcd", "etcd", "etcd", "the other etcd members are healthy"),
-        ("control_plane", "kube-apiserver", "master", "the other API servers are ready"),
+        ("etcd", "etcd", "etcd", "etcd", "the other etcd members are healthy"),
+        ("control_plane", "kube-apiserver", "master", "kube-apiserver", "the other API servers are ready"),
+        ("load_balancer", "nginx", "lb", "keepalived", "another load balancer answers"),
     ],
 )
 def test_nothing_is_restarted_while_another_is_away(
-    cluster: Lab, another_configuration: tuple[str, ...], task: str, unit: str, group: str, sentence: str
+    cluster: Lab, another_configuration: tuple[str, ...], task: str, unit: str, group: str, stale: str, sentence: str
 ) -> None:
     here, *_, away = cluster.group(group)
     cluster.run(away, f"systemctl stop {unit}")
@@ -169,7 +218,7 @@ def test_nothing_is_restarted_while_another_is_away(
     after = processes(cluster)
     cluster.run(away, f"systemctl start {unit}")
     assert refused.code != 0 and sentence in refused.text, f"it should say what it waited for:\n{refused.text}"
-    assert after[here, unit] == before[here, unit], f"{unit} on {here} should run on"
+    assert after[here, stale] == before[here, stale], f"{stale} on {here} should run on"
 
 
 def is_back(cluster: Lab, machine: str) -> bool:
@@ -220,6 +269,21 @@ def test_the_second_load_balancer_gives_the_address_back(cluster: Lab) -> None:
     cluster.run(first, "systemctl start keepalived")
     until(f"{first} has the address again", lambda: holds_address(cluster, first), 20)
     until(f"{second} has let it go", lambda: not holds_address(cluster, second), 10)
+
+
+def test_with_nopreempt_the_address_stays_where_it_is(cluster: Lab) -> None:
+    first, second = cluster.load_balancers
+    cluster.deploy("--data", "vrrp_nopreempt=true")
+    until("one of them has the address", lambda: holds_address(cluster, first) or holds_address(cluster, second), 10)
+    here, there = (first, second) if holds_address(cluster, first) else (second, first)
+    cluster.run(here, "systemctl stop keepalived")
+    until(f"{there} has the address", lambda: holds_address(cluster, there), 10)
+    cluster.run(here, "systemctl start keepalived")
+    entered = "journalctl -u keepalived --since -30s -o cat | grep -c 'Entering BACKUP STATE'; exit 0"
+    until(f"{here} stands by", lambda: cluster.run(here, entered).strip() != "0", 20)
+    assert holds_address(cluster, there) and not holds_address(cluster, here), f"{there} should keep the address"
+    cluster.deploy()
+    until(f"{first} has the address again", lambda: holds_address(cluster, first), 20)
 
 
 def test_clients_use_the_virtual_address(cluster: Lab) -> None:

@@ -83,6 +83,15 @@ def test_a_damaged_snapshot_stops_nothing(cluster: Lab, snapshot: Path) -> None:
     )
 
 
+def test_a_snapshot_of_another_cluster_is_refused(cluster: Lab, snapshot: Path) -> None:
+    foreign = snapshot.with_name(snapshot.name.replace("etcd-lab-", "etcd-production-"))
+    foreign.write_bytes(snapshot.read_bytes())
+    done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={foreign}", "--data", "confirm=lab")
+    foreign.unlink()
+    assert done.code != 0 and "is of cluster production by its name" in done.text, f"it should say why:\n{done.text}"
+    cluster.require_healthy("as nothing was done")
+
+
 def test_a_restore_asks_for_the_name_of_the_cluster(cluster: Lab, snapshot: Path) -> None:
     done = cluster.pyinfra("day2/restore.py", "--data", f"snapshot={snapshot}")
     assert done.code != 0 and "--data confirm=lab" in done.text, f"it should say how to confirm:\n{done.text}"

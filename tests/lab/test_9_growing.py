@@ -20,13 +20,15 @@ spec:
 ASK = "while true; do if /agnhost connect --timeout=1s $0:80; then echo answered; else echo FAILED; fi; sleep 0.1; done"
 
 
-def test_two_load_balancers_and_a_master_join_a_cluster_that_works(
+def test_two_load_balancers_a_master_and_a_node_join_a_cluster_that_works(
     bring_up: Callable[[str], Lab], figures: list[str]
 ) -> None:
     lab = bring_up("growing")
     whole = (lab.directory / "inventory.py").read_text()
     small = whole.replace('master = ["master01", "master02"]', 'master = ["master01"]')
-    small = small.replace('lb = ["lb01", "lb02"]', "lb = []")
+    small = small.replace('lb = ["lb01", "lb02"]', "lb = []").replace(
+        'node = ["node01", "node02"]', 'node = ["node01"]'
+    )
     later = [line for line in small.splitlines() if '("master02"' not in line and '("lb0' not in line]
     (lab.directory / "inventory.py").write_text("\n".join(later))
     lab.deploy()
@@ -48,7 +50,8 @@ def test_two_load_balancers_and_a_master_join_a_cluster_that_works(
         gap = requests.longest_gap(started)
     answers = lab.kubectl("logs", "asking").splitlines()[seen:]
     figures.append(
-        f"master02 and two load balancers join: {grown.seconds:.1f} s; the first master's API was away for {gap:.1f} s"
+        f"master02, node02 and two load balancers join: {grown.seconds:.1f} s; "
+        f"the first master's API was away for {gap:.1f} s"
     )
     assert len(answers) > 20 and set(answers) == {"answered"}, (
         f"the Service should never fail: {answers.count('FAILED')}"
@@ -59,5 +62,6 @@ def test_two_load_balancers_and_a_master_join_a_cluster_that_works(
     )
     kubelet = lab.run(lab.nodes[0], "grep server: /opt/kubernetes/cfg/kubelet.kubeconfig").strip()
     assert kubelet == f"server: https://{lab.virtual_ip}:6443", f"kubelets should have moved: {kubelet}"
+    assert lab.node_states().get(lab.address("node02")) == "Ready", f"node02 should be a node: {lab.node_states()}"
     again = lab.deploy("--json")
     assert not again.changes, f"a second run should have nothing to do: {again.changes}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from simulated import DEBIAN, RED_HAT, Project, Ran, guide
 
+ALONE = "preflight | no other run is at work"
 RED_HATS = [replace(machine, says=RED_HAT) for machine in guide()]
 
 
@@ -59,20 +60,30 @@ def test_dnf_or_yum_does_it(project: Project) -> None:
 def test_a_machine_whose_time_is_kept_gets_no_chrony(project: Project) -> None:
     keeping = [replace(machine, says={**DEBIAN, "time": "systemd-timesyncd"}) for machine in guide()]
     ran = project.plan(keeping, file="tasks/host.py")
-    assert ran.names == ["host | files", "host | packages", "host | running system"]
+    assert ran.names == [ALONE, "host | files", "host | packages", "host | running system"]
 
 
 def test_a_container_gets_no_time_daemon_and_is_told_why(project: Project) -> None:
     contained = [replace(machine, says={**DEBIAN, "container": "yes"}) for machine in guide()]
     ran = project.plan(contained, file="tasks/host.py")
-    assert ran.names == ["host | files", "host | packages", "host | running system"]
+    assert ran.names == [ALONE, "host | files", "host | packages", "host | running system"]
     assert "note: a container has its host's clock; no time daemon is set up" in ran.said("node01")
 
 
 def test_the_distributions_own_docker_is_taken_where_it_is_wanted(project: Project) -> None:
-    for machines, name in ((RED_HATS, "docker"), (guide(), "docker.io")):
-        ran = project.plan(machines, "--limit", "node", file="tasks/docker.py", docker_source="distribution")
-        assert f"install packages {name}" in ran.said("node01")
+    ran = project.plan(guide(), "--limit", "node", file="tasks/docker.py", docker_source="distribution")
+    assert "install packages docker.io" in ran.said("node01")
+
+
+@pytest.mark.parametrize("owner", ["docker.io", ""], ids=["of another package", "of no package"])
+def test_docker_that_is_there_already_stays(project: Project, owner: str) -> None:
+    """Another package would take its place, and its containers."""
+    says = {**DEBIAN, "docker": " 24.0.7  311", "docker-package": owner}
+    having = [replace(machine, says=says) for machine in guide()]
+    ran = project.plan(having, "--limit", "node", file="tasks/docker.py")
+    assert f"note: Docker 24 is there and stays ({owner or 'from no package'})" in ran.said("node01")
+    assert not [sentence for sentence in ran.said("node01") if sentence.startswith("install")]
+    assert "start docker.service" in ran.said("node01")
 
 
 def test_machines_of_two_architectures_get_their_own_binaries(project: Project) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from simulated import DEBIAN, Machine, Project, inventory_of
+from simulated import DEBIAN, RED_HAT, Machine, Project, inventory_of
 
 from kubeinfra.pki import Authority
 from kubeinfra.state import COMMON_NAMES, ControllerState
@@ -89,7 +90,7 @@ MISTAKES: dict[str, Row] = {
         [MASTER, replace(NODE, says={**DEBIAN, "systemd": "219"})],
         {},
         [
-            "n1: systemd 219 is too old, 231 or newer is needed: take RHEL 8, Debian 10, Ubuntu 18.04 or newer ones",
+            "n1: systemd 219 is too old, 231 or newer is needed: take RHEL 8, Debian 10, Ubuntu 20.04 or newer ones",
         ],
     ),
     "a name server that pods cannot reach": (
@@ -99,6 +100,43 @@ MISTAKES: dict[str, Row] = {
             "n1: /etc/resolv.conf names no server that pods can reach, and CoreDNS asks those of it; set dns_upstreams "
             'in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside the cluster'
         ],
+    ),
+    "an address that is on none of the machine's interfaces": (
+        [replace(MASTER, says={**DEBIAN, "address": "10.1.0.5/24"}), NODE],
+        {},
+        [
+            "m1: no interface has its address 192.168.80.10; it has 10.1.0.5: say in the inventory which of them the "
+            'other machines reach, such as {"ssh_hostname": "192.168.80.10", "address": "10.1.0.5"}'
+        ],
+    ),
+    "a distribution without a Docker of its own": (
+        [MASTER, replace(NODE, says=RED_HAT)],
+        {"docker_source": "distribution"},
+        [
+            "n1: RHEL-likes have no Docker of their own, their package docker is Podman; set docker_source = "
+            '"docker-ce" in group_data/all.py, and docker_repository to a mirror that the machine reaches'
+        ],
+    ),
+    "names of pyinfra's own that are misspelled": (
+        [MASTER, replace(NODE, data={"ssh_usr": "you"})],
+        {"_sduo": True, "_mine": "a variable of this file"},
+        [
+            "group_data/all.py: unknown setting _sduo; did you mean _sudo?",
+            "inventory: n1: unknown setting ssh_usr; did you mean ssh_user?",
+        ],
+    ),
+    "one machine twice": (
+        [MASTER, NODE, replace(NODE, address="192.168.80.12")],
+        {},
+        [
+            "inventory: machines lists n1 2 times; each machine is listed once, under its own name",
+            "inventory: node lists n1 2 times; each machine is listed once, under its own name",
+        ],
+    ),
+    "a VRRP id out of range": (
+        SMALL,
+        {"vrrp_router_id": 256},
+        ["group_data/all.py: vrrp_router_id is 256: input should be less than or equal to 255"],
     ),
     "Services in the machines' own network": (
         [replace(MASTER, says={**DEBIAN, "address": "192.168.80.10/24"}), NODE],
@@ -133,6 +171,16 @@ def test_a_mistake_is_told(project: Project, situation: str) -> None:
     assert ran.code == 1
     assert ran.message == message
     assert not (project.directory / ".kubeinfra").exists()
+
+
+def test_a_clock_that_is_wrong_although_a_time_daemon_runs_is_told(project: Project) -> None:
+    slow = replace(NODE, says={**DEBIAN, "time": "systemd-timesyncd", "clock": "1000000000"})
+    (message,) = project.plan([MASTER, slow]).message
+    assert re.match(r"n1: its clock is \d{9} s behind this controller's; certificates need clocks that agree", message)
+
+
+def test_a_clock_that_the_deploy_puts_right_is_no_mistake(project: Project) -> None:
+    assert project.plan([MASTER, replace(NODE, says={**DEBIAN, "clock": "1000000000"})]).code == 0
 
 
 def test_a_group_that_the_inventory_does_not_even_name_is_told(project: Project) -> None:

@@ -71,10 +71,19 @@ def test_a_plan_says_what_a_run_would_do(guide_plan: Ran) -> None:
         "apply /opt/kubernetes/cfg/kube-flannel.yaml",
     ):
         assert said.count(sentence) == 1, sentence
-    assert any(sentence.startswith("make authority kubernetes in ") for sentence in said)
+    for made in ("authority etcd", "authority kubernetes", "authority front-proxy", "secret service-account-key"):
+        assert any(sentence.startswith(f"make {made} in ") for sentence in said), made
+    assert any(sentence.startswith("make secret bootstrap-token in ") for sentence in said)
     assert any(sentence.startswith("put /opt/kubernetes/bin/kube-apiserver 1.20.15 (sha512:") for sentence in said)
     assert any(sentence.startswith("fetch etcd 3.4.26 (https://github.com/") for sentence in said), "what is missing"
     assert "    +192.168.80.11 node01" in guide_plan.err.replace("[@fake/master01] ", ""), "texts as a diff"
+
+
+def test_the_network_alone_waits_for_all_nodes(project: Project) -> None:
+    """As the README has it, --limit master: none of the nodes takes part."""
+    ran = project.pyinfra(guide(), "-y", "--debug", "--limit", "master", file="tasks/network.py")
+    assert "rollout status daemonset/kube-flannel-ds" in ran.err
+    assert "for node in 192.168.80.11 192.168.80.12; do" in ran.err
 
 
 def test_kubeconfigs_get_a_line_and_no_diff(guide_plan: Ran) -> None:

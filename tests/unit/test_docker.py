@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from cluster_samples import cluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from local_machine import program, shell
 
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.flags import KUBELET_CLIENT_PEM
 from tasks import docker
 
 OURS = {
@@ -83,3 +86,50 @@ def test_a_file_that_docker_could_not_read_either_is_told(said: dict[str, Any], 
         docker.daemon_json(text)
     assert str(error.value).startswith(f"n1: /etc/docker/daemon.json {problem}")
     assert str(error.value).endswith("; mend it, or remove it")
+
+
+NODES = '{"items": [{"status": {"conditions": [%s {"type": "Ready", "status": "%s"}]}}]}'
+MEMORY = '{"type": "MemoryPressure", "status": "False"},'
+
+
+@pytest.mark.parametrize(
+    ("here", "others", "may"),
+    [
+        ("True", "True", True),
+        ("True", "False", False),
+        ("True", "Unknown", False),
+        ("False", "Unknown", True),  # it serves nobody: a restart can only mend it
+        ("True", "", False),  # the API does not answer
+        ("", "True", True),
+        ("", "", False),
+    ],
+)
+def test_docker_restarts_where_the_others_are_ready_or_the_node_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, others: str, may: bool
+) -> None:
+    machine = cluster().machine("n1")
+    monkeypatch.setattr(docker, "this_machine", lambda: machine)
+
+    def said(ready: str) -> str:
+        return f"echo '{NODES % (MEMORY, ready)}'" if ready else "exit 22"
+
+    program(tmp_path, "curl", f"case $* in *name!%3D*) {said(others)} ;; *) {said(here)} ;; esac")
+    (tmp_path / "client.pem").write_text("it has a certificate")
+    command = docker.others_ready().command.replace(KUBELET_CLIENT_PEM, str(tmp_path / "client.pem"))
+    assert (shell(command, programs=tmp_path).returncode == 0) is may
+
+
+def test_docker_restarts_where_there_is_no_cluster_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = cluster().machine("n1")
+    monkeypatch.setattr(docker, "this_machine", lambda: machine)
+    command = docker.others_ready().command.replace(KUBELET_CLIENT_PEM, str(tmp_path / "client.pem"))
+    assert shell(command, programs=program(tmp_path, "curl", "exit 7")).returncode == 0
+
+
+def test_a_diff_shows_our_keys_and_no_password_of_a_proxy(said: dict[str, Any]) -> None:
+    said.update(docker_extra_config={"data-root": "/data/docker"})
+    text = json.dumps({"log-driver": "none", "proxies": {"http-proxy": "http://u:secret@proxy"}, "theirs": 1})
+    assert json.loads(docker.our_part(text)) == {"log-driver": "none"}
+    assert "secret" in docker.daemon_json(text)
+    assert "secret" not in docker.our_part(docker.daemon_json(text))
+    assert json.loads(docker.our_part(docker.daemon_json(text))) == {**OURS, "data-root": "/data/docker"}

@@ -11,7 +11,7 @@ from local_machine import answer, program, shell
 from rich.console import Console
 
 from kubeinfra.facts.health import Health
-from kubeinfra.health import Row, pod_network, probes, read
+from kubeinfra.health import Row, contradictions, pod_network, probes, read
 from kubeinfra.operations import health as operations
 
 KUBECTL = "/opt/kubernetes/bin/kubectl"
@@ -19,14 +19,16 @@ KUBECTL = "/opt/kubernetes/bin/kubectl"
 
 def asked(name: str) -> list[tuple[str, str]]:
     found = guide()
-    return [(component, subject) for component, subject, _ in probes(found, found.machine(name), KUBECTL)]
+    asks_api = name == "m1"
+    return [(component, subject) for component, subject, _ in probes(found, found.machine(name), KUBECTL, asks_api)]
 
 
 CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 
 
 def test_every_machine_is_asked_about_its_own_components() -> None:
-    assert asked("n1") == [("etcd", "etcd02"), ("pod network", "n1"), ("flannel.1", "n1")]
+    assert asked("n1") == [("etcd", "etcd02"), ("pod network", "n1"), ("flannel.1", "n1"), ("kube-proxy", "n1")]
+    assert asked("lb1") == [("nginx", "lb1"), ("virtual address", "lb1")]
     assert asked("m2") == [(component, "m2") for component in CONTROL_PLANE]
     assert asked("m1") == [
         ("etcd", "etcd01"),
@@ -39,13 +41,14 @@ def test_every_machine_is_asked_about_its_own_components() -> None:
 
 def test_flannels_interface_is_asked_for_only_where_there_is_one() -> None:
     found = cluster(flannel_backend="host-gw")
-    assert [component for component, _, _ in probes(found, found.machine("n1"), KUBECTL)] == ["etcd", "pod network"]
+    components = [component for component, _, _ in probes(found, found.machine("n1"), KUBECTL, False)]
+    assert components == ["etcd", "pod network", "kube-proxy"]
 
 
 def test_every_question_is_a_command_that_sh_understands() -> None:
     found = guide()
     for machine in found.machines:
-        for _, _, command in probes(found, machine, KUBECTL):
+        for _, _, command in probes(found, machine, KUBECTL, True):
             checked = shell(f"sh -n <<'END'\n{command}\nEND")
             assert checked.returncode == 0, checked.stderr
 
@@ -72,14 +75,14 @@ def test_pods_are_on_the_network_of_their_node(
     program(tmp_path, "curl", f"echo '{NODE % (given, given)}'")
     program(tmp_path, "ip", f"echo '6: cni0    inet {bridge} brd'" if bridge else "exit 1")
     (tmp_path / "subnet.env").write_text(f"FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET={flannel}\n")
-    command = pod_network(found, found.machine("n1")).replace("/run/flannel", str(tmp_path))
+    command = pod_network(found.machine("n1")).replace("/run/flannel", str(tmp_path))
     asked_here = shell(command, programs=tmp_path)
     assert (asked_here.returncode == 0) is well, asked_here.stderr
     assert well or (given or "no pod network yet") in asked_here.stderr
 
 
-def status(leader: int = 7, member: int = 7) -> str:
-    inner = {"header": {"member_id": member}, "version": "3.4.26", "dbSize": 2_500_000, "leader": leader}
+def status(leader: int = 7, member: int = 7, **more: object) -> str:
+    inner = {"header": {"member_id": member}, "version": "3.4.26", "dbSize": 2_500_000, "leader": leader, **more}
     return json.dumps([{"Endpoint": "https://192.168.80.10:2379", "Status": inner}])
 
 
@@ -87,6 +90,7 @@ ANSWERS = [
     ("etcd", "0", status(), True, "3.4.26 2.5 MB leader"),
     ("etcd", "0", status(member=8), True, "3.4.26 2.5 MB"),
     ("etcd", "0", status(leader=0, member=0), False, "3.4.26 2.5 MB leader"),
+    ("etcd", "0", status(errors=["memberID:7 alarm:NOSPACE"]), False, "3.4.26 2.5 MB leader memberID:7 alarm:NOSPACE"),
     ("etcd", "0", "certificate has expired", False, "not an answer: certificate has expired"),
     ("etcd", "0", "[]", False, "not an answer: []"),
     ("etcd", "1", "context deadline exceeded", False, "context deadline exceeded"),
@@ -103,6 +107,11 @@ ANSWERS = [
     ("kube-scheduler", "0", "", False, None),
     ("kube-scheduler", "7", "connection refused", False, None),
     ("flannel.1", "0", "flannel.1 UNKNOWN 10.244.0.0/32", True, None),
+    ("flannel.1", "0", "", False, "flannel.1 has no address"),
+    ("nginx", "0", "ok", True, None),
+    ("nginx", "7", "connection refused", False, None),
+    ("virtual address", "0", "stands by", True, None),
+    ("virtual address", "1", "keepalived is failed", False, None),
     ("flannel.1", "1", 'Device "flannel.1" does not exist.', False, None),
 ]
 
@@ -112,6 +121,51 @@ ANSWERS = [
 )
 def test_an_answer_reads(component: str, code: str, words: str, well: bool, detail: str | None) -> None:
     assert read(component, "it", code, f"{words} ") == Row(component, "it", well, words if detail is None else detail)
+
+
+STARTED = "c{0}, started, etcd0{0}, https://a:2380, https://a:2379, false"
+ALL_THREE = "\\n".join(STARTED.format(number) for number in (3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("listed", "complaint"),
+    [
+        (ALL_THREE, ""),
+        (f"{ALL_THREE}\\n{STARTED.format(4)}", "the members are etcd01 etcd02 etcd03 etcd04, not etcd01 etcd02 etcd03"),
+        (STARTED.format(1), "the members are etcd01, not etcd01 etcd02 etcd03"),
+        (
+            f"{STARTED.format(1)}\\nc2, unstarted, , https://a, , false",
+            "the members are etcd01, not etcd01 etcd02 etcd03",
+        ),
+    ],
+)
+def test_members_that_are_not_the_inventorys_are_told(tmp_path: Path, listed: str, complaint: str) -> None:
+    program(tmp_path, "etcdctl", f"case $1 in member) printf '{listed}\\n' ;; *) echo '{status()}' ;; esac")
+    found = guide()
+    command = probes(found, found.machine("n1"), KUBECTL, False)[0][2]
+    said = shell(command.replace("/usr/local/bin/etcdctl", "etcdctl"), programs=tmp_path)
+    assert said.stdout.strip() == (complaint or status()), said.stderr
+    assert said.returncode == (1 if complaint else 0)
+
+
+HOLDS, BY = "holds it", "stands by"
+
+
+@pytest.mark.parametrize(
+    ("details", "complaint"),
+    [
+        ([HOLDS, BY], ""),
+        ([BY, HOLDS], ""),
+        ([HOLDS, HOLDS], "lb1 and lb2 both hold the virtual address"),
+        ([BY, BY], "no load balancer holds the virtual address"),
+        ([BY], ""),  # the other was not asked
+        ([], ""),
+    ],
+)
+def test_one_load_balancer_holds_the_address(details: list[str], complaint: str) -> None:
+    rows = [Row("virtual address", f"lb{number}", True, detail) for number, detail in enumerate(details, 1)]
+    told = contradictions(rows, load_balancers=2)
+    assert [sentence.startswith(complaint) for sentence in told] == ([True] if complaint else [])
 
 
 def test_all_questions_are_one_command_and_each_gets_its_answer(tmp_path: Path) -> None:

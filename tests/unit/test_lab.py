@@ -18,7 +18,7 @@ from lab import engine, host, image, keys, machines, network, settings
 from lab.console import Phases
 
 THERE = {"kubeinfra-node01": machines.Container("kubeinfra-node01", "running", "192.168.80.11", "image")}
-SHIM = Path(image.__file__).with_name("shim")
+SHIM = Path(image.__file__).with_name("runc-shim")
 BUILT = {
     "etcd/3.4.23/etcd-v3.4.23-linux-amd64.tar.gz": "sha256:" + "0" * 64,
     "kubernetes/1.20.15/kubernetes-server-linux-amd64.tar.gz": "sha256:" + "1" * 64,
@@ -100,7 +100,7 @@ class TestImage:
         assert len({one, image.digest({"a": b"1", "b": b"3"}), image.digest({"a": b"1", "c": b"2"})}) == 3
 
     def test_recipe_has_the_parts_that_matter(self) -> None:
-        wanted = {"shim", "image/Dockerfile", "image/packages", "image/root/usr/local/sbin/lab-init"}
+        wanted = {"runc-shim", "image/Dockerfile", "image/packages", "image/root/usr/local/sbin/lab-init"}
         assert wanted <= image.recipe().keys()
 
     def test_package_names_without_comments(self) -> None:

@@ -13,6 +13,7 @@ from kubeinfra.system import (
     HOSTS_BEGIN,
     HOSTS_END,
     PACKAGES,
+    fstab_swap_lines,
     fstab_without_swap,
     has_local_resolver,
     hosts_file,
@@ -104,6 +105,12 @@ def test_swap_lines_of_fstab_become_comments() -> None:
     assert fstab_without_swap(FSTAB) == FSTAB.replace(
         "UUID=2", "# kubeinfra: no swap under Kubernetes: UUID=2"
     ).replace("/swapfile", "# kubeinfra: no swap under Kubernetes: /swapfile")
+
+
+def test_a_diff_of_fstab_shows_its_swap_lines_alone() -> None:
+    text = "//nas/x /mnt cifs username=u,password=secret 0 0\n/swapfile none swap sw 0 0\n"
+    assert fstab_swap_lines(text) == "/swapfile none swap sw 0 0\n"
+    assert fstab_swap_lines(fstab_without_swap(text)) == fstab_without_swap(text).splitlines(keepends=True)[1]
 
 
 FIELDS = st.text("ab/#swp=1\f", min_size=1, max_size=5) | st.just("swap")

@@ -1,4 +1,4 @@
-"""What every file in tasks/ needs to run alone as well as from deploy.py."""
+"""This run: which file was named on the command line, which machine this is, who takes part."""
 
 from __future__ import annotations
 
