@@ -1,14 +1,15 @@
 """Settings of the cluster. README.md lists all of them with their defaults; these are the likeliest to be changed."""
 
-# Networks of Services and pods: no machine may be in them.
+# Networks of Services and pods: no machine may be in them. Decide before the first run: a later change breaks the
+# cluster.
 service_cidr = "10.0.0.0/24"
 dns_address = "10.0.0.2"
 cluster_cidr = "10.244.0.0/16"
 
-# Docker's packages, and mirrors of Docker Hub (Aliyun gives each customer an own one).
+# Docker's packages, and mirrors of Docker Hub (Aliyun gives each customer one of their own).
 docker_repository = "https://mirrors.aliyun.com/docker-ce"
 # registry_mirrors = ["https://<yours>.mirror.aliyuncs.com"]
 
-# How pyinfra connects, for one with an ordinary user.
+# How pyinfra connects as an ordinary user.
 # ssh_user = "you"
 # _sudo = True

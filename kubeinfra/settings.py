@@ -124,7 +124,7 @@ class Settings(_Strict):
 
     # Container runtime
     docker_source: Literal["docker-ce", "distribution"] = "docker-ce"
-    """Where Docker comes from: Docker's packages, or the distribution's own (`docker.io`, `docker`)."""
+    """Where Docker comes from: Docker's packages, or Debian's and Ubuntu's own (`docker.io`)."""
     docker_repository: str = "https://mirrors.aliyun.com/docker-ce"
     """Base URL of Docker's packages; Docker's own is `https://download.docker.com`."""
     docker_version: str | None = None
@@ -164,7 +164,7 @@ class Settings(_Strict):
 
     # Load balancers
     virtual_ip: Address | None = None
-    """Address that the load balancers hold in turn, in the subnet of their own; needed with a group lb."""
+    """Address that one load balancer at a time holds, in their own subnet; needed with a group lb."""
     load_balancer_port: Port = 6443
     """Port of the API at the virtual address; another than `apiserver_port` where load balancers are masters."""
     vrrp_router_id: Annotated[int, Field(ge=1, le=255)] = 51
