@@ -28,7 +28,7 @@ from kubeinfra.sources import Pin, Sources
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PlannedBinary:
     """A binary as far as it is known without network and writes: what a plan compares with a host."""
 
     name: str
@@ -92,7 +92,7 @@ class Store:
         """The version as people are shown it: with " (built)" behind it if it is not upstream's file."""
         return artifact.version + self._built(artifact.path)
 
-    def wanted(self, artifact: Artifact) -> list[Wanted]:
+    def wanted(self, artifact: Artifact) -> list[PlannedBinary]:
         """
         The binaries of an artifact, for a plan: no network, no writes.
 
@@ -103,8 +103,8 @@ class Store:
         archive = pin.digest if pin else self.sources.url(artifact.url)
         version = self.version_label(artifact)
         if pin and (members := self._unpacked(artifact, pin)):
-            return [Wanted(member.name, version, archive, member.sha256) for member in members]
-        return [Wanted(name, version, archive, None) for name in sorted(artifact.members) or [artifact.name]]
+            return [PlannedBinary(member.name, version, archive, member.sha256) for member in members]
+        return [PlannedBinary(name, version, archive, None) for name in sorted(artifact.members) or [artifact.name]]
 
     def fetch_all(self, artifacts: Iterable[Artifact]) -> dict[Artifact, list[Binary]]:
         """Make these ready ahead of time: `binaries` of each; one KubeinfraError tells all mistakes."""

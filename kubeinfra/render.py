@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from kubeinfra.facts.units import record_inputs
+from kubeinfra.inputs import record_inputs
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -81,7 +81,7 @@ def ssh(options: argparse.Namespace, phases: Phases) -> None:
 def deploy_command(inventory: Path) -> list[str]:
     """What a person types, and what `demo` runs."""
     connection = ["--ssh-user", "root", "--ssh-key", str(keys.LOGIN_KEY), "--group-data", str(settings.GROUP_DATA)]
-    return ["pyinfra", "-y", *connection, str(inventory), "deploy.py"]
+    return [str(Path(sys.executable).with_name("pyinfra")), "-y", *connection, str(inventory), "deploy.py"]
 
 
 def _up(options: argparse.Namespace, phases: Phases) -> Cluster:
@@ -129,8 +129,7 @@ def _prefetch(step: Phase, inventory: Path) -> None:
 
 
 def _deploy(inventory: Path) -> None:
-    program, *arguments = deploy_command(inventory)
-    done = subprocess.run([Path(sys.executable).with_name(program), *arguments], stdin=subprocess.DEVNULL)
+    done = subprocess.run(deploy_command(inventory), stdin=subprocess.DEVNULL)
     if done.returncode:
         raise KubeinfraError("the deploy has failed, the reason is above; `make deploy` goes on from there")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from shlex import join, quote
+from shlex import quote
 
 from pyinfra.api import FactBase
 
@@ -29,9 +29,9 @@ class UnitStates(FactBase[dict[str, UnitState]]):
     """
     State of each unit: unit -> UnitState.
 
-    A process's inputs are in /run/kubeinfra/<unit>.inputs, written by the unit's ExecStartPre: "<SHA-256>  <path>",
-    or "present  <path>" and "absent  <path>" where only that matters. The binary needs no line: a file that runs
-    cannot be written to, so the process's executable being the file on the disk says the same.
+    A process's inputs are in /run/kubeinfra/<unit>.inputs, written by the unit's ExecStartPre (kubeinfra/inputs.py):
+    "<SHA-256>  <path>", or "present  <path>" and "absent  <path>" where only that matters. The binary needs no line: a
+    file that runs cannot be written to, so the process's executable being the file on the disk says the same.
 
     + binaries: full unit name -> path of the binary that its process must run, "" where that is not asked
     """
@@ -116,19 +116,3 @@ one() {
     done <"$list"
 } 2>/dev/null\
 """
-
-
-def record_inputs(
-    unit: str, files: list[str], optional: list[str] | None = None, existence: list[str] | None = None
-) -> str:
-    """
-    The unit's ExecStartPre line that records what its process starts from; for root only, as some files are secret.
-
-    + files: whose content counts; one that is missing stops the start
-    + optional: whose content counts where they are there
-    + existence: paths of which only matters whether they are there
-    """
-    lines = [f"sha256sum {join(files)}"]
-    for then, paths in (("sha256sum", optional), ("echo present ", existence)):
-        lines += [f"if [ -e {path} ]; then {then} {path}; else echo absent  {path}; fi" for path in paths or []]
-    return f"/bin/sh -ec 'umask 077; mkdir -p /run/kubeinfra; {{ {'; '.join(lines)}; }} >/run/kubeinfra/{unit}.inputs'"

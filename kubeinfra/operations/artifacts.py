@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from kubeinfra.artifacts import Binary, Wanted
+from kubeinfra.artifacts import Binary, PlannedBinary
 from kubeinfra.binaries import Needed
 from kubeinfra.controller import store
 from kubeinfra.facts.binaries import BinaryState, BinaryStates, ImageIds
@@ -25,7 +25,7 @@ IMAGES = "/var/lib/kubeinfra/images"
 @dataclass(frozen=True)
 class Target:
     path: str
-    binary: Wanted | Binary
+    binary: PlannedBinary | Binary
 
     @property
     def sha256(self) -> str:
@@ -47,7 +47,7 @@ def targets_of(needed: Sequence[Needed]) -> list[Target]:
     targets = []
     for need in needed:
         with shown_as_message():
-            binaries: list[Binary] | list[Wanted] = (
+            binaries: list[Binary] | list[PlannedBinary] = (
                 store().binaries(need.artifact) if state.is_executing else store().wanted(need.artifact)
             )
         targets += [
@@ -119,7 +119,7 @@ def _sentence(target: Target, found: BinaryState | None) -> str:
 
 
 def _upload(target: Target) -> Iterator[StringCommand | FileUploadCommand]:
-    if isinstance(target.binary, Wanted):  # a plan goes no further than this
+    if isinstance(target.binary, PlannedBinary):  # a plan goes no further than this
         yield StringCommand("true")
         return
     packed, staged = f"{target.staged}.gz", target.staged

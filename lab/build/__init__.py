@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -143,13 +144,31 @@ def _lock(work: Path, console: Console) -> Iterator[None]:
 
 
 @contextmanager
+def _sign_of_life(one: Build, started: float, console: Console) -> Iterator[None]:
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(30):
+            seconds = time.monotonic() - started
+            console.print(f"still building {one.path}: {seconds:.0f} s", highlight=False, soft_wrap=True)
+
+    if not console.is_terminal:
+        threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+@contextmanager
 def _progress(one: Build, count: str, console: Console) -> Iterator[None]:
-    """A line before and a line after; on a terminal a running clock between them."""
+    """A line before and a line after; between them a running clock on a terminal, elsewhere a line now and then."""
     about = f"{one.minutes:g} min" if one.minutes >= 1 else f"{one.minutes * 60:.0f} s"
     console.print(f"building {one.path} ({count}, about {about})", highlight=False, soft_wrap=True)
     started = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         progress.add_task(Path(one.path).name, total=None)
-        yield
+        with _sign_of_life(one, started, console):
+            yield
     console.print(f"built {one.path} in {time.monotonic() - started:.0f} s", highlight=False, soft_wrap=True)

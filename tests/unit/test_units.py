@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from local_machine import answer, program
 
-from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates, record_inputs
+from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates
+from kubeinfra.inputs import record_inputs
 from kubeinfra.operations.units import Unit, stale_reasons
 
 UNIT, BINARY = "etcd.service", "/opt/etcd/bin/etcd"
