@@ -55,10 +55,10 @@ control_plane.administrator()
 
 node.node()
 barrier(name="--- nodes are started")
-network.network()
-barrier(name="--- flannel is applied")
 node.node_gate()
 barrier(name="--- nodes are registered")
+network.network()  # not earlier: kubelet's restart with its certificate would tear down the pods that it is making
+barrier(name="--- flannel is applied")
 network.network_gate()
 network.taints()
 barrier(name="--- nodes are Ready, and flannel runs")
