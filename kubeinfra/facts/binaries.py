@@ -7,6 +7,11 @@ from shlex import join
 
 from pyinfra.api import FactBase
 
+# Shell function: SHA-256 of its standard input in hex. openssl uses the processor's own instructions for it, and needs
+# a quarter of the time for hundreds of megabytes on each machine and run; sha256sum is everywhere.
+DIGEST = """\
+digest() { { openssl dgst -sha256 -r 2>/dev/null || sha256sum; } | cut -d ' ' -f 1; }"""
+
 
 @dataclass(frozen=True)
 class BinaryState:
@@ -28,9 +33,10 @@ class BinaryStates(FactBase[dict[str, BinaryState]]):
     def command(self, wanted: dict[str, str]) -> str:
         lines = "\n".join(f"{digest or '-'} {path}" for path, digest in wanted.items())
         return (
+            f"{DIGEST}; "
             "while read -r wanted path; do "
             '[ -f "$path" ] || continue; '
-            'is=$(sha256sum <"$path"); is=${is%% *}; version=; '
+            'is=$(digest <"$path"); version=; '
             '[ "$is" = "$wanted" ] || version=$(timeout 10 "$path" --version 2>/dev/null </dev/null | head -n 1); '
             'echo "$is $path $version"; '
             f"done <<'END'\n{lines}\nEND"

@@ -11,7 +11,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from kubeinfra.artifacts import Binary, PlannedBinary
 from kubeinfra.binaries import Needed
 from kubeinfra.controller import store
-from kubeinfra.facts.binaries import BinaryState, BinaryStates, ImageIds
+from kubeinfra.facts.binaries import DIGEST, BinaryState, BinaryStates, ImageIds
 from kubeinfra.images import Image
 from kubeinfra.inventory import shown_as_message
 from kubeinfra.plan import announce
@@ -129,7 +129,8 @@ def _upload(target: Target) -> Iterator[StringCommand | FileUploadCommand]:
         "-ec",
         QuoteString(
             f"gunzip -c {packed} >{staged}.new; rm {packed}; "
-            f"echo '{target.sha256}  {staged}.new' | sha256sum --check --quiet; "
+            f"{DIGEST}; [ $(digest <{staged}.new) = {target.sha256} ] || "
+            f'{{ echo "{target.path}: what has arrived is damaged; run again" >&2; exit 1; }}; '
             f"chmod 755 {staged}.new; sync {staged}.new; mv -f {staged}.new {staged}"
         ),
     )

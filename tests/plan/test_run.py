@@ -88,4 +88,4 @@ def test_binaries_get_their_final_name_by_rename_after_they_were_checked(guide_r
     uploads = [line for line in ran.err.splitlines() if "simulating put_file on @fake/master02" in line]
     assert len(uploads) == 4
     assert all("/opt/kubernetes/bin/.kube" in line and line.endswith(".gz") for line in uploads)
-    assert "sha256sum --check" in ran.err
+    assert "what has arrived is damaged" in ran.err
