@@ -40,12 +40,23 @@ def preflight(changes: bool = True) -> None:
     cluster()
     if changes:
         alone(name="preflight | no other run is at work")
-    found: MachineState | None = host.get_fact(MachineFacts)
-    if found is None:
-        return  # the fact has told why, and the host is out of the run
+    found = _look_at_it()
     _machines[host.name] = found
     if _mistakes(host.name, found):
         _refuse(_mistakes, [one for one in state.inventory if one in state.active_hosts])
+
+
+def _look_at_it() -> MachineState:
+    """The first command on a machine: one that does not run ends the run with what to do about it."""
+    reason = "commands do not run there as they should, the reason is above"
+    try:
+        if found := host.get_fact(MachineFacts):
+            return found
+    except EOFError:
+        reason = "sudo asks for a password, and there is no terminal to type it on"
+    except PyinfraError:
+        pass  # the fact has told why
+    raise PyinfraError(f"\n{host.name}: {reason}; `ssh` to it and `sudo id` must work (README.md, When it fails, 1)")
 
 
 def _mistakes(name: str, found: MachineState) -> list[str]:

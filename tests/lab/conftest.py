@@ -66,11 +66,11 @@ def lab(bring_up: Callable[..., Lab]) -> Lab:
 @pytest.fixture(scope="session")
 def first_deploy(lab: Lab, figures: list[str]) -> Invocation:
     """The whole deploy over ssh, as the README has it, on the machines of `lab`."""
-    load = os.getloadavg()[0]
+    load, before = os.getloadavg()[0], slowness()
     done = lab.deploy()
     figures.append(
         f"deploy over ssh: {done.seconds:.1f} s, peak memory of the controller {done.peak_megabytes:.0f} MB; "
-        f"load before: {load:.1f}, slowness: {slowness():.1f}"
+        f"before it: load {load:.1f}, slowness {before:.1f}"
     )
     figures.extend(f"    {seconds:5.1f} s  {name}" for name, seconds in done.phases.items())
     return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-QUIET_CORE = (
-    0.45  # seconds that the work of `slowness` takes on a core that nobody shares, of those that limits are for
-)
+# What a core takes for WORK when nobody shares it, of those that the limits in seconds are for.
+QUIET_CORE = 0.45
+WORK = "import time; began = time.perf_counter()\nfor _ in range(30_000_000): pass\nprint(time.perf_counter() - began)"
 BARRIER = "--> Starting operation: --- "
 
 
@@ -71,13 +72,13 @@ class Invocation:
 
 def slowness() -> float:
     """
-    By how much a limit in seconds must be stretched on this machine just now: 1 on a quiet core, 2 where there is half
-    of one (the work of a neighbour on the same hardware does not show in the load).
+    By how much a limit in seconds must be stretched on this machine just now, all cores taken together: 1 when they are
+    quiet, 2 when half of their time is somebody else's (a neighbour on the same hardware does not show in the load).
     """
-    started = time.perf_counter()
-    for _ in range(30_000_000):
-        pass
-    return max(1.0, (time.perf_counter() - started) / QUIET_CORE)
+    work = [sys.executable, "-c", WORK]
+    cores = [subprocess.Popen(work, stdout=subprocess.PIPE, text=True) for _ in range(os.cpu_count() or 1)]
+    seconds = [float(core.communicate()[0]) for core in cores]
+    return max(1.0, sum(seconds) / len(seconds) / QUIET_CORE)
 
 
 def invoke(

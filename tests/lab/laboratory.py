@@ -17,6 +17,7 @@ from typing import Any
 from invocation import Invocation, invoke
 
 from lab.engine import HOME
+from lab.host import GLOBAL_SYSCTLS
 from lab.names import LABEL
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -79,9 +80,8 @@ class Lab:
             assert not left, f"docker {what[0]} should be empty of the lab: {left}"
         routes = subprocess.check_output(["ip", "route"], text=True)
         assert "blackhole" not in routes and "192.168.80." not in routes, f"no route should be left:\n{routes}"
-        for key, _, value in (line.partition(" = ") for line in kernel):
-            now = Path("/proc/sys", *key.split(".")).read_text().split()
-            assert now == value.split(), f"{key} should be {value} again, not {now}"
+        now = subprocess.check_output(["sysctl", "-a", "-r", GLOBAL_SYSCTLS], text=True).splitlines()
+        assert now == kernel, f"the kernel's settings should be as before: {set(now) ^ set(kernel)}"
 
     def python(self, *arguments: str, timeout: float = 300) -> Invocation:
         return invoke([sys.executable, *arguments], self.directory, self._environment, timeout)

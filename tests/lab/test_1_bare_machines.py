@@ -120,6 +120,24 @@ def test_a_user_without_root_is_told_what_to_do(lab: Lab, untouched: dict[str, s
 
 
 @pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("/etc/sudoers.d/operator", "sudo asks for a password, and there is no terminal"),
+        ("/usr/bin/sudo", "commands do not run there as they should, the reason is above"),
+    ],
+)
+def test_sudo_that_does_not_work_is_told(lab: Lab, untouched: dict[str, str], file: str, reason: str) -> None:
+    machine = lab.nodes[-1]
+    lab.run(machine, f"mv {file} /var/tmp/away")
+    try:
+        said = refusal(lab.pyinfra("deploy.py", "--sudo", user="operator"))
+    finally:
+        lab.run(machine, f"mv /var/tmp/away {file}")
+    assert f"{machine}: {reason}" in said, f"{machine} should be named, with the reason:\n{said}"
+    assert_nothing_changed(lab, untouched)
+
+
+@pytest.mark.parametrize(
     ("task", "missing"),
     [
         ("control_plane", "run tasks/etcd.py first"),

@@ -102,6 +102,8 @@ def test_the_api_is_back_in_time_and_no_acknowledged_write_is_lost(
     cluster: Lab, namespace: str, figures: list[str], fault: Fault
 ) -> None:
     cluster.require_healthy(f"before {fault.name}")
+    first = cluster.load_balancers[0]
+    until(f"{first} has the address again", lambda: holds_address(cluster, first), 30)
     machine = fault.machine(cluster)
     url = f"https://{cluster.virtual_ip}:6443"
     with Requests(https(f"{url}/readyz")) as requests, Writes(cluster, url, namespace) as writes:

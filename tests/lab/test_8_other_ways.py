@@ -85,10 +85,18 @@ def test_killed_between_etcd_and_the_control_plane(killed: Lab) -> None:
 
 
 def test_killed_between_a_kubelets_start_and_its_certificate(killed: Lab) -> None:
-    done = killed.pyinfra("deploy.py", kill_when=lambda line: line.startswith(f"{BARRIER}nodes are started"))
+    signer = "kube-controller-manager"  # it must not be quicker than we
+
+    def has_started(line: str) -> bool:
+        if line.startswith("--> Starting operation: node | start"):
+            killed.everywhere(f"pkill -STOP {signer[:15]}", killed.masters)
+        return line.startswith(f"{BARRIER}nodes are started")
+
+    done = killed.pyinfra("deploy.py", kill_when=has_started)
     assert done.code == -9, f"it should have been killed:\n{done.text}"
     names = {name for _, name in processes(killed)}
     signed = killed.run(killed.nodes[0], "ls /opt/kubernetes/ssl/kubelet-client-current.pem 2>/dev/null; exit 0")
+    killed.everywhere(f"pkill -CONT {signer[:15]}", killed.masters)
     assert "kubelet" in names and not signed, f"kubelets should run, and have no certificate yet: {names} {signed}"
 
 
