@@ -45,17 +45,6 @@ def etcd(server: Server) -> Artifact:
     )
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    (tmp_path / "own").mkdir()
-    return tmp_path / "own"
-
-
 def archives_in(cache: Path) -> list[str]:
     """What a failed fetch must not leave: anything but lock and index, half files included."""
     return sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file() and path.parent != cache)

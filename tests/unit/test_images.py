@@ -12,17 +12,6 @@ from kubeinfra.images import image_path
 PAUSE = "registry.k8s.io/pause:9.9"
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    (tmp_path / "own").mkdir()
-    return tmp_path / "own"
-
-
 @pytest.mark.parametrize("folder", ["", "blobs/sha256/"], ids=["up to Docker 24", "from Docker 25"])
 def test_an_image_is_known_by_dockers_id(folder: str, cache: Path, own: Path) -> None:
     content, identity = saved([PAUSE], folder=folder)
