@@ -33,13 +33,13 @@ fix: .venv/installed ## what a tool can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: .venv/installed ## pure functions, in half a minute
+unit: .venv/installed ## pure functions, in about half a minute
 	$(BIN)/pytest -q --timeout 120 tests/unit
 
 plan: .venv/installed ## the real command line on simulated machines, in about a minute
 	$(BIN)/pytest -q --timeout 120 tests/plan
 
-lab-test: .venv/installed ## the real thing on the lab's machines, in about half an hour
+lab-test: .venv/installed ## the real thing on the lab's machines, in about 40 minutes
 	$(BIN)/pytest -q tests/lab
 
 .venv/installed: pyproject.toml constraints.txt

@@ -16,7 +16,7 @@ from typing import Any
 
 # What a core takes for WORK when nobody shares it, of those that the limits in seconds are for.
 QUIET_CORE = 0.45
-WORK = "import time; began = time.perf_counter()\nfor _ in range(30_000_000): pass\nprint(time.perf_counter() - began)"
+WORK = "import time\nfor _ in range(30_000_000): pass\nprint(time.process_time())"
 BARRIER = "--> Starting operation: --- "
 
 
@@ -72,8 +72,9 @@ class Invocation:
 
 def slowness() -> float:
     """
-    By how much a limit in seconds must be stretched on this machine just now, all cores taken together: 1 when they are
-    quiet, 2 when half of their time is somebody else's (a neighbour on the same hardware does not show in the load).
+    By how much a limit in seconds must be stretched on this machine just now, all cores taken together: 1 when nobody
+    shares them, 2 where a neighbour on the same hardware takes half of what they can do, which does not show in the
+    load. In seconds of the processor: what else runs on this machine does not count.
     """
     work = [sys.executable, "-c", WORK]
     cores = [subprocess.Popen(work, stdout=subprocess.PIPE, text=True) for _ in range(os.cpu_count() or 1)]
