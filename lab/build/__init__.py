@@ -13,6 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from .workspace import Workspace
 
 # Raise it when a change to the helpers (go, debian, archive, images) changes what the recipes make.
 EDITION = 1
+_index = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Build:
         return hashlib.sha256(f"{EDITION} {ast.dump(page)}".encode()).hexdigest()
 
 
-# In the order in which they are built: what a cluster cannot do without comes first.
+# While one build downloads or links, another compiles.
+AT_ONCE = 2
+# In the order in which they are begun: the longest first; agnhost last, as it is compiled from what Kubernetes was.
 BUILDS = {
     build.path: build
     for build in (
@@ -65,8 +69,8 @@ BUILDS = {
         Build(image_path(kubernetes.PAUSE, ARCH), kubernetes.build_pause, 0.1, ("gcc", "libc6-dev")),
         Build(image_path(flannel.FLANNEL, ARCH), flannel.build_image, 1),
         Build(image_path(flannel.CNI_PLUGIN, ARCH), flannel.build_cni_plugin_image, 0.2),
-        Build(image_path(kubernetes.AGNHOST, ARCH), kubernetes.build_agnhost, 0.5),
         Build(image_path(coredns.IMAGE, ARCH), coredns.build_image, 1.5),
+        Build(image_path(kubernetes.AGNHOST, ARCH), kubernetes.build_agnhost, 0.5),
     )
 }
 
@@ -86,9 +90,14 @@ def build(paths: Iterable[str], into: Path, work: Path, console: Console) -> dic
         _need_amd64()
         with _lock(work, console):
             missing = _missing(wanted, into)  # another process may have built them meanwhile
-            for number, one in enumerate(missing, 1):
-                with _progress(one, f"{number}/{len(missing)}", console):
-                    _build(one, into, work)
+            with _clocks(console) as clocks, ThreadPoolExecutor(AT_ONCE) as pool:
+                failed = threading.Event()
+                builds = [
+                    pool.submit(_build_and_tell, one, f"{number}/{len(missing)}", into, work, clocks, failed)
+                    for number, one in enumerate(missing, 1)
+                ]
+            for one_build in builds:
+                one_build.result()
     return {one.path: digest for one in wanted if (digest := index.digest(into, one.path, one.key))}
 
 
@@ -118,7 +127,8 @@ def _build(one: Build, into: Path, work: Path) -> None:
     one.recipe(product, workspace)
     with product.open("rb") as built, whole_file(into / one.path) as file:
         shutil.copyfileobj(built, file)
-    index.add(into, one.path, key)
+    with _index:
+        index.add(into, one.path, key)
     shutil.rmtree(workspace.scratch)
 
 
@@ -143,14 +153,43 @@ def _lock(work: Path, console: Console) -> Iterator[None]:
         yield
 
 
+def _clocks(console: Console) -> Progress:
+    """On a terminal a running clock for each build; elsewhere nothing, see `_sign_of_life`."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _build_and_tell(one: Build, count: str, into: Path, work: Path, clocks: Progress, failed: threading.Event) -> None:
+    """
+    A line before and a line after; between them a clock on a terminal, elsewhere a line now and then.
+
+    failed: set when a build has failed, and no other is to begin
+    """
+    if failed.is_set():
+        return
+    about = f"{one.minutes:g} min" if one.minutes >= 1 else f"{one.minutes * 60:.0f} s"
+    _say(clocks.console, f"building {one.path} ({count}, about {about})")
+    started = time.monotonic()
+    clock = clocks.add_task(Path(one.path).name, total=None)
+    try:
+        with _sign_of_life(one, started, clocks.console):
+            _build(one, into, work)
+    except KubeinfraError:
+        failed.set()
+        _say(clocks.console, f"{one.path} has failed; what is built beside it is waited for")
+        raise
+    finally:
+        clocks.remove_task(clock)
+    _say(clocks.console, f"built {one.path} in {time.monotonic() - started:.0f} s")
+
+
 @contextmanager
 def _sign_of_life(one: Build, started: float, console: Console) -> Iterator[None]:
     ended = threading.Event()
 
     def tell() -> None:
         while not ended.wait(30):
-            seconds = time.monotonic() - started
-            console.print(f"still building {one.path}: {seconds:.0f} s", highlight=False, soft_wrap=True)
+            _say(console, f"still building {one.path}: {time.monotonic() - started:.0f} s")
 
     if not console.is_terminal:
         threading.Thread(target=tell, daemon=True).start()
@@ -160,15 +199,5 @@ def _sign_of_life(one: Build, started: float, console: Console) -> Iterator[None
         ended.set()
 
 
-@contextmanager
-def _progress(one: Build, count: str, console: Console) -> Iterator[None]:
-    """A line before and a line after; between them a running clock on a terminal, elsewhere a line now and then."""
-    about = f"{one.minutes:g} min" if one.minutes >= 1 else f"{one.minutes * 60:.0f} s"
-    console.print(f"building {one.path} ({count}, about {about})", highlight=False, soft_wrap=True)
-    started = time.monotonic()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task(Path(one.path).name, total=None)
-        with _sign_of_life(one, started, console):
-            yield
-    console.print(f"built {one.path} in {time.monotonic() - started:.0f} s", highlight=False, soft_wrap=True)
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)

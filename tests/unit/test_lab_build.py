@@ -3,6 +3,8 @@
 import json
 import os
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,40 @@ def test_a_failed_build_leaves_nothing_and_the_next_one_succeeds(recipe: Recipe,
     assert message.endswith("look at the proxy")
     assert not list((tmp_path / "into").rglob("*"))
     assert build(tmp_path) == {PATH: digest(b"made")}
+
+
+def test_a_failed_build_lets_the_one_beside_it_finish_and_begins_no_other(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, later = Recipe(), Recipe()
+    recipe.failures = 1
+    begun = threading.Event()
+
+    def slow(product: Path, work: Workspace) -> None:
+        begun.set()
+        until_failed(tmp_path)
+        beside.make(product, work)
+
+    def fails(product: Path, work: Workspace) -> None:
+        assert begun.wait(10)
+        recipe.make(product, work)
+
+    recipes = {"a/1/slow.tar": slow, "a/1/fails.tar": fails, "a/1/later.tar": later.make}
+    builds = {path: Build(path, make, 1) for path, make in recipes.items()}
+    monkeypatch.setattr(lab.build, "BUILDS", builds)
+    with (tmp_path / "said").open("a") as said:
+        console = Console(file=said)
+        message = mistake(lambda: lab.build.build(builds, tmp_path / "into", tmp_path / "work", console))
+    assert "ended with status 3" in message
+    assert (tmp_path / "into/a/1/slow.tar").exists(), "what was built beside it is kept"
+    assert later.runs == 0
+
+
+def until_failed(tmp_path: Path) -> None:
+    deadline = time.monotonic() + 10
+    while "has failed" not in (tmp_path / "said").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_what_cannot_be_built_is_named_beside_what_can(recipe: Recipe, tmp_path: Path) -> None:
