@@ -13,6 +13,7 @@ from kubeinfra.operations import snapshots
 from kubeinfra.operations.gates import barrier, once, wait_until
 from kubeinfra.operations.units import start, stop
 from kubeinfra.run import is_in_this_run, this_machine
+from kubeinfra.snapshots import cluster_of
 from tasks import control_plane, etcd, network, node
 from tasks.preflight import preflight
 
@@ -35,7 +36,7 @@ def asked() -> Path:
             f"  --data snapshot={known[-1] if known else 'FILE'} --data confirm={name}"
             + (f"\n(found: confirm={confirmed})" if confirmed else "")
         )
-    of = snapshots.cluster_of(Path(snapshot))
+    of = cluster_of(Path(snapshot).name)
     if of not in (None, name):
         raise PyinfraError(
             f"\n{snapshot}: is of cluster {of} by its name, and this is {name}; take one of "

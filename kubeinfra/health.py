@@ -69,11 +69,15 @@ VIRTUAL_ADDRESS = "virtual address"
 _HOLDS = "holds it"
 
 
+def has_address(address: IPv4Address | None) -> str:
+    """Shell that succeeds where one of the machine's interfaces has this address."""
+    return f"ip -o -4 address | grep -q ' {address}/'"
+
+
 def _keepalived(address: IPv4Address | None) -> str:
-    holds = f"ip -o -4 address | grep -q ' {address}/'"
     return (
         "state=$(systemctl is-active keepalived) || { echo keepalived is $state; exit 1; }; "
-        f"if {holds}; then echo {_HOLDS}; else echo stands by; fi"
+        f"if {has_address(address)}; then echo {_HOLDS}; else echo stands by; fi"
     )
 
 
@@ -90,7 +94,7 @@ def contradictions(rows: Iterable[Row], load_balancers: int) -> list[str]:
             f"{' and '.join(holders)} both hold the virtual address: VRRP (IP protocol 112) does not pass between "
             "them; look for a firewall, or another vrrp_password on one of them (journalctl -u keepalived)"
         ]
-    if not holders and len(asked) == load_balancers and all(row.well for row in asked) and asked:
+    if asked and not holders and len(asked) == load_balancers and all(row.well for row in asked):
         return ["no load balancer holds the virtual address; journalctl -u keepalived says why"]
     return []
 

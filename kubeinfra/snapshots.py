@@ -21,15 +21,14 @@ def name(cluster_name: str, now: datetime) -> str:
 
 def cluster_of(file_name: str) -> str | None:
     """The cluster whose name is in it; None where the file has another kind of name."""
+    # The time is matched too: cluster "lab" has nothing to do with the snapshots of a cluster "lab-2".
     found = re.fullmatch(r"etcd-(.+)-\d{8}T\d{6}Z\.db", file_name)
     return found[1] if found else None
 
 
 def too_old(names: Iterable[str], cluster_name: str, keep: int) -> list[str]:
     """Names of this cluster's snapshots beyond the `keep` newest; other files are never named."""
-    # The time is matched too: cluster "lab" has nothing to do with the snapshots of a cluster "lab-2".
-    ours = re.compile(rf"etcd-{re.escape(cluster_name)}-\d{{8}}T\d{{6}}Z\.db")
-    return sorted(one for one in names if ours.fullmatch(one))[:-keep]
+    return sorted(one for one in names if cluster_of(one) == cluster_name)[:-keep]
 
 
 def digest_file(snapshot: Path) -> Path:

@@ -28,6 +28,7 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 _ASKED = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
 # Its containers end with Docker, unless docker_extra_config has live-restore: then nothing is to be waited for.
 NETWORK = Probe("flannel, and with it the pods' network, is back", "pgrep -x flanneld", 120, "kubelet")
+_UNREADY = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
 USES_SYSTEMD = Probe("docker info says that cgroups are systemd's", _ASKED, 60, "docker")
 
 
@@ -85,9 +86,6 @@ def pods_ready() -> Probe:
     """The next node waits for this one's pods; not where some pod of it was not ready before."""
     here = _all_ready(f"pods?fieldSelector=spec.nodeName%3D{this_machine().node_name},status.phase%3DRunning")
     return Probe("the pods of this node are ready again", f"[ -s {KUBELET_CLIENT_PEM} ] && {here}", 120, "kubelet")
-
-
-_UNREADY = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
 
 
 def _all_ready(path: str) -> str:

@@ -9,6 +9,7 @@ from pyinfra.api.exceptions import PyinfraError
 from kubeinfra.cluster import Machine
 from kubeinfra.controller import controller
 from kubeinfra.facts.network import VirtualAddress, VirtualAddressState
+from kubeinfra.health import has_address
 from kubeinfra.inventory import cluster
 from kubeinfra.operations.controller import authorities
 from kubeinfra.operations.files import install
@@ -88,7 +89,7 @@ def load_balancer_gate() -> None:
     what = f"an API server answers through nginx and at {cluster().endpoint}"
     if this_machine() == cluster().load_balancers[0] and not cluster().settings.vrrp_nopreempt:
         # Before the next one restarts: with another password or id they would not hear each other's farewell.
-        answers += f" && ip -o -4 address | grep -q ' {cluster().settings.virtual_ip}/'"
+        answers += f" && {has_address(cluster().settings.virtual_ip)}"
         what += ", and the first load balancer holds the address"
     healthy = Probe(what, answers, 60, "keepalived")
     one_at_a_time(

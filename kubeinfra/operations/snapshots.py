@@ -35,11 +35,6 @@ def backups() -> Path:
     return controller().directory / "backups"
 
 
-def cluster_of(snapshot: Path) -> str | None:
-    """Whose snapshot it is by its name; None for one that day2/backup.py has not named."""
-    return snapshots.cluster_of(snapshot.name)
-
-
 @operation()
 def take(member: EtcdMember) -> Commands:
     """
