@@ -4,10 +4,10 @@ Back up etcd: `pyinfra inventory.py day2/backup.py`. What it does, costs and lea
 
 from pyinfra import host
 
-from kubeinfra.inventory import cluster
 from kubeinfra.operations import snapshots
 from kubeinfra.operations.gates import barrier
 from kubeinfra.operations.rolling import one_at_a_time
+from kubeinfra.run.inventory import cluster
 from tasks.preflight import preflight
 
 preflight()

@@ -8,12 +8,12 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 
-from kubeinfra.inventory import cluster, run_option
+from kubeinfra.controller.snapshots import cluster_of
 from kubeinfra.operations import snapshots
 from kubeinfra.operations.gates import barrier, once, wait_until
 from kubeinfra.operations.units import start, stop
-from kubeinfra.run import is_in_this_run, this_machine
-from kubeinfra.snapshots import cluster_of
+from kubeinfra.run.hosts import is_in_this_run, this_machine
+from kubeinfra.run.inventory import cluster, run_option
 from tasks import control_plane, etcd, network, node
 from tasks.preflight import preflight
 

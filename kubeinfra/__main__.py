@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from kubeinfra.cluster import Cluster
+from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.errors import KubeinfraError
 
 
@@ -34,13 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(options)
     except KubeinfraError as error:
-        for mistake in error.mistakes:
-            print(mistake, file=sys.stderr)
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
         return 1
 
 
 def _run(options: argparse.Namespace) -> int:
-    from kubeinfra.inventory import load
+    from kubeinfra.run.inventory import load
 
     cluster, warnings = load(options.inventory, options.group_data)
     for warning in warnings:
@@ -60,9 +60,9 @@ def _summary(cluster: Cluster) -> str:
 
 
 def _fetch(cluster: Cluster, arch: str) -> None:
-    from kubeinfra.binaries import needed, node_images
-    from kubeinfra.controller import store
-    from kubeinfra.download import progress_line
+    from kubeinfra.artifacts.download import progress_line
+    from kubeinfra.artifacts.needs import needed, node_images
+    from kubeinfra.run.controller import store
 
     console = Console()
     wanted = {

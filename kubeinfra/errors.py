@@ -13,9 +13,9 @@ class KubeinfraError(Exception):
     Several mistakes found together are one error whose message has one line each.
     """
 
-    def __init__(self, *mistakes: str) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 @contextmanager

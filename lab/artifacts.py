@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from kubeinfra import releases
-from kubeinfra.artifacts import Store
-from kubeinfra.cluster import Cluster
+from kubeinfra.artifacts.store import Store
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.releases import catalogue as releases
 from lab import build
 from lab.console import Phase
 

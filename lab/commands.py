@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from kubeinfra.cluster import Cluster, Machine
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.errors import KubeinfraError
 from lab import artifacts, engine, host, image, inventory, keys, machines, network, settings
 from lab.console import Phase, Phases

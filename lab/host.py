@@ -55,14 +55,14 @@ def require_free(image: str, networks: Mapping[str, IPv4Network]) -> None:
     + networks: where it is written -> network, such as "service_cidr"
     """
     table = json.loads(_on_host(image, "ip", "-json", "route"))
-    mistakes = [
+    problems = [
         f"{where} {network} overlaps {route['dst']} on {route.get('dev', 'this machine')}, which this machine "
         "itself uses and the lab would cut off: choose another network"
         for where, network in networks.items()
         for route in overlapping(table, network)
     ]
-    if mistakes:
-        raise KubeinfraError(*mistakes)
+    if problems:
+        raise KubeinfraError(*problems)
 
 
 def overlapping(table: Iterable[Mapping[str, str]], network: IPv4Network) -> list[Mapping[str, str]]:

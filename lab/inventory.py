@@ -6,7 +6,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from kubeinfra.cluster import Cluster
+from kubeinfra.cluster.cluster import Cluster
 
 
 def read(inventory: Path) -> tuple[Cluster, list[str]]:
@@ -16,6 +16,6 @@ def read(inventory: Path) -> tuple[Cluster, list[str]]:
 
 
 def _load(inventory: Path) -> tuple[Cluster, list[str]]:
-    from kubeinfra.inventory import load
+    from kubeinfra.run.inventory import load
 
     return load(inventory)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import paramiko
 
-from kubeinfra.cluster import Machine
+from kubeinfra.cluster.cluster import Machine
 from kubeinfra.errors import KubeinfraError
 from lab import keys
 from lab.console import Phase
@@ -42,13 +42,13 @@ def up(phase: Phase, machines: Sequence[Machine], image: str) -> None:
     keys.login_key()
     keys.write_known_hosts((machine.name, machine.address) for machine in machines)
     there = containers()
-    if mistakes := conflicts(there, machines):
-        raise KubeinfraError(*mistakes)
+    if problems := conflicts(there, machines):
+        raise KubeinfraError(*problems)
     with ThreadPoolExecutor(len(machines)) as pool:
         came_up = [pool.submit(_up, machine, image, there.get(container(machine.name))) for machine in machines]
-    mistakes = [str(error) for future in came_up if (error := future.exception())]
-    if mistakes:
-        raise KubeinfraError(*mistakes)
+    problems = [str(error) for future in came_up if (error := future.exception())]
+    if problems:
+        raise KubeinfraError(*problems)
     phase.result = ", ".join([f"{len(machines)} machines", *_remarks(there, machines, image)])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from pprint import pformat
 
-from kubeinfra.cluster import GROUPS, Machine
+from kubeinfra.cluster.cluster import GROUPS, Machine
 from lab import keys
 from lab.names import LAB, container
 

@@ -6,13 +6,13 @@ from hashlib import sha256
 
 from pyinfra.api import deploy
 
-from kubeinfra.flags import CFG
-from kubeinfra.inventory import cluster
+from kubeinfra.components.flags import CFG
+from kubeinfra.machine.render import template
+from kubeinfra.machine.wanted import File
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, require, wait_until
-from kubeinfra.render import template
-from kubeinfra.run import is_deploy_file, speaks_to_the_api
-from kubeinfra.wanted import File
+from kubeinfra.run.hosts import is_deploy_file, runs_kubectl
+from kubeinfra.run.inventory import cluster
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
 
@@ -24,14 +24,14 @@ ROLLED_OUT = Probe("CoreDNS is rolled out", _STATUS, 180)
 @deploy("add-ons")
 def addons() -> None:
     """Applied from one master, only where the cluster has something else."""
-    if speaks_to_the_api():
+    if runs_kubectl():
         install([File(MANIFEST, manifest())], name="manifest")
         apply(KUBECTL, MANIFEST, name="CoreDNS")
 
 
 @deploy("add-ons")
 def addons_gate() -> None:
-    if speaks_to_the_api():
+    if runs_kubectl():
         wait_until(ROLLED_OUT, name="CoreDNS rolled out")
 
 
@@ -50,7 +50,7 @@ def manifest() -> str:
 
 if is_deploy_file(__file__):
     preflight()
-    if speaks_to_the_api():
+    if runs_kubectl():
         require(READY, "run tasks/control_plane.py first", name="the API server is ready")
     addons()
     addons_gate()

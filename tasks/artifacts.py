@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra.binaries import Needed, needed, node_images
-from kubeinfra.inventory import cluster
+from kubeinfra.artifacts.needs import Needed, needed, node_images
 from kubeinfra.operations import artifacts
 from kubeinfra.operations.gates import barrier
-from kubeinfra.releases import Artifact
-from kubeinfra.run import acts_for_controller, is_deploy_file, this_machine
+from kubeinfra.releases.catalogue import Artifact
+from kubeinfra.run.hosts import is_deploy_file, is_lead_host, this_machine
+from kubeinfra.run.inventory import cluster
 from tasks.preflight import arch_of, machine_state, preflight
 
 ALL = ("etcd", "control plane", "node")
@@ -26,7 +26,7 @@ def needed_here(*components: str) -> list[Needed]:
 @deploy("artifacts")
 def fetch(components: Sequence[str] = ALL) -> None:
     """On the controller, before anything changes on a machine: what cannot be had ends the run here."""
-    if acts_for_controller():
+    if is_lead_host():
         artifacts.fetch(lambda: releases(components), lambda: images(components), name="releases at hand")
 
 

@@ -7,30 +7,30 @@ from pathlib import PurePosixPath
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra import flags
-from kubeinfra.binaries import KUBERNETES_BIN
-from kubeinfra.certificates import CONTROLLER_MANAGER_USER, KUBERNETES_SSL, SCHEDULER_USER, master_certificates
-from kubeinfra.cluster import Machine
-from kubeinfra.controller import controller
-from kubeinfra.flags import CA, CFG, LOGS
-from kubeinfra.inventory import cluster
-from kubeinfra.kubeconfig import kubeconfig
-from kubeinfra.operations.controller import admin_kubeconfig, authorities
+from kubeinfra.artifacts.needs import KUBERNETES_BIN
+from kubeinfra.cluster.cluster import Machine
+from kubeinfra.components import flags
+from kubeinfra.components.flags import CA_FILE, CFG, LOGS
+from kubeinfra.machine.render import static, template
+from kubeinfra.machine.wanted import Directory, File, Link, Wanted
+from kubeinfra.operations.controller import admin_kubeconfig, cas
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, barrier, require
 from kubeinfra.operations.rolling import one_at_a_time
-from kubeinfra.operations.units import Unit, settle, start
-from kubeinfra.pki import public_key_pem
-from kubeinfra.render import static, template
-from kubeinfra.run import (
-    acts_for_controller,
-    authority_key_pem,
-    authority_pem,
+from kubeinfra.operations.units import Unit, converge, start
+from kubeinfra.pki.ca import public_key_pem
+from kubeinfra.pki.certificates import CONTROLLER_MANAGER_USER, KUBERNETES_SSL, SCHEDULER_USER, master_certificates
+from kubeinfra.pki.kubeconfig import kubeconfig
+from kubeinfra.run.controller import controller
+from kubeinfra.run.hosts import (
+    ca_key_pem,
+    ca_pem,
     is_deploy_file,
-    speaks_to_the_api,
+    is_lead_host,
+    runs_kubectl,
     this_machine,
 )
-from kubeinfra.wanted import Directory, File, Link, Wanted
+from kubeinfra.run.inventory import cluster
 from tasks.artifacts import bring, needed_here
 from tasks.preflight import check_absent_machines, preflight
 
@@ -48,8 +48,8 @@ ALL_WELL = Probe("the control plane is well", f"{READY.command} && {_HEALTHZ}", 
 @deploy("control plane")
 def control_plane() -> None:
     """Started without waiting: the nodes' slow steps go on meanwhile."""
-    if acts_for_controller():
-        authorities(
+    if is_lead_host():
+        cas(
             ["kubernetes", "front-proxy", "etcd"],
             ["service-account-key", "bootstrap-token"],
             name="authorities",
@@ -69,16 +69,16 @@ def control_plane_gate() -> None:
         return
     one_at_a_time(
         cluster().masters,
-        lambda: settle(UNITS, healthy=ALL_WELL, guard=others_ready(), name=f"{host.name} is ready"),
+        lambda: converge(UNITS, healthy=ALL_WELL, guard=others_ready(), name=f"{host.name} is ready"),
     )
-    if speaks_to_the_api():
+    if runs_kubectl():
         apply(KUBECTL, RBAC, name="rights of nodes and of the API server")
 
 
 @deploy("control plane")
 def administrator() -> None:
     """Last, when its endpoint answers: where the endpoint moves, the one that a person has works until then."""
-    if acts_for_controller():
+    if is_lead_host():
         admin_kubeconfig(name="the administrator's kubeconfig on the controller")
 
 
@@ -92,7 +92,7 @@ def others_ready() -> Probe | None:
     ]
     if not others:
         return None
-    asked = " && ".join(f"curl -sSf --max-time 5 --cacert {CA} {url}" for url in others)
+    asked = " && ".join(f"curl -sSf --max-time 5 --cacert {CA_FILE} {url}" for url in others)
     return Probe("the other API servers are ready", f"! {READY.command} || {{ {asked}; }}", 60)
 
 
@@ -101,10 +101,10 @@ def files(master: Machine) -> list[Wanted]:
         Directory("/opt/kubernetes/cfg"),
         Directory("/opt/kubernetes/ssl", "700"),
         Directory(LOGS, "700"),
-        File(CA, lambda: authority_pem("kubernetes")),
-        File(f"{KUBERNETES_SSL}/ca-key.pem", lambda: authority_key_pem("kubernetes"), "600", secret=True),
-        File(f"{KUBERNETES_SSL}/etcd-ca.pem", lambda: authority_pem("etcd")),
-        File(f"{KUBERNETES_SSL}/front-proxy-ca.pem", lambda: authority_pem("front-proxy")),
+        File(CA_FILE, lambda: ca_pem("kubernetes")),
+        File(f"{KUBERNETES_SSL}/ca-key.pem", lambda: ca_key_pem("kubernetes"), "600", secret=True),
+        File(f"{KUBERNETES_SSL}/etcd-ca.pem", lambda: ca_pem("etcd")),
+        File(f"{KUBERNETES_SSL}/front-proxy-ca.pem", lambda: ca_pem("front-proxy")),
         File(flags.SERVICE_ACCOUNT_KEY, service_account_key, "600", secret=True),
         File(flags.SERVICE_ACCOUNT_PUBLIC_KEY, service_account_public_key),
         File(f"{CFG}/token.csv", token_csv, "600", secret=True),
@@ -115,7 +115,7 @@ def files(master: Machine) -> list[Wanted]:
         File(f"{CFG}/kube-scheduler.kubeconfig", _kubeconfig(master, "kube-scheduler"), secret=True),
         File(f"{CFG}/admin.kubeconfig", _kubeconfig(master, "admin"), "600", secret=True),
         Directory("/root/.kube", "700"),
-        Link("/root/.kube/config", f"{CFG}/admin.kubeconfig", yields=True),
+        Link("/root/.kube/config", f"{CFG}/admin.kubeconfig", keep_existing=True),
         *units(master),
     ]
 
@@ -123,8 +123,8 @@ def files(master: Machine) -> list[Wanted]:
 def units(master: Machine) -> list[File]:
     """Their unit files; an input is whatever the process reads when it starts."""
     ssl = KUBERNETES_SSL
-    own = {certificate.leaf.common_name: certificate.files for certificate in master_certificates(cluster())}
-    shared = [CA, flags.SERVICE_ACCOUNT_KEY, f"{ssl}/front-proxy-ca.pem"]
+    own = {certificate.spec.common_name: certificate.files for certificate in master_certificates(cluster())}
+    shared = [CA_FILE, flags.SERVICE_ACCOUNT_KEY, f"{ssl}/front-proxy-ca.pem"]
     others = (CONTROLLER_MANAGER_USER, SCHEDULER_USER, "admin")
     apiserver_certificates = [path for user, files in own.items() if user not in others for path in files]
     return [
@@ -163,7 +163,7 @@ def units(master: Machine) -> list[File]:
             SCHEDULER,
             "Kubernetes scheduler",
             flags.scheduler_flags(cluster()),
-            [CA, f"{CFG}/kube-scheduler.kubeconfig", *own[SCHEDULER_USER]],
+            [CA_FILE, f"{CFG}/kube-scheduler.kubeconfig", *own[SCHEDULER_USER]],
         ),
     ]
 
@@ -189,7 +189,7 @@ def _kubeconfig(master: Machine, user: str) -> str:
     return kubeconfig(
         server=f"https://{cluster().apiserver(master)}",
         user=user,
-        authority=PurePosixPath(CA),
+        ca=PurePosixPath(CA_FILE),
         certificate=PurePosixPath(f"{KUBERNETES_SSL}/{user}.pem"),
         key=PurePosixPath(f"{KUBERNETES_SSL}/{user}-key.pem"),
     )

@@ -8,19 +8,19 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import deploy
 
+from kubeinfra.components.flags import KUBELET_CLIENT_PEM
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.flags import KUBELET_CLIENT_PEM
-from kubeinfra.health import as_node
-from kubeinfra.inventory import cluster
+from kubeinfra.health.questions import as_node
+from kubeinfra.machine.render import template
+from kubeinfra.machine.wanted import Edit, File
 from kubeinfra.operations.docker import docker_ce
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe
 from kubeinfra.operations.rolling import one_at_a_time
-from kubeinfra.operations.system import packages, tell
-from kubeinfra.operations.units import Unit, settle, start
-from kubeinfra.render import template
-from kubeinfra.run import is_deploy_file, this_machine
-from kubeinfra.wanted import Edit, File
+from kubeinfra.operations.system import note, packages
+from kubeinfra.operations.units import Unit, converge, start
+from kubeinfra.run.hosts import is_deploy_file, this_machine
+from kubeinfra.run.inventory import cluster
 from tasks.preflight import machine_state, preflight
 
 UNIT = Unit("docker.service")
@@ -40,7 +40,7 @@ def docker() -> None:
     machine, settings = machine_state(), cluster().settings
     package = "docker.io" if settings.docker_source == "distribution" else "docker-ce"
     if machine.docker_major is not None and machine.docker_package != package:
-        tell(f"Docker {machine.docker_major} is there and stays ({machine.docker_package or 'from no package'})")
+        note(f"Docker {machine.docker_major} is there and stays ({machine.docker_package or 'from no package'})")
     elif package == "docker.io":
         packages([package], machine.family, name="packages")
     else:
@@ -59,7 +59,7 @@ def docker() -> None:
     start([UNIT], name="start")
     one_at_a_time(
         cluster().nodes,
-        lambda: settle(
+        lambda: converge(
             [UNIT],
             healthy=USES_SYSTEMD,
             guard=others_ready(),

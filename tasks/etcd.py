@@ -5,18 +5,18 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra.certificates import etcd_server
-from kubeinfra.cluster import EtcdMember
-from kubeinfra.inventory import cluster
-from kubeinfra.operations.controller import authorities
+from kubeinfra.cluster.cluster import EtcdMember
+from kubeinfra.machine.render import template
+from kubeinfra.machine.wanted import Directory, File, Link, Wanted
+from kubeinfra.operations.controller import cas
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, barrier
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages
-from kubeinfra.operations.units import Unit, settle, start
-from kubeinfra.render import template
-from kubeinfra.run import acts_for_controller, authority_pem, is_deploy_file
-from kubeinfra.wanted import Directory, File, Link, Wanted
+from kubeinfra.operations.units import Unit, converge, start
+from kubeinfra.pki.certificates import etcd_server
+from kubeinfra.run.hosts import ca_pem, is_deploy_file, is_lead_host
+from kubeinfra.run.inventory import cluster
 from tasks.artifacts import bring, needed_here
 from tasks.preflight import check_absent_machines, machine_state, preflight
 
@@ -27,8 +27,8 @@ _HEALTH = "/usr/local/bin/etcdctl endpoint health"
 @deploy("etcd")
 def etcd() -> None:
     """Members that do not run are started at once: the first waits for a quorum."""
-    if acts_for_controller():
-        authorities(["etcd"], name="authority")
+    if is_lead_host():
+        cas(["etcd"], name="authority")
     barrier(name="the authority of etcd is there")
     member = cluster().etcd_member(host.name)
     if member is None:
@@ -45,7 +45,9 @@ def etcd_gate() -> None:
         return
     one_at_a_time(
         (other.machine for other in cluster().etcd_members),
-        lambda: settle([UNIT], healthy=healthy(member), guard=others_healthy(member), name=f"{member.name} is healthy"),
+        lambda: converge(
+            [UNIT], healthy=healthy(member), guard=others_healthy(member), name=f"{member.name} is healthy"
+        ),
     )
 
 
@@ -65,7 +67,7 @@ def files(member: EtcdMember) -> list[Wanted]:
         Directory("/opt/etcd/ssl", "700"),
         Directory("/var/lib/etcd", "700"),
         Directory("/var/lib/etcd/default.etcd", "700"),
-        File("/opt/etcd/ssl/ca.pem", lambda: authority_pem("etcd")),
+        File("/opt/etcd/ssl/ca.pem", lambda: ca_pem("etcd")),
         File("/opt/etcd/cfg/etcd", environment),
         File(
             "/opt/etcd/cfg/etcd.initial",

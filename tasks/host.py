@@ -5,13 +5,7 @@ from __future__ import annotations
 from pyinfra.api import deploy
 
 from kubeinfra.facts.machine import CHRONY_MARK
-from kubeinfra.inventory import cluster
-from kubeinfra.operations.files import install
-from kubeinfra.operations.system import packages, prepare, tell
-from kubeinfra.operations.units import Unit, settle
-from kubeinfra.render import template
-from kubeinfra.run import is_deploy_file, this_machine
-from kubeinfra.system import (
+from kubeinfra.machine.edits import (
     MODULES,
     PACKAGES,
     fstab_swap_lines,
@@ -22,7 +16,13 @@ from kubeinfra.system import (
     sysctl_conf,
     sysctls,
 )
-from kubeinfra.wanted import Directory, Edit, File, Wanted
+from kubeinfra.machine.render import template
+from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
+from kubeinfra.operations.files import install
+from kubeinfra.operations.system import note, packages, prepare
+from kubeinfra.operations.units import Unit, converge
+from kubeinfra.run.hosts import is_deploy_file, this_machine
+from kubeinfra.run.inventory import cluster
 from tasks.preflight import machine_state, preflight
 
 
@@ -50,7 +50,7 @@ def operating_system() -> None:
     packages([*PACKAGES[family], *(["chrony"] if chrony else [])], family, name="packages")
     prepare(hostname, MODULES, wanted, name="running system")
     if chrony:
-        settle([chrony], starts=True, name="chrony")
+        converge([chrony], starts=True, name="chrony")
 
 
 def chrony_unit() -> Unit | None:
@@ -59,7 +59,7 @@ def chrony_unit() -> Unit | None:
     if not cluster().settings.time_servers or machine.keeps_time:
         return None
     if machine.container:
-        tell("a container has its host's clock; no time daemon is set up")
+        note("a container has its host's clock; no time daemon is set up")
         return None
     return Unit("chrony.service" if machine.family == "debian" else "chronyd.service")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra.inventory import cluster
+from kubeinfra.machine.edits import ipvs_modules, modules_conf
+from kubeinfra.machine.wanted import File
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import load_modules, packages
-from kubeinfra.run import is_deploy_file
-from kubeinfra.system import ipvs_modules, modules_conf
-from kubeinfra.wanted import File
+from kubeinfra.run.hosts import is_deploy_file
+from kubeinfra.run.inventory import cluster
 from tasks.preflight import machine_state, preflight
 
 FALLBACK = "kube-proxy falls back to iptables up to Kubernetes 1.25, and does not start from 1.26 on"

@@ -6,20 +6,20 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.api.exceptions import PyinfraError
 
-from kubeinfra.cluster import Machine
-from kubeinfra.controller import controller
+from kubeinfra.cluster.cluster import Machine
 from kubeinfra.facts.network import VirtualAddress, VirtualAddressState
-from kubeinfra.health import has_address
-from kubeinfra.inventory import cluster
-from kubeinfra.operations.controller import authorities
+from kubeinfra.health.questions import has_address
+from kubeinfra.machine.render import static, template
+from kubeinfra.machine.wanted import Directory, File, Wanted
+from kubeinfra.operations.controller import cas
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, barrier, require
 from kubeinfra.operations.rolling import one_at_a_time
-from kubeinfra.operations.system import packages, tell
-from kubeinfra.operations.units import Unit, settle, start
-from kubeinfra.render import static, template
-from kubeinfra.run import acts_for_controller, is_deploy_file, this_machine
-from kubeinfra.wanted import Directory, File, Wanted
+from kubeinfra.operations.system import note, packages
+from kubeinfra.operations.units import Unit, converge, start
+from kubeinfra.run.controller import controller
+from kubeinfra.run.hosts import is_deploy_file, is_lead_host, this_machine
+from kubeinfra.run.inventory import cluster
 from tasks.preflight import check_absent_machines, machine_state, preflight
 
 NGINX = Unit("nginx.service", "/usr/sbin/nginx", reloads=True)
@@ -48,7 +48,7 @@ def check_virtual_address() -> None:
         return  # the fact has told why, and the host is out of the run
     _seen[host.name] = found
     if not found.asked:
-        tell(f"without ping on this machine nobody could be asked whether virtual_ip {virtual_ip} is free")
+        note(f"without ping on this machine nobody could be asked whether virtual_ip {virtual_ip} is free")
     own = found.interface_of(me.address)
     if own is None:
         raise PyinfraError(f"\n{host.name}: no interface has its address {me.address}; correct the inventory")
@@ -68,8 +68,8 @@ def check_virtual_address() -> None:
 @deploy("load balancer")
 def load_balancer() -> None:
     """nginx before keepalived: its check asks through it."""
-    if acts_for_controller() and cluster().load_balancers and not cluster().settings.vrrp_password:
-        authorities([], ["vrrp-password"], name="password between the load balancers")
+    if is_lead_host() and cluster().load_balancers and not cluster().settings.vrrp_password:
+        cas([], ["vrrp-password"], name="password between the load balancers")
     barrier(name="the load balancers' password is there")
     if "lb" not in host.groups:
         return
@@ -94,7 +94,7 @@ def load_balancer_gate() -> None:
     healthy = Probe(what, answers, 60, "keepalived")
     one_at_a_time(
         cluster().load_balancers,
-        lambda: settle([NGINX, KEEPALIVED], healthy, guard=another_answers(), name=f"{host.name} is well"),
+        lambda: converge([NGINX, KEEPALIVED], healthy, guard=another_answers(), name=f"{host.name} is well"),
     )
 
 

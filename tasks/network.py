@@ -5,17 +5,17 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra import flags
-from kubeinfra.cluster import Machine
-from kubeinfra.flags import CFG
-from kubeinfra.health import pod_network
-from kubeinfra.inventory import cluster
+from kubeinfra.cluster.cluster import Machine
+from kubeinfra.components import flags
+from kubeinfra.components.flags import CFG
+from kubeinfra.health.questions import pod_network
+from kubeinfra.machine.render import template
+from kubeinfra.machine.wanted import File
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, barrier, once, require, wait_until
-from kubeinfra.operations.system import tell
-from kubeinfra.render import template
-from kubeinfra.run import acts_for_controller, is_deploy_file, is_in_this_run, speaks_to_the_api, this_machine
-from kubeinfra.wanted import File
+from kubeinfra.operations.system import note
+from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_lead_host, runs_kubectl, this_machine
+from kubeinfra.run.inventory import cluster
 from tasks.control_plane import KUBECTL, READY
 from tasks.preflight import preflight
 
@@ -42,9 +42,9 @@ def all_nodes_ready() -> str:
 @deploy("network")
 def network() -> None:
     """Applied from one master, only where the cluster has something else."""
-    if acts_for_controller() and not any(map(is_in_this_run, cluster().masters)):
-        tell("no master takes part in this run: the network, the add-ons and the traffic are left as they are")
-    if not speaks_to_the_api():
+    if is_lead_host() and not any(map(is_in_this_run, cluster().masters)):
+        note("no master takes part in this run: the network, the add-ons and the traffic are left as they are")
+    if not runs_kubectl():
         return
     install([File(MANIFEST, manifest())], name="manifest")
     apply(KUBECTL, MANIFEST, name="flannel")
@@ -63,7 +63,7 @@ def network_gate() -> None:
             name="pod network",
         )
     barrier(name="pods are on their nodes' networks")
-    if not speaks_to_the_api():
+    if not runs_kubectl():
         return
     if awaited_nodes() == cluster().nodes:  # one that is dead is left out of the run, and has no flannel
         wait_until(ROLLED_OUT, name="flannel rolled out")
@@ -73,7 +73,7 @@ def network_gate() -> None:
 @deploy("network")
 def taints() -> None:
     """Masters that are nodes too: ordinary pods only where the setting lets them."""
-    if not speaks_to_the_api():
+    if not runs_kubectl():
         return
     key, _, effect = flags.MASTER_TAINT.partition(":")
     for node in cluster().nodes:
@@ -103,7 +103,7 @@ def manifest() -> str:
 
 if is_deploy_file(__file__):
     preflight()
-    if speaks_to_the_api():
+    if runs_kubectl():
         require(READY, "run tasks/control_plane.py first", name="the API server is ready")
     network()
     network_gate()

@@ -10,23 +10,23 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.api.exceptions import PyinfraError
 
-from kubeinfra import flags
-from kubeinfra.binaries import KUBERNETES_BIN, node_images
-from kubeinfra.certificates import KUBERNETES_SSL, node_certificates
-from kubeinfra.cluster import Machine
-from kubeinfra.controller import controller
-from kubeinfra.flags import CA, CFG, KUBELET_CLIENT_PEM
-from kubeinfra.health import as_node
-from kubeinfra.inventory import cluster
-from kubeinfra.kubeconfig import kubeconfig
+from kubeinfra.artifacts.needs import KUBERNETES_BIN, node_images
+from kubeinfra.cluster.cluster import Machine
+from kubeinfra.components import flags
+from kubeinfra.components.flags import CA_FILE, CFG, KUBELET_CLIENT_PEM
+from kubeinfra.health.questions import as_node
+from kubeinfra.machine.edits import has_local_resolver, resolv_conf_for_pods
+from kubeinfra.machine.render import template
+from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
 from kubeinfra.operations.artifacts import load_images
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, require
-from kubeinfra.operations.units import Unit, settle, start
-from kubeinfra.render import template
-from kubeinfra.run import authority_pem, is_deploy_file, this_machine
-from kubeinfra.system import has_local_resolver, resolv_conf_for_pods
-from kubeinfra.wanted import Directory, Edit, File, Wanted
+from kubeinfra.operations.units import Unit, converge, start
+from kubeinfra.pki.certificates import KUBERNETES_SSL, node_certificates
+from kubeinfra.pki.kubeconfig import kubeconfig
+from kubeinfra.run.controller import controller
+from kubeinfra.run.hosts import ca_pem, is_deploy_file, this_machine
+from kubeinfra.run.inventory import cluster
 from tasks.artifacts import bring, needed_here
 from tasks.docker import USES_SYSTEMD
 from tasks.preflight import machine_state, preflight
@@ -59,7 +59,7 @@ def node_gate() -> None:
     if "node" not in host.groups:
         return
     machine = this_machine()
-    settle(
+    converge(
         [KUBELET, KUBE_PROXY],
         # Until its certificate is there, kubelet 1.20 asks as an anonymous user and backs off for up to half a minute:
         # its inputs say whether it had one when it started, so it is restarted when it has.
@@ -112,7 +112,7 @@ def files(machine: Machine) -> list[Wanted]:
         Directory("/opt/kubernetes/ssl", "700"),
         Directory("/var/lib/kubelet", "700"),
         Directory("/etc/cni/net.d"),
-        File(CA, lambda: authority_pem("kubernetes")),
+        File(CA_FILE, lambda: ca_pem("kubernetes")),
         File(f"{CFG}/kubelet-config.yaml", yaml.safe_dump(configuration, sort_keys=True)),
         File(f"{CFG}/kube-proxy-config.yaml", yaml.safe_dump(proxy_configuration, sort_keys=True)),
         File(f"{CFG}/bootstrap.kubeconfig", bootstrap_kubeconfig, "600", secret=True),
@@ -121,7 +121,7 @@ def files(machine: Machine) -> list[Wanted]:
             kubeconfig(
                 server=cluster().server,
                 user="kube-proxy",
-                authority=PurePosixPath(CA),
+                ca=PurePosixPath(CA_FILE),
                 certificate=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy.pem"),
                 key=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy-key.pem"),
             ),
@@ -147,10 +147,10 @@ def resolv_conf() -> str:
 
 
 def bootstrap_kubeconfig() -> str | None:
-    token, authority = controller().secret("bootstrap-token"), authority_pem("kubernetes")
-    if token is None or authority is None:
+    token, ca = controller().secret("bootstrap-token"), ca_pem("kubernetes")
+    if token is None or ca is None:
         return None
-    return kubeconfig(server=cluster().server, user="kubelet-bootstrap", authority=PurePosixPath(CA), token=token)
+    return kubeconfig(server=cluster().server, user="kubelet-bootstrap", ca=PurePosixPath(CA_FILE), token=token)
 
 
 def units(machine: Machine) -> list[File]:
@@ -165,7 +165,7 @@ def units(machine: Machine) -> list[File]:
         unit=KUBELET.name,
         inputs=[
             kubelet_file,
-            CA,
+            CA_FILE,
             f"{CFG}/kubelet-config.yaml",
             f"{CFG}/bootstrap.kubeconfig",
             *serving.files,
@@ -182,7 +182,7 @@ def units(machine: Machine) -> list[File]:
         unit=KUBE_PROXY.name,
         inputs=[
             proxy_file,
-            CA,
+            CA_FILE,
             f"{CFG}/kube-proxy-config.yaml",
             f"{CFG}/kube-proxy.kubeconfig",
             *proxy.files,
@@ -195,7 +195,7 @@ def units(machine: Machine) -> list[File]:
 
 if is_deploy_file(__file__):
     preflight()
-    if authority_pem("kubernetes") is None:
+    if ca_pem("kubernetes") is None:
         raise PyinfraError(
             f"\n{controller().directory} has no authority kubernetes; run tasks/control_plane.py first, or bring that "
             "directory from the controller that set the cluster up"

@@ -11,22 +11,22 @@ from pyinfra import host, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
-from kubeinfra.cluster import Machine
-from kubeinfra.controller import controller
+from kubeinfra.cluster.cluster import Machine
+from kubeinfra.controller.directory import CAName, SecretName
 from kubeinfra.facts.machine import MachineFacts, MachineState
-from kubeinfra.inventory import cluster, shown_as_message
-from kubeinfra.operations.controller import alone
-from kubeinfra.pki import fingerprint, public_key_der
-from kubeinfra.releases import ARCHES
-from kubeinfra.run import acts_for_controller
-from kubeinfra.state import AuthorityName, SecretName
-from kubeinfra.system import has_resolver_for_pods
+from kubeinfra.machine.edits import has_resolver_for_pods
+from kubeinfra.operations.controller import require_exclusive_run
+from kubeinfra.pki.ca import fingerprint, public_key_der
+from kubeinfra.releases.catalogue import ARCHES
+from kubeinfra.run.controller import controller
+from kubeinfra.run.hosts import is_lead_host
+from kubeinfra.run.inventory import as_pyinfra_error, cluster
 
-AUTHORITIES: tuple[AuthorityName, ...] = get_args(AuthorityName)
+CA_NAMES: tuple[CAName, ...] = get_args(CAName)
 SECRETS: tuple[SecretName, ...] = get_args(SecretName)
 # The oldest that reads all of the units as they are meant: "+" before a command (systemd's NEWS, 231).
 SYSTEMD = 231
-CLOCKS_DIFFER = 240  # seconds; a certificate begins 300 s before it is made (kubeinfra/pki.py)
+CLOCKS_DIFFER = 240  # seconds; a certificate begins 300 s before it is made (kubeinfra/pki/ca.py)
 _machines: dict[str, MachineState] = {}
 _one_asks = Lock()  # else all hosts would ask the same one at once, more than its sshd lets into one connection
 
@@ -39,11 +39,11 @@ def preflight(changes: bool = True) -> None:
     """
     cluster()
     if changes:
-        alone(name="preflight | no other run is at work")
+        require_exclusive_run(name="preflight | no other run is at work")
     found = _look_at_it()
     _machines[host.name] = found
-    if _mistakes(host.name, found):
-        _refuse(_mistakes, [one for one in state.inventory if one in state.active_hosts])
+    if _problems(host.name, found):
+        _refuse(_problems, [one for one in state.inventory if one in state.active_hosts])
 
 
 def _look_at_it() -> MachineState:
@@ -59,11 +59,11 @@ def _look_at_it() -> MachineState:
     raise PyinfraError(f"\n{host.name}: {reason}; `ssh` to it and `sudo id` must work (README.md, When it fails, 1)")
 
 
-def _mistakes(name: str, found: MachineState) -> list[str]:
+def _problems(name: str, found: MachineState) -> list[str]:
     unreadable = controller().problems()
     return [
-        *_machine_mistakes(name, found),
-        *(unreadable or [*_authority_mistakes(name, found), *_secret_mistakes(name, found)]),
+        *_machine_problems(name, found),
+        *(unreadable or [*_ca_problems(name, found), *_secret_problems(name, found)]),
     ]
 
 
@@ -73,7 +73,7 @@ def _refuse(judge: Callable[[str, MachineState], list[str]], hosts: Sequence[Hos
         for one in hosts:
             if one.name not in _machines and (found := one.get_fact(MachineFacts)):
                 _machines[one.name] = found
-    every = [mistake for one in hosts if one.name in _machines for mistake in judge(one.name, _machines[one.name])]
+    every = [problem for one in hosts if one.name in _machines for problem in judge(one.name, _machines[one.name])]
     if every:
         raise PyinfraError("\n" + "\n".join(dict.fromkeys(every)))
 
@@ -88,48 +88,48 @@ def machine_state() -> MachineState:
     return _machines[host.name]
 
 
-def _machine_mistakes(name: str, found: MachineState) -> list[str]:
-    mistakes = []
+def _machine_problems(name: str, found: MachineState) -> list[str]:
+    problems = []
     if found.uid != 0:
-        mistakes.append(
+        problems.append(
             f"{name}: commands run as user {found.uid}, root is needed; "
             "set _sudo = True in group_data/all.py, or connect with --ssh-user root"
         )
     if found.arch not in ARCHES:
-        mistakes.append(f"{name}: architecture {found.arch} is not supported: {' or '.join(ARCHES)}")
+        problems.append(f"{name}: architecture {found.arch} is not supported: {' or '.join(ARCHES)}")
     if found.systemd is None:
-        mistakes.append(f"{name}: systemd is not PID 1; every component is a systemd unit: take a machine that has it")
+        problems.append(f"{name}: systemd is not PID 1; every component is a systemd unit: take a machine that has it")
     elif found.systemd < SYSTEMD:
-        mistakes.append(
+        problems.append(
             f"{name}: systemd {found.systemd} is too old, {SYSTEMD} or newer is needed: take RHEL 8, Debian 10, "
             "Ubuntu 20.04 or newer ones"
         )
     if not found.family:
-        mistakes.append(f"{name}: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like")
-    mistakes += _address_mistakes(name, found)
-    mistakes += _clock_mistakes(name, found)
+        problems.append(f"{name}: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like")
+    problems += _address_problems(name, found)
+    problems += _clock_problems(name, found)
     version, below = cluster().settings.kubernetes_version, cluster().release.docker_below
     distribution = cluster().settings.docker_source == "distribution"
     if "node" in cluster().machine(name).groups and distribution and found.family == "redhat":
-        mistakes.append(
+        problems.append(
             f"{name}: RHEL-likes have no Docker of their own, their package docker is Podman; set docker_source = "
             '"docker-ce" in group_data/all.py, and docker_repository to a mirror that the machine reaches'
         )
     if "node" in cluster().machine(name).groups and found.docker_major is not None and found.docker_major >= below:
-        mistakes.append(
+        problems.append(
             f"{name}: Docker {found.docker_major} is installed; Kubernetes {version} needs one below {below}: remove "
             "it, and the deploy installs one that fits, or put an older one in its place"
         )
-    mistakes += _overlaps(name, found)
+    problems += _overlaps(name, found)
     if "node" in cluster().machine(name).groups and not _has_upstream(found):
-        mistakes.append(
+        problems.append(
             f"{name}: /etc/resolv.conf names no server that pods can reach, and CoreDNS asks those of it; set "
             'dns_upstreams in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside the cluster'
         )
-    return mistakes
+    return problems
 
 
-def _address_mistakes(name: str, found: MachineState) -> list[str]:
+def _address_problems(name: str, found: MachineState) -> list[str]:
     """A cloud's public address is often on none of the machine's interfaces: nothing could listen there."""
     address = cluster().machine(name).address
     has = [one.ip for one in found.addresses if not one.ip.is_loopback]
@@ -141,7 +141,7 @@ def _address_mistakes(name: str, found: MachineState) -> list[str]:
     ]
 
 
-def _clock_mistakes(name: str, found: MachineState) -> list[str]:
+def _clock_problems(name: str, found: MachineState) -> list[str]:
     """Where the deploy sets up chrony, that puts the clock right."""
     sets_it_up = cluster().settings.time_servers and not found.keeps_time and not found.container
     if abs(found.clock_ahead) <= CLOCKS_DIFFER or sets_it_up:
@@ -169,13 +169,13 @@ def _has_upstream(found: MachineState) -> bool:
     return not uses_it or found.systemd_resolv_conf or has_resolver_for_pods(found.resolv_conf)
 
 
-def _authority_mistakes(name: str, found: MachineState) -> list[str]:
+def _ca_problems(name: str, found: MachineState) -> list[str]:
     """A machine that trusts an authority which this controller does not have belongs to another's cluster."""
-    mistakes = []
-    with shown_as_message():
-        ours = {authority: controller().authority(authority) for authority in AUTHORITIES}
-    for authority, pem in found.authorities.items():
-        mine = ours[authority]
+    problems = []
+    with as_pyinfra_error():
+        ours = {ca: controller().ca(ca) for ca in CA_NAMES}
+    for ca, pem in found.cas.items():
+        mine = ours[ca]
         try:
             theirs = x509.load_pem_x509_certificate(pem.encode())
         except ValueError:
@@ -183,16 +183,16 @@ def _authority_mistakes(name: str, found: MachineState) -> list[str]:
         if mine and public_key_der(mine.certificate.public_key()) == public_key_der(theirs.public_key()):
             continue
         has = f"has another one, {mine.fingerprint}" if mine else "has none"
-        mistakes.append(
-            f"{name}: trusts authority {authority} {fingerprint(theirs)}; {controller().directory} {has}. "
+        problems.append(
+            f"{name}: trusts authority {ca} {fingerprint(theirs)}; {controller().directory} {has}. "
             "Bring that directory from the controller that set the cluster up; a second authority would cut it off"
         )
-    return mistakes
+    return problems
 
 
-def _secret_mistakes(name: str, found: MachineState) -> list[str]:
+def _secret_problems(name: str, found: MachineState) -> list[str]:
     """Another service account key would cut off every pod; another token or password, whoever has the old one."""
-    with shown_as_message():
+    with as_pyinfra_error():
         lost = [one for one in SECRETS if one in found.secrets - _given() and controller().secret(one) is None]
     return [
         f"{name}: has the cluster's {secret}, but {controller().directory} does not; restore that directory from a "
@@ -209,13 +209,13 @@ def _given() -> set[SecretName]:
 
 def check_absent_machines() -> None:
     """Before an authority or a secret is made: machines that this run leaves out (--limit) may have one already."""
-    if not acts_for_controller():
+    if not is_lead_host():
         return
-    with shown_as_message():
-        complete = all(controller().authority(name) for name in AUTHORITIES)
+    with as_pyinfra_error():
+        complete = all(controller().ca(name) for name in CA_NAMES)
         complete = complete and all(controller().secret(name) for name in SECRETS if name not in _given())
     if not complete:
         _refuse(
-            lambda name, found: [*_authority_mistakes(name, found), *_secret_mistakes(name, found)],
+            lambda name, found: [*_ca_problems(name, found), *_secret_problems(name, found)],
             [other for other in state.inventory if other not in state.activated_hosts],
         )

@@ -6,13 +6,13 @@ from shlex import quote
 
 from pyinfra.api import deploy
 
-from kubeinfra.binaries import KUBERNETES_BIN
-from kubeinfra.health import probes
-from kubeinfra.inventory import cluster
+from kubeinfra.artifacts.needs import KUBERNETES_BIN
+from kubeinfra.health.questions import probes
+from kubeinfra.machine.render import template
 from kubeinfra.operations import health as operations
 from kubeinfra.operations.gates import Probe, barrier, once, require
-from kubeinfra.render import template
-from kubeinfra.run import acts_for_controller, is_deploy_file, speaks_to_the_api, this_machine
+from kubeinfra.run.hosts import is_deploy_file, is_lead_host, runs_kubectl, this_machine
+from kubeinfra.run.inventory import cluster
 from tasks.control_plane import KUBECTL
 from tasks.preflight import preflight
 
@@ -29,12 +29,12 @@ NETWORK = (
 @deploy("verify")
 def health() -> None:
     """A table of every component; what is not well fails its host, with what it said."""
-    operations.ask(probes(cluster(), this_machine(), KUBECTL, speaks_to_the_api()), name="health")
+    operations.ask(probes(cluster(), this_machine(), KUBECTL, runs_kubectl()), name="health")
     barrier(name="all have answered")
-    if acts_for_controller():
+    if is_lead_host():
         operations.show(name="table")
     barrier(name="the table is shown")
-    operations.judge(len(cluster().load_balancers) if acts_for_controller() else None, name="well")
+    operations.judge(len(cluster().load_balancers) if is_lead_host() else None, name="well")
 
 
 @deploy("verify")
@@ -51,7 +51,7 @@ def traffic() -> None:
 
 def _traffic(unless: str | None) -> None:
     """Pods on every node reach each other by pod address and through a Service."""
-    if not speaks_to_the_api():
+    if not runs_kubectl():
         return
     manifest = template("verify/traffic.yaml.j2", image=cluster().verify_image)
     script = template(
@@ -67,7 +67,7 @@ def _traffic(unless: str | None) -> None:
 
 if is_deploy_file(__file__):
     preflight(changes=False)
-    if speaks_to_the_api():
+    if runs_kubectl():
         is_set_up = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]")
         require(is_set_up, "run tasks/control_plane.py first", name="the control plane is set up")
     barrier(name="there is something to ask")

@@ -8,7 +8,7 @@ from shlex import join, quote
 from pyinfra.api import FactBase
 
 from kubeinfra.facts.certificates import CertificateState, CertificateStates
-from kubeinfra.wanted import PathState
+from kubeinfra.machine.wanted import PathState
 
 _CERTIFICATES = "=== certificates"
 

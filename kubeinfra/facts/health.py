@@ -6,7 +6,7 @@ from shlex import quote
 
 from pyinfra.api import FactBase
 
-from kubeinfra.health import Row, read
+from kubeinfra.health.questions import Row, read
 
 
 class Succeeds(FactBase[bool]):

@@ -11,7 +11,7 @@ from time import time
 
 from pyinfra.api import FactBase
 
-AUTHORITY_FILES = {
+CA_FILES = {
     "etcd": "/opt/etcd/ssl/ca.pem",
     "kubernetes": "/opt/kubernetes/ssl/ca.pem",
     "front-proxy": "/opt/kubernetes/ssl/front-proxy-ca.pem",
@@ -60,7 +60,7 @@ class MachineState:
     docker_major: int | None = None
     docker_package: str = ""
     clock_ahead: float = 0
-    authorities: dict[str, str] = field(default_factory=dict)
+    cas: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
 
 
@@ -68,8 +68,8 @@ class MachineFacts(FactBase[MachineState]):
     """What kind of machine this is. One command."""
 
     def command(self) -> str:
-        authorities = "; ".join(
-            f'[ ! -f {path} ] || echo "authority={name} $(base64 -w0 {path})"' for name, path in AUTHORITY_FILES.items()
+        cas = "; ".join(
+            f'[ ! -f {path} ] || echo "authority={name} $(base64 -w0 {path})"' for name, path in CA_FILES.items()
         )
         secrets = "; ".join(
             f"if grep -qs '{mark}' {path}; then echo secret={name}; fi" for name, (path, mark) in SECRET_FILES.items()
@@ -90,20 +90,20 @@ class MachineFacts(FactBase[MachineState]):
             "file=$(readlink -f $dockerd); owner=$(dpkg-query -S $file 2>/dev/null) || "
             "owner=$(rpm -q -f --qf '%{NAME}' $file 2>/dev/null) || owner=; echo \"docker-package=${owner%%:*}\"; fi; "
             "ip -o -4 addr show | awk '{print \"address=\" $4}'; "
-            f"{authorities}; {secrets}; date +clock=%s; exit 0"
+            f"{cas}; {secrets}; date +clock=%s; exit 0"
         )
 
     def process(self, output: list[str]) -> MachineState:
         now = time()
         values: dict[str, str] = {}
-        authorities = {}
+        cas = {}
         secrets = set()
         addresses = []
         for line in output:
             key, _, value = line.partition("=")
             if key == "authority":
                 name, encoded = value.split(" ")
-                authorities[name] = b64decode(encoded).decode(errors="replace")
+                cas[name] = b64decode(encoded).decode(errors="replace")
             elif key == "secret":
                 secrets.add(value)
             elif key == "address":
@@ -124,7 +124,7 @@ class MachineFacts(FactBase[MachineState]):
             docker_package=values.get("docker-package", ""),
             clock_ahead=float(values.get("clock", now)) - now,
             addresses=tuple(addresses),
-            authorities=authorities,
+            cas=cas,
             secrets=frozenset(secrets),
         )
 

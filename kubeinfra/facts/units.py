@@ -29,7 +29,7 @@ class UnitStates(FactBase[dict[str, UnitState]]):
     """
     State of each unit: unit -> UnitState.
 
-    A process's inputs are in /run/kubeinfra/<unit>.inputs, written by the unit's ExecStartPre (kubeinfra/inputs.py):
+    A process's inputs are in /run/kubeinfra/<unit>.inputs, written by its ExecStartPre (kubeinfra/machine/inputs.py):
     "<SHA-256>  <path>", or "present  <path>" and "absent  <path>" where only that matters. The binary needs no line: a
     file that runs cannot be written to, so the process's executable being the file on the disk says the same.
 
@@ -92,8 +92,8 @@ class UnitsAndHealth(FactBase[tuple[dict[str, UnitState], set[str]]]):
         return f"{UnitStates().command(binaries)}; {asked or ':'}"
 
     def process(self, output: list[str]) -> tuple[dict[str, UnitState], set[str]]:
-        well = {line.removeprefix("well=") for line in output if line.startswith("well=")}
-        return UnitStates().process([line for line in output if not line.startswith("well=")]), well
+        healthy = {line.removeprefix("well=") for line in output if line.startswith("well=")}
+        return UnitStates().process([line for line in output if not line.startswith("well=")]), healthy
 
 
 _SCRIPT = """\

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from kubeinfra.artifacts import Binary, PlannedBinary
-from kubeinfra.binaries import Needed
-from kubeinfra.controller import store
+from kubeinfra.artifacts.images import Image
+from kubeinfra.artifacts.needs import Needed
+from kubeinfra.artifacts.store import Binary, PlannedBinary
 from kubeinfra.facts.binaries import DIGEST, BinaryState, BinaryStates, ImageIds
-from kubeinfra.images import Image
-from kubeinfra.inventory import shown_as_message
-from kubeinfra.plan import announce
-from kubeinfra.releases import Artifact
-from kubeinfra.wanted import PathState
+from kubeinfra.machine.wanted import PathState
+from kubeinfra.releases.catalogue import Artifact
+from kubeinfra.run.controller import store
+from kubeinfra.run.inventory import as_pyinfra_error
+from kubeinfra.run.plan import announce
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
 IMAGES = "/var/lib/kubeinfra/images"
@@ -46,7 +46,7 @@ def targets_of(needed: Sequence[Needed]) -> list[Target]:
     """A run has its binaries at hand; a plan knows as much of them as it can without fetching anything."""
     targets = []
     for need in needed:
-        with shown_as_message():
+        with as_pyinfra_error():
             binaries: list[Binary] | list[PlannedBinary] = (
                 store().binaries(need.artifact) if state.is_executing else store().wanted(need.artifact)
             )
@@ -66,7 +66,7 @@ def fetch(artifacts: Callable[[], Sequence[Artifact]], images: Callable[[], Sequ
     + artifacts: looked for in artifacts_dir, the cache and upstream; one that cannot be had ends the run
     + images: references, and for which architecture; a tar file that is not what it should be ends the run
     """
-    with shown_as_message():
+    with as_pyinfra_error():
         if state.is_executing:
             store().fetch_all(artifacts())
             for reference, arch in images():
@@ -160,7 +160,7 @@ def _link(target: Target) -> str | None:
 
 def present_images(references: Sequence[str], arch: str) -> list[Image]:
     """Those images of which there is a tar file here; the others are pulled by the nodes."""
-    with shown_as_message():
+    with as_pyinfra_error():
         return [image for reference in references if (image := store().image(reference, arch))]
 
 

@@ -12,17 +12,17 @@ import yaml
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, operation
 
-from kubeinfra.controller import controller, keep_others_away
+from kubeinfra.controller.directory import CAName, SecretName
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.inventory import cluster, shown_as_message
-from kubeinfra.kubeconfig import kubeconfig
-from kubeinfra.pki import Leaf, new_service_account_key, public_key_pem
-from kubeinfra.plan import announce
-from kubeinfra.reissue import reasons_to_reissue
-from kubeinfra.state import AuthorityName, SecretName
+from kubeinfra.pki.ca import CertificateSpec, new_service_account_key, public_key_pem
+from kubeinfra.pki.judge import reasons_to_reissue
+from kubeinfra.pki.kubeconfig import kubeconfig
+from kubeinfra.run.controller import acquire_run_lock, controller
+from kubeinfra.run.inventory import as_pyinfra_error, cluster
+from kubeinfra.run.plan import announce
 
 Commands = Generator[FunctionCommand, None, None]
-ADMIN = Leaf("kubernetes-admin", "client", "system:masters")
+ADMIN = CertificateSpec("kubernetes-admin", "client", "system:masters")
 
 _NEW_SECRETS: dict[SecretName, Callable[[], str]] = {
     "bootstrap-token": lambda: secrets.token_hex(16),
@@ -32,32 +32,32 @@ _NEW_SECRETS: dict[SecretName, Callable[[], str]] = {
 
 
 @operation()
-def alone() -> Commands:
+def require_exclusive_run() -> Commands:
     """End the run where another one from this controller is at work. A plan may look at any time."""
     if state.is_executing:
-        with shown_as_message():
-            keep_others_away()
+        with as_pyinfra_error():
+            acquire_run_lock()
     return
     yield
 
 
 @operation()
-def authorities(names: Sequence[AuthorityName], shared: Sequence[SecretName] = ()) -> Commands:
+def cas(names: Sequence[CAName], shared: Sequence[SecretName] = ()) -> Commands:
     """
     Make the authorities and shared secrets that do not exist yet; existing ones are never touched.
 
     + names: authorities; + shared: names of secrets
     """
-    with shown_as_message():
-        new = [name for name in names if controller().authority(name) is None]
+    with as_pyinfra_error():
+        new = [name for name in names if controller().ca(name) is None]
         new_secrets = [secret for secret in shared if controller().secret(secret) is None]
-    years = cluster().settings.authority_years
+    years = cluster().settings.ca_years
     for name in new:
         announce(f"make authority {name} in {controller().directory}, for {years} years")
     for secret in new_secrets:
         announce(f"make secret {secret} in {controller().directory}")
     for name in new:
-        yield FunctionCommand(controller().create_authority, (name, years), {})
+        yield FunctionCommand(controller().create_ca, (name, years), {})
     for secret in new_secrets:
         yield FunctionCommand(controller().create_secret, (secret, _NEW_SECRETS[secret]()), {})
     if not new and not new_secrets:
@@ -67,7 +67,7 @@ def authorities(names: Sequence[AuthorityName], shared: Sequence[SecretName] = (
 @operation()
 def admin_kubeconfig() -> Commands:
     """The administrator's kubeconfig on the controller, with a certificate of its own."""
-    with shown_as_message():
+    with as_pyinfra_error():
         reasons = _reasons_for_new_kubeconfig()
     if not reasons:
         host.noop("the administrator's kubeconfig is good")
@@ -77,14 +77,14 @@ def admin_kubeconfig() -> Commands:
 
 
 def _write_admin_kubeconfig() -> None:
-    authority = controller().authority("kubernetes")
-    assert authority is not None, "the control plane runs on certificates of this authority"
-    issued = authority.issue(ADMIN, 365 * cluster().settings.certificate_years, datetime.now(UTC))
+    ca = controller().ca("kubernetes")
+    assert ca is not None, "the control plane runs on certificates of this authority"
+    issued = ca.issue(ADMIN, 365 * cluster().settings.certificate_years, datetime.now(UTC))
     controller().write_admin_kubeconfig(
         kubeconfig(
             server=cluster().server,
             user="admin",
-            authority=authority.certificate_pem,
+            ca=ca.certificate_pem,
             certificate=issued.certificate_pem,
             key=issued.key_pem,
         )
@@ -92,17 +92,17 @@ def _write_admin_kubeconfig() -> None:
 
 
 def _reasons_for_new_kubeconfig() -> list[str]:
-    authority = controller().authority("kubernetes")
+    ca = controller().ca("kubernetes")
     text = controller().admin_kubeconfig()
-    if text is None or authority is None:
+    if text is None or ca is None:
         return ["missing"]
     try:
-        server, ca, certificate, key = _parts(yaml.safe_load(text))
+        server, trusted, certificate, key = _parts(yaml.safe_load(text))
         public_key = public_key_pem(key)
     except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError, KubeinfraError):
         return ["not readable"]
-    reasons = reasons_to_reissue(ADMIN, authority.certificate, certificate, public_key, datetime.now(UTC))
-    if ca != authority.certificate_pem:
+    reasons = reasons_to_reissue(ADMIN, ca.certificate, certificate, public_key, datetime.now(UTC))
+    if trusted != ca.certificate_pem:
         reasons.append("another authority")
     if server != cluster().server:
         reasons.append(f"server {server} -> {cluster().server}")

@@ -11,7 +11,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.facts.machine import MachineState, MissingPackages
 from kubeinfra.operations.system import APT
-from kubeinfra.plan import announce
+from kubeinfra.run.plan import announce
 
 _NAMES = ["docker-ce", "docker-ce-cli", "containerd.io"]
 

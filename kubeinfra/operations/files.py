@@ -7,14 +7,14 @@ from collections.abc import Generator, Sequence
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.binaries import Needed
-from kubeinfra.certificates import Certificate
+from kubeinfra.artifacts.needs import Needed
 from kubeinfra.facts.files import OnDisk
-from kubeinfra.inventory import shown_as_message
-from kubeinfra.issuing import certificate_changes
+from kubeinfra.machine.wanted import SCRIPT, Change, Directory, Wanted, compare, paths_of, script_input, texts_of
 from kubeinfra.operations.artifacts import paths_to_place, placing, targets_of
-from kubeinfra.plan import announce
-from kubeinfra.wanted import SCRIPT, Change, Directory, Wanted, compare, orders, paths_of, texts_of
+from kubeinfra.pki.certificates import Certificate
+from kubeinfra.pki.issue import certificate_changes
+from kubeinfra.run.inventory import as_pyinfra_error
+from kubeinfra.run.plan import announce
 
 
 @operation()
@@ -35,7 +35,7 @@ def install(
     found, issued = host.get_fact(OnDisk, paths=paths, shown=texts_of(wanted), pairs=pairs)
     directories = [item for item in wanted if isinstance(item, Directory)]
     rest = [item for item in wanted if not isinstance(item, Directory)]
-    with shown_as_message():
+    with as_pyinfra_error():
         changes = [
             *compare(directories, found),
             *certificate_changes(certificates, issued),
@@ -53,4 +53,4 @@ def _write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:
     for change in changes:
         announce(change.sentence, change.diff, change.path if change.digest is not None else None, change.digest or "")
     if changes:
-        yield StringCommand("sh", "-c", QuoteString(SCRIPT), _stdin=orders(changes).splitlines())
+        yield StringCommand("sh", "-c", QuoteString(SCRIPT), _stdin=script_input(changes).splitlines())

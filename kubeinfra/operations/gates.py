@@ -10,7 +10,7 @@ from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.facts.health import Succeeds
-from kubeinfra.plan import announce, announced
+from kubeinfra.run.plan import announce, announced
 
 
 def failure(sentence: str) -> StringCommand:
@@ -79,7 +79,7 @@ def once(what: str, command: str, unless: str | None = None) -> Generator[String
 
 
 @operation()
-def require(probe: Probe, otherwise: str) -> Generator[StringCommand, None, None]:
+def require(probe: Probe, remedy: str) -> Generator[StringCommand, None, None]:
     """
     End the run where something that an earlier task makes is missing.
 
@@ -88,7 +88,7 @@ def require(probe: Probe, otherwise: str) -> Generator[StringCommand, None, None
     if host.get_fact(Succeeds, probe=probe.command):
         host.noop(probe.what)
         return
-    sentence = f"{host.name}: needed first, and not so: {probe.what}; {otherwise}"
+    sentence = f"{host.name}: needed first, and not so: {probe.what}; {remedy}"
     if not state.is_executing:  # else the command says it
         announce(sentence)
     yield failure(sentence)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from kubeinfra.facts.health import Health
-from kubeinfra.health import Row, contradictions
+from kubeinfra.health.questions import Row, contradictions
 from kubeinfra.operations.gates import failure
 
 Commands = Generator[StringCommand, None, None]
@@ -50,7 +50,9 @@ def judge(load_balancers: int | None = None) -> Commands:
     + load_balancers: how many there are, on the host that also judges whether all answers fit together; else None
     """
     reasons = [
-        f"{row.component} {row.subject} is not well: {row.detail}" for row in _rows.get(host.name, []) if not row.well
+        f"{row.component} {row.subject} is not well: {row.detail}"
+        for row in _rows.get(host.name, [])
+        if not row.healthy
     ]
     if load_balancers is not None:
         reasons += contradictions((row for rows in _rows.values() for row in rows), load_balancers)
@@ -62,5 +64,5 @@ def _table() -> Table:
     table = Table("component", "", "state", Column("says", overflow="fold"), box=None, pad_edge=False)
     rows = sorted((row for rows in _rows.values() for row in rows), key=lambda row: (row.component, row.subject))
     for row in rows:
-        table.add_row(row.component, row.subject, "[green]well" if row.well else "[red]NOT WELL", escape(row.detail))
+        table.add_row(row.component, row.subject, "[green]well" if row.healthy else "[red]NOT WELL", escape(row.detail))
     return table

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from pyinfra import host
 
-from kubeinfra.cluster import Machine
+from kubeinfra.cluster.cluster import Machine
 from kubeinfra.operations.gates import barrier
 
 

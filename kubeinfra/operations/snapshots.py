@@ -11,14 +11,14 @@ from pathlib import Path
 from pyinfra import host, state
 from pyinfra.api import FileDownloadCommand, FileUploadCommand, FunctionCommand, QuoteString, StringCommand, operation
 
-from kubeinfra import snapshots
-from kubeinfra.cluster import EtcdMember
-from kubeinfra.controller import controller
+from kubeinfra.cluster.cluster import EtcdMember
+from kubeinfra.controller import snapshots
 from kubeinfra.facts.health import Succeeds
 from kubeinfra.facts.snapshots import Digest
-from kubeinfra.inventory import cluster, shown_as_message
 from kubeinfra.operations.gates import failure
-from kubeinfra.plan import announce
+from kubeinfra.run.controller import controller
+from kubeinfra.run.inventory import as_pyinfra_error, cluster
+from kubeinfra.run.plan import announce
 
 Commands = Generator[StringCommand | FileDownloadCommand | FileUploadCommand | FunctionCommand, None, None]
 DATA = "/var/lib/etcd/default.etcd"
@@ -183,5 +183,5 @@ def swap() -> Commands:
 @lru_cache
 def checked(path: Path) -> str:
     """SHA-256 of a snapshot fit to be restored; what is wrong with it ends the run."""
-    with shown_as_message():
+    with as_pyinfra_error():
         return snapshots.check(path)

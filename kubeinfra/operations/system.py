@@ -9,7 +9,7 @@ from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.facts.machine import MissingPackages, System, SystemState
-from kubeinfra.plan import announce
+from kubeinfra.run.plan import announce
 
 Commands = Generator[StringCommand, None, None]
 # Shell that sets $apt and brings the lists up to date. It finishes what a run left behind that was cut off, and waits
@@ -56,14 +56,14 @@ def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str]) -> 
     + modules: kernel module -> a path that exists when it is there; + sysctls: key -> value
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=list(sysctls))
-    _tell_missing(now)
+    _note_missing(now)
     required = [*_firewall(now), *_hostname(now, hostname)]
     attempts = [*_selinux(now), *_swap(now), *_loadable(now)]
     later = list(_sysctls(now, sysctls))
     yield from _carry_out([*required, *_tried(attempts), *later], "the operating system is as wanted")
     if attempts and state.is_executing:
         now = host.get_fact(System, modules=modules, sysctls=[])
-        _tell_refused([*_selinux(now), *_swap(now), *_loadable(now)])
+        _note_refused([*_selinux(now), *_swap(now), *_loadable(now)])
 
 
 @operation()
@@ -75,13 +75,13 @@ def load_modules(modules: dict[str, str], missing: str) -> Commands:
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=[])
     if all(found == "missing" for found in now.modules.values()):
-        tell(f"the kernel has no module {', '.join(modules)}; {missing}")
+        note(f"the kernel has no module {', '.join(modules)}; {missing}")
         return
-    _tell_missing(now)
+    _note_missing(now)
     attempts = list(_loadable(now))
     yield from _carry_out(_tried(attempts), "kernel modules are loaded")
     if attempts and state.is_executing:
-        _tell_refused(_loadable(host.get_fact(System, modules=modules, sysctls=[])))
+        _note_refused(_loadable(host.get_fact(System, modules=modules, sysctls=[])))
 
 
 def _carry_out(steps: list[tuple[str, str]], done: str) -> Commands:
@@ -98,9 +98,9 @@ def _tried(steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(sentence, f"{{ {command} || :; }}") for sentence, command in steps]
 
 
-def _tell_refused(left: Iterable[tuple[str, str]]) -> None:
+def _note_refused(left: Iterable[tuple[str, str]]) -> None:
     for sentence, command in left:
-        tell(f"{sentence}: this machine does not allow it ({command} changed nothing)")
+        note(f"{sentence}: this machine does not allow it ({command} changed nothing)")
 
 
 Steps = Iterator[tuple[str, str]]
@@ -135,10 +135,10 @@ def _loadable(now: SystemState) -> Steps:
             yield f"load kernel module {name}", f"modprobe {name}"
 
 
-def _tell_missing(now: SystemState) -> None:
+def _note_missing(now: SystemState) -> None:
     for name, found in now.modules.items():
         if found == "missing":
-            tell(f"the kernel has no module {name}; what needs it will not work here")
+            note(f"the kernel has no module {name}; what needs it will not work here")
 
 
 def _sysctls(now: SystemState, keys: dict[str, str]) -> Steps:
@@ -150,13 +150,13 @@ def _sysctls(now: SystemState, keys: dict[str, str]) -> Steps:
                 there = f"/proc/sys/{key.replace('.', '/')}"
                 yield f"sysctl {key} = {value}", f"[ ! -e {there} ] || sysctl -q -w {quote(f'{key}={value}')}"
             else:
-                tell(f"the kernel has no sysctl {key} (wanted {value})")
+                note(f"the kernel has no sysctl {key} (wanted {value})")
         elif has != value and key in now.read_only:
-            tell(f"sysctl {key} is {has}, wanted {value}, and cannot be set from inside this machine")
+            note(f"sysctl {key} is {has}, wanted {value}, and cannot be set from inside this machine")
         elif has != value:
             yield f"sysctl {key}: {has} -> {value}", f"sysctl -q -w {quote(f'{key}={value}')}"
 
 
-def tell(sentence: str) -> None:
+def note(sentence: str) -> None:
     """What cannot be had here, in one line, without failing."""
     announce(f"note: {sentence}")

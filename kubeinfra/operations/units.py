@@ -10,7 +10,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates
 from kubeinfra.operations.gates import Probe, waiting
-from kubeinfra.plan import announce, announced
+from kubeinfra.run.plan import announce, announced
 
 Commands = Generator[StringCommand, None, None]
 _ABSENT = UnitState("", "", False, {}, ())
@@ -59,7 +59,7 @@ def stop(units: list[Unit]) -> Commands:
 
 
 @operation()
-def settle(
+def converge(
     units: list[Unit],
     healthy: Probe | None = None,
     awaited: Probe | None = None,
@@ -83,13 +83,13 @@ def settle(
     probes = {word: probe.command for word, probe in named.items() if probe}
     taken = {f"recovers-{number}": probe for number, probe in enumerate(recovers)}
     others = taken | ({"lost": lost[1]} if lost else {})
-    found, well = host.get_fact(
+    found, holding = host.get_fact(
         UnitsAndHealth,
         binaries=_binaries(units),
         probes=probes | {word: probe.command for word, probe in others.items()},
     )
-    also = {lost[0].name: lost[1].what} if lost and "lost" in well else {}
-    if awaited and "awaited" not in well:
+    also = {lost[0].name: lost[1].what} if lost and "lost" in holding else {}
+    if awaited and "awaited" not in holding:
         announce(f"wait until {awaited.what}")
         yield waiting(awaited)
         found = host.get_fact(UnitStates, binaries=_binaries(units)) if state.is_executing else found
@@ -98,14 +98,14 @@ def settle(
         yield waiting(guard)
     if commands:
         yield _all(commands, units)
-    elif healthy and "healthy" not in well:
+    elif healthy and "healthy" not in holding:
         announce(f"wait until {healthy.what}")
-    if healthy and (commands or "healthy" not in well):
+    if healthy and (commands or "healthy" not in holding):
         yield waiting(healthy)
     for word, probe in taken.items() if commands else ():
-        if word in well:
+        if word in holding:
             yield waiting(probe)
-    if not commands and well >= probes.keys():
+    if not commands and holding >= probes.keys():
         host.noop(f"{_names(units)}: run from what is on the disk")
 
 

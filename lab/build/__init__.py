@@ -21,9 +21,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from kubeinfra.digests import whole_file
+from kubeinfra.artifacts.digests import whole_file
+from kubeinfra.artifacts.images import image_path
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.images import image_path
 
 from . import cni, coredns, debian, etcd, flannel, index, kubernetes
 from .images import ARCH

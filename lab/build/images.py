@@ -7,7 +7,7 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
-from kubeinfra.digests import hash_file
+from kubeinfra.artifacts.digests import hash_file
 
 from . import archive, debian
 from .workspace import Workspace

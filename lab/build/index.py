@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kubeinfra.digests import hash_file, stamp, whole_file
+from kubeinfra.artifacts.digests import hash_file, stamp, whole_file
 from kubeinfra.errors import KubeinfraError
 
 NAME = "built.json"

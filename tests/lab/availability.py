@@ -118,8 +118,8 @@ def administrator(cluster: Lab) -> ssl.SSLContext:
     """A client with the administrator's certificate, which checks the server's."""
     document = yaml.safe_load((cluster.state / "admin.kubeconfig").read_text())
     user = document["users"][0]["user"]
-    authority = b64decode(document["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
+    ca = b64decode(document["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+    context = ssl.create_default_context(cadata=ca)
     with tempfile.NamedTemporaryFile() as pem:  # 0600 from birth; gone when it is read
         pem.write(b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
         pem.flush()

@@ -30,7 +30,7 @@ class Wanted:
 
     group: str
     path: str
-    authority: str
+    ca: str
     subject: str
     usages: tuple[str, ...]
     names: tuple[str, ...] = ()
@@ -78,9 +78,9 @@ CERTIFICATES = (
 )
 
 
-def trusted_by(lab: Lab, authority: str, machine: str, certificate: str) -> str:
+def trusted_by(lab: Lab, ca: str, machine: str, certificate: str) -> str:
     """What `openssl verify` says against the authority on a master, wherever the certificate lies."""
-    ca = lab.run(lab.masters[0], f"cat {authority if authority != ETCD else SSL + '/etcd-ca.pem'}")
+    ca = lab.run(lab.masters[0], f"cat {ca if ca != ETCD else SSL + '/etcd-ca.pem'}")
     verify = f"openssl verify -x509_strict -CAfile /tmp/authority.pem {certificate} 2>&1"
     return lab.run(machine, f"cat >/tmp/authority.pem; {verify}; rm /tmp/authority.pem", stdin=ca)
 
@@ -89,8 +89,8 @@ def trusted_by(lab: Lab, authority: str, machine: str, certificate: str) -> str:
 def test_a_certificate_is_what_its_readers_need(cluster: Lab, wanted: Wanted) -> None:
     for machine in cluster.group(wanted.group):
         place = f"{machine}:{wanted.path}.pem"
-        said = trusted_by(cluster, wanted.authority, machine, f"{wanted.path}.pem")
-        assert said.strip().endswith(": OK"), f"{place} should be signed by {wanted.authority}: {said}"
+        said = trusted_by(cluster, wanted.ca, machine, f"{wanted.path}.pem")
+        assert said.strip().endswith(": OK"), f"{place} should be signed by {wanted.ca}: {said}"
         text = cluster.run(machine, f"openssl x509 -in {wanted.path}.pem -noout -text")
         fill = {"address": cluster.address(machine), "name": machine}
         subject = re.search(r"Subject: (.*)", text)
@@ -127,13 +127,13 @@ def test_a_certificate_lasts_ten_years(cluster: Lab, wanted: Wanted) -> None:
 
 def test_the_authorities_are_three_and_do_not_trust_each_other(cluster: Lab) -> None:
     master = cluster.masters[0]
-    authorities = [f"{SSL}/ca.pem", f"{SSL}/etcd-ca.pem", f"{SSL}/front-proxy-ca.pem"]
-    for one in authorities:
+    cas = [f"{SSL}/ca.pem", f"{SSL}/etcd-ca.pem", f"{SSL}/front-proxy-ca.pem"]
+    for one in cas:
         text = cluster.run(master, f"openssl x509 -in {one} -noout -text")
         assert "CA:TRUE" in text and "Certificate Sign" in text, f"{one} should be an authority:\n{text}"
         trusting = [
             other
-            for other in authorities
+            for other in cas
             if cluster.run(master, f"openssl verify -CAfile {other} {one} >/dev/null 2>&1 && echo yes; exit 0")
         ]
         assert trusting == [one], f"{one} should be trusted by itself only, not by {trusting}"

@@ -24,11 +24,11 @@ SECURE = {
 
 
 def bearer(cluster: Lab, token: str) -> list[str]:
-    authority = cluster.state / "authorities" / "kubernetes" / "ca.pem"
+    ca = cluster.state / "authorities" / "kubernetes" / "ca.pem"
     return [
         "--kubeconfig=/dev/null",
         f"--server={cluster.server}",
-        f"--certificate-authority={authority}",
+        f"--certificate-authority={ca}",
         f"--token={token}",
     ]
 

@@ -190,9 +190,9 @@ def test_members_masters_and_load_balancers_restart_one_after_the_other(
     keepers = [(name, "keepalived") for name in cluster.load_balancers]
     moved = restarted(before, after)
     assert moved == {*etcds, *servers, *keepers}, f"nothing else should have restarted: {moved}"
-    for order in (etcds, servers, keepers):
-        starts = [min(int(process.split()[1]) for process in after[one]) for one in order]
-        assert starts == sorted(starts), f"in the inventory's order, not {dict(zip(order, starts, strict=True))}"
+    for instruction in (etcds, servers, keepers):
+        starts = [min(int(process.split()[1]) for process in after[one]) for one in instruction]
+        assert starts == sorted(starts), f"in the inventory's order, not {dict(zip(instruction, starts, strict=True))}"
     figures.append(
         f"every etcd member, API server and load balancer restarted, one after the other, with another password "
         f"between the load balancers: API away for {gap:.2f} s, {len(writes.acknowledged)} writes"

@@ -6,8 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from kubeinfra.images import image_path
-from kubeinfra.releases import SUPPORTED, artifact, release
+from kubeinfra.artifacts.images import image_path
+from kubeinfra.releases.catalogue import SUPPORTED, artifact, release
 from tests.unit.artifact_files import put, saved, tarball
 
 

@@ -74,9 +74,9 @@ class Machine:
     answers: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
 
-    def trusting(self, authority: str, pem: str) -> Machine:
+    def trusting(self, ca: str, pem: str) -> Machine:
         """The same machine with an authority's certificate on it."""
-        return replace(self, says={**self.says, f"authority={authority} {b64encode(pem.encode()).decode()}": ""})
+        return replace(self, says={**self.says, f"authority={ca} {b64encode(pem.encode()).decode()}": ""})
 
     def line(self) -> str:
         """Its line in inventory.py."""

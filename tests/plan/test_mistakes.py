@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from simulated import DEBIAN, RED_HAT, Machine, Project, inventory_of
 
-from kubeinfra.pki import Authority
-from kubeinfra.state import COMMON_NAMES, ControllerState
+from kubeinfra.controller.directory import COMMON_NAMES, ControllerDirectory
+from kubeinfra.pki.ca import CA
 
 MASTER = Machine("m1", "192.168.80.10", "master etcd")
 NODE = Machine("n1", "192.168.80.11", "node")
@@ -243,7 +243,7 @@ def test_a_plan_tells_what_is_not_at_hand_and_a_run_ends_before_anything_is_chan
 def test_a_controller_without_authorities_stops_at_a_machine_that_trusts_one(
     project: Project, arguments: tuple[str, ...]
 ) -> None:
-    theirs = Authority.create("kubernetes-ca", 10)
+    theirs = CA.create("kubernetes-ca", 10)
     trusting = MASTER.trusting("kubernetes", theirs.certificate_pem)
     ran = project.plan([trusting, NODE], *arguments)
     assert ran.message == [
@@ -261,8 +261,8 @@ def test_nodes_alone_need_the_authority_that_the_control_plane_makes(project: Pr
 
 
 def test_a_controller_of_another_cluster_stops_too(project: Project) -> None:
-    ours = ControllerState(project.directory / ".kubeinfra/kubernetes").create_authority("etcd", 10)
-    theirs = Authority.create("etcd-ca", 10)
+    ours = ControllerDirectory(project.directory / ".kubeinfra/kubernetes").create_ca("etcd", 10)
+    theirs = CA.create("etcd-ca", 10)
     ran = project.plan([MASTER.trusting("etcd", theirs.certificate_pem), NODE])
     (message,) = ran.message
     assert message.startswith(f"m1: trusts authority etcd {theirs.fingerprint}; ")
@@ -273,9 +273,9 @@ def test_a_controller_of_another_cluster_stops_too(project: Project) -> None:
     "arguments", [(), ("--limit", "@fake/n1")], ids=["on the machine", "on one that the run leaves out"]
 )
 def test_a_controller_that_lost_a_shared_secret_stops(project: Project, arguments: tuple[str, ...]) -> None:
-    state = ControllerState(project.directory / ".kubeinfra/kubernetes")
+    state = ControllerDirectory(project.directory / ".kubeinfra/kubernetes")
     for name in COMMON_NAMES:
-        state.create_authority(name, 10)
+        state.create_ca(name, 10)
     ran = project.plan([replace(MASTER, says={**DEBIAN, "secret": "service-account-key"}), NODE], *arguments)
     assert ran.message == [
         f"m1: has the cluster's service-account-key, but {project.directory}/.kubeinfra/kubernetes does not; "

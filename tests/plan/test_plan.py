@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from simulated import ROOT, Machine, Project, Ran, guide
 
-from kubeinfra.state import ControllerState
+from kubeinfra.controller.directory import ControllerDirectory
 
 # Each component's file, and whose machines it is for.
 ALONE = {
@@ -34,7 +34,7 @@ def test_every_component_is_planned_alone_below() -> None:
 @pytest.mark.parametrize(("component", "group"), ALONE.items())
 def test_a_component_runs_alone_on_its_own_machines(project: Project, component: str, group: str) -> None:
     if component == "node":
-        ControllerState(project.directory / ".kubeinfra/kubernetes").create_authority("kubernetes", years=10)
+        ControllerDirectory(project.directory / ".kubeinfra/kubernetes").create_ca("kubernetes", years=10)
     with nothing_changed(project):
         ran = project.plan(guide(), "--limit", group, file=f"tasks/{component}.py")
     members = {machine.name for machine in guide() if group in machine.groups.split()}

@@ -45,7 +45,7 @@ def put(path: Path, content: bytes) -> Path:
     return path
 
 
-def mistake(act: Callable[[], object]) -> str:
+def problem(act: Callable[[], object]) -> str:
     with pytest.raises(KubeinfraError) as error:
         act()
     return str(error.value)

@@ -9,27 +9,27 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import strategies as st
 
-from kubeinfra.pki import Authority, Issued, Leaf, public_key_pem
-from kubeinfra.reissue import reasons_to_reissue
+from kubeinfra.pki.ca import CA, CertificateSpec, Issued, public_key_pem
+from kubeinfra.pki.judge import reasons_to_reissue
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-AUTHORITY = Authority.create("kubernetes-ca", years=10, now=NOW)
-OTHER_AUTHORITY = Authority.create("kubernetes-ca", years=10, now=NOW)  # same name, another key
+AUTHORITY = CA.create("kubernetes-ca", years=10, now=NOW)
+OTHER_AUTHORITY = CA.create("kubernetes-ca", years=10, now=NOW)  # same name, another key
 
-APISERVER = Leaf(
+APISERVER = CertificateSpec(
     "kube-apiserver",
     "server",
     dns_names=("kubernetes", "kubernetes.default", "kubernetes.default.svc.cluster.local", "localhost"),
     addresses=(IPv4Address("192.168.80.10"), IPv4Address("10.0.0.1"), IPv4Address("127.0.0.1")),
 )
-ADMIN = Leaf("kubernetes-admin", "client", organization="system:masters")
-ETCD = Leaf("etcd01", "both", dns_names=("etcd01",), addresses=(IPv4Address("192.168.80.10"),))
+ADMIN = CertificateSpec("kubernetes-admin", "client", organization="system:masters")
+ETCD = CertificateSpec("etcd01", "both", dns_names=("etcd01",), addresses=(IPv4Address("192.168.80.10"),))
 ROWS = (APISERVER, ADMIN, ETCD)
 
 PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=64)
 DNS_NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z0-9]{1,10}){0,3}", fullmatch=True)
 LEAVES = st.builds(
-    Leaf,
+    CertificateSpec,
     common_name=PRINTABLE,
     usage=st.sampled_from(("server", "client", "both")),
     organization=st.none() | PRINTABLE,
@@ -38,12 +38,10 @@ LEAVES = st.builds(
 )
 
 
-def reasons(
-    leaf: Leaf, issued: Issued, authority: Authority = AUTHORITY, now: datetime = NOW, **other: int
-) -> list[str]:
+def reasons(spec: CertificateSpec, issued: Issued, ca: CA = AUTHORITY, now: datetime = NOW, **other: int) -> list[str]:
     """With the key file that belongs to the certificate, as the machine has it."""
     public = public_key_pem(issued.key_pem)
-    return reasons_to_reissue(leaf, authority.certificate, issued.certificate_pem, public, now, **other)
+    return reasons_to_reissue(spec, ca.certificate, issued.certificate_pem, public, now, **other)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, passphrase: bytes = b"") -> str:

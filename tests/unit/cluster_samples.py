@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kubeinfra.build import InventoryEntry, build
-from kubeinfra.cluster import Cluster, Machine
+from kubeinfra.cluster.build import InventoryEntry, build
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.errors import KubeinfraError
 
 ALL = "group_data/all.py"
@@ -45,12 +45,12 @@ def guide(**values: Any) -> Cluster:
     return cluster(GUIDE, virtual_ip=VIRTUAL_IP, **values)
 
 
-def mistakes(entries: Iterable[InventoryEntry] = THREE, **values: Any) -> Sequence[str]:
+def problems(entries: Iterable[InventoryEntry] = THREE, **values: Any) -> Sequence[str]:
     """What is told about settings in group_data/all.py; nothing where the cluster is sound."""
     try:
         cluster(entries, **values)
     except KubeinfraError as error:
-        return error.mistakes
+        return error.problems
     return ()
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from artifact_files import mistake, put, tarball
+from artifact_files import problem, put, tarball
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra import archives
+from kubeinfra.artifacts import archives
 from kubeinfra.errors import KubeinfraError
 
 
@@ -21,14 +21,14 @@ def unpack(tmp_path: Path, archive: bytes, members: Mapping[str, str]) -> list[a
 
 
 def test_a_missing_member_is_named(tmp_path: Path) -> None:
-    message = mistake(lambda: unpack(tmp_path, tarball({"b/etcd": b"x"}), {"etcd": "b/etcd", "etcdctl": "b/etcdctl"}))
+    message = problem(lambda: unpack(tmp_path, tarball({"b/etcd": b"x"}), {"etcd": "b/etcd", "etcdctl": "b/etcdctl"}))
     assert "archive: holds no b/etcdctl" in message
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", tarball({"./etcd": os.urandom(9000)})[:4000]])
 def test_what_is_no_archive_is_told(tmp_path: Path, content: bytes) -> None:
-    assert "archive: " in mistake(lambda: unpack(tmp_path, content, {"etcd": "etcd"}))
+    assert "archive: " in problem(lambda: unpack(tmp_path, content, {"etcd": "etcd"}))
     assert not (tmp_path / "out").exists()
 
 
@@ -38,7 +38,7 @@ def test_a_link_under_a_members_name_is_refused(tmp_path: Path) -> None:
         link = tarfile.TarInfo("etcd")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/shadow"
         tar.addfile(link)
-    assert "must be a regular file" in mistake(lambda: unpack(tmp_path, buffer.getvalue(), {"etcd": "etcd"}))
+    assert "must be a regular file" in problem(lambda: unpack(tmp_path, buffer.getvalue(), {"etcd": "etcd"}))
 
 
 @given(
@@ -61,4 +61,4 @@ def test_no_member_leaves_the_directory(
 
 def test_files_that_are_not_executable_are_no_binaries(tmp_path: Path) -> None:
     archive = tarball({"./LICENSE": b"x"}, mode=0o644)
-    assert "archive: holds no executable file" in mistake(lambda: unpack(tmp_path, archive, {}))
+    assert "archive: holds no executable file" in problem(lambda: unpack(tmp_path, archive, {}))

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from artifact_files import Server, digest, mistake, put, tarball
+from artifact_files import Server, digest, problem, put, tarball
 
-from kubeinfra import archives, digests, download
-from kubeinfra.artifacts import Store
+from kubeinfra.artifacts import archives, digests, download
+from kubeinfra.artifacts.store import Store
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.releases import Artifact
+from kubeinfra.releases.catalogue import Artifact
 
 PAUSE = "registry.k8s.io/pause:9.9"
 
@@ -82,9 +82,9 @@ def test_a_wrong_file_in_artifacts_dir_is_an_error_although_others_have_it(
 ) -> None:
     Store(cache).binaries(etcd)
     path = put(own / etcd.path, b"another file")
-    message = mistake(lambda: getattr(Store(cache, own), act)(etcd))
+    message = problem(lambda: getattr(Store(cache, own), act)(etcd))
     assert message.startswith(f"{path}: has {digest(b'another file', 'sha512')}, wanted {etcd.digest}")
-    assert "releases.toml, from a list" in message
+    assert "catalogue.toml, from a list" in message
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(etcd: Artifact, cache: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_changed_file_is_hashed_again(etcd: Artifact, cache: Path, own: Path) 
     path = put(own / etcd.path, ARCHIVE)
     Store(cache, own).binaries(etcd)
     path.write_bytes(bytes(len(ARCHIVE)))
-    assert "wanted sha512:" in mistake(lambda: Store(cache, own).binaries(etcd))
+    assert "wanted sha512:" in problem(lambda: Store(cache, own).binaries(etcd))
 
 
 def test_the_mirror_takes_the_place_of_scheme_and_host(server: Server, etcd: Artifact, cache: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_file_that_is_nowhere_is_told_with_all_places_and_the_way_out(
     server: Server, etcd: Artifact, cache: Path, own: Path
 ) -> None:
     server.files.clear()
-    message = mistake(lambda: fetch(Store(cache, own), etcd))
+    message = problem(lambda: fetch(Store(cache, own), etcd))
     assert "\n" not in message
     for part in (
         f"etcd 9.9.9 (amd64, {etcd.digest}) cannot be had: ",
@@ -122,7 +122,7 @@ def test_a_file_that_is_nowhere_is_told_with_all_places_and_the_way_out(
         "artifact_mirror",
     ):
         assert part in message
-    assert "artifacts_dir is not set" in mistake(lambda: fetch(Store(cache), etcd))
+    assert "artifacts_dir is not set" in problem(lambda: fetch(Store(cache), etcd))
 
 
 def test_all_that_cannot_be_had_is_told_at_once(server: Server, etcd: Artifact, cache: Path) -> None:
@@ -131,7 +131,7 @@ def test_all_that_cannot_be_had_is_told_at_once(server: Server, etcd: Artifact, 
 
     with pytest.raises(KubeinfraError) as error:
         Store(cache).fetch_all([missing(1), etcd, missing(2)])
-    assert [f"{server.url}/{number}: 404" in line for number, line in enumerate(error.value.mistakes, 1)] == [True] * 2
+    assert [f"{server.url}/{number}: 404" in line for number, line in enumerate(error.value.problems, 1)] == [True] * 2
     assert (cache / etcd.path).exists(), "the others are fetched all the same"
 
 
@@ -140,14 +140,14 @@ def test_all_that_cannot_be_had_is_told_at_once(server: Server, etcd: Artifact, 
 
 def test_a_download_with_another_digest_is_refused(server: Server, etcd: Artifact, cache: Path) -> None:
     server.files["/dl/etcd.tar.gz"] = b"an error page of a proxy"
-    message = mistake(lambda: fetch(Store(cache), etcd))
+    message = problem(lambda: fetch(Store(cache), etcd))
     assert f"{etcd.url} served {digest(b'an error page of a proxy', 'sha512')}" in message
     assert archives_in(cache) == []
 
 
 def test_a_truncated_download_is_refused(server: Server, etcd: Artifact, cache: Path) -> None:
     server.cut.add("/dl/etcd.tar.gz")
-    message = mistake(lambda: fetch(Store(cache), etcd))
+    message = problem(lambda: fetch(Store(cache), etcd))
     assert f"ended after {len(ARCHIVE) // 2} of {len(ARCHIVE)} bytes" in message
     assert archives_in(cache) == []
 
@@ -178,7 +178,7 @@ def test_progress_is_told_in_megabytes_and_percent_where_they_are_known() -> Non
 
 def test_a_refused_connection_is_told(etcd: Artifact, cache: Path) -> None:
     nobody = replace(etcd, url="http://127.0.0.1:1/etcd.tar.gz")
-    assert "http://127.0.0.1:1/etcd.tar.gz: Connection refused" in mistake(lambda: fetch(Store(cache), nobody))
+    assert "http://127.0.0.1:1/etcd.tar.gz: Connection refused" in problem(lambda: fetch(Store(cache), nobody))
     assert Store(cache).reachable(nobody, 1) is False
 
 
@@ -193,15 +193,15 @@ def test_a_server_that_never_answers_ends_in_a_message(
 ) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server.silent = threading.Event()
-    message = mistake(lambda: fetch(Store(cache), etcd))
+    message = problem(lambda: fetch(Store(cache), etcd))
     server.silent.set()
     assert f"{etcd.url}: no answer within 0.2 s" in message
 
 
 def test_processes_that_want_the_same_wait_for_one_download(server: Server, etcd: Artifact, cache: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from kubeinfra.artifacts import Store; "
-        "from kubeinfra.releases import Artifact; url, digest, cache = sys.argv[1:]; "
+        "import sys; from pathlib import Path; from kubeinfra.artifacts.store import Store; "
+        "from kubeinfra.releases.catalogue import Artifact; url, digest, cache = sys.argv[1:]; "
         "one = Artifact('etcd', '9.9.9', 'amd64', url, digest, None, '', {'etcd': 'etcd-v9/etcd'}); "
         "print(Store(Path(cache)).binaries(one))"
     )
@@ -231,7 +231,7 @@ def test_without_a_pin_upstreams_checksum_file_decides_once_and_for_all(
     server.files["/dl/etcd.tar.gz"] = changed
     server.files["/dl/SHA256SUMS"] = f"{digest(changed)[7:]}  etcd.tar.gz\n".encode()
     (cache / unlisted.path).unlink()
-    message = mistake(lambda: fetch(Store(cache), unlisted))
+    message = problem(lambda: fetch(Store(cache), unlisted))
     assert f"served {digest(changed)}" in message
     assert digest(ARCHIVE) in message, "the digest of the first fetch is still what is wanted"
 
@@ -249,9 +249,9 @@ def test_a_file_that_the_checksum_file_does_not_confirm_is_refused(
     server: Server, unlisted: Artifact, cache: Path
 ) -> None:
     server.files["/dl/SHA256SUMS"] = b"0" * 64 + b"  etcd.tar.gz\n"
-    assert "served sha256:" in mistake(lambda: Store(cache).binaries(unlisted))
+    assert "served sha256:" in problem(lambda: Store(cache).binaries(unlisted))
     server.files["/dl/SHA256SUMS"] = b"0" * 64 + b"  other.tar.gz\n"
-    assert "SHA256SUMS has no digest for etcd.tar.gz" in mistake(lambda: Store(cache).binaries(unlisted))
+    assert "SHA256SUMS has no digest for etcd.tar.gz" in problem(lambda: Store(cache).binaries(unlisted))
     assert archives_in(cache) == []
     assert "etcd/9.9.9" not in (cache / "index.json").read_text(), "what failed must not be recorded"
 
@@ -261,7 +261,7 @@ def test_the_checksum_file_may_lie_beside_the_archive(
 ) -> None:
     checksums = server.files.pop("/dl/SHA256SUMS")
     path = put(own / unlisted.path, ARCHIVE)
-    message = mistake(lambda: fetch(Store(cache, own), unlisted))
+    message = problem(lambda: fetch(Store(cache, own), unlisted))
     assert message.startswith(f"{path}: cannot be checked")
     assert f"put upstream's {unlisted.checksum_url} beside it" in message
     put(path.with_name("SHA256SUMS"), checksums)
@@ -284,7 +284,7 @@ def test_an_own_build_takes_the_place_of_the_release(server: Server, etcd: Artif
 
 def test_an_own_build_is_not_looked_for_upstream(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     store = Store(cache, own, own_builds={etcd.path: digest(b"mine")})
-    message = mistake(lambda: fetch(store, etcd))
+    message = problem(lambda: fetch(store, etcd))
     assert digest(b"mine") in message
     assert "own_builds" in message
     assert "artifact_mirror" not in message
@@ -294,7 +294,7 @@ def test_an_own_build_is_not_looked_for_upstream(server: Server, etcd: Artifact,
 def test_settings_that_cannot_be_right_are_told_all_at_once(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(KubeinfraError) as error:
         Store(cache, tmp_path / "none", "mirror.example", {"etcd/1/x": "1234"})
-    assert len(error.value.mistakes) == 3
+    assert len(error.value.problems) == 3
     assert not cache.exists()
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from cluster_samples import ALL, GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, entry, mistakes
+from cluster_samples import ALL, GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, entry, problems
 
-from kubeinfra.build import InventoryEntry, build
-from kubeinfra.checks import CHECKS
+from kubeinfra.cluster.build import InventoryEntry, build
+from kubeinfra.cluster.consistency import CHECKS
 
 LONG_NAME = f"n3.{'a' * 61}"
 Row = tuple[str, Sequence[InventoryEntry], dict[str, Any], str]
@@ -263,14 +263,14 @@ MISTAKES: list[Row] = [
 
 @pytest.mark.parametrize(("entries", "values"), [row[1:] for row in SOUND], ids=[row[0] for row in SOUND])
 def test_nothing_is_wrong_with(entries: Sequence[InventoryEntry], values: dict[str, Any]) -> None:
-    assert mistakes(entries, **values) == ()
+    assert problems(entries, **values) == ()
 
 
 @pytest.mark.parametrize(
     ("entries", "values", "sentence"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
 )
 def test_what_cannot_work_is_told(entries: Sequence[InventoryEntry], values: dict[str, Any], sentence: str) -> None:
-    told = mistakes(entries, **values)
+    told = problems(entries, **values)
     assert sentence in told
     assert len(told) == (3 if not entries else 1), f"one mistake, told once and without others: {told}"
 
@@ -299,7 +299,7 @@ def test_every_check_has_its_rows() -> None:
 
 def test_all_mistakes_are_told_at_once_also_where_a_setting_cannot_even_be_read() -> None:
     entries = [*THREE, entry("n3", "192.168.80.12", "node")]
-    told = mistakes(entries, apiserver_port="x", colour="blue", service_cidr="10.244.0.0/24", dns_address="10.244.0.2")
+    told = problems(entries, apiserver_port="x", colour="blue", service_cidr="10.244.0.0/24", dns_address="10.244.0.2")
     assert [sentence.split(";")[0] for sentence in told] == [
         f"{ALL}: unknown setting colour",
         f"{ALL}: apiserver_port is 'x': input should be a valid integer, unable to parse string as an integer",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 import pytest
-from cluster_samples import GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, cluster, entry, guide, mistakes
+from cluster_samples import GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, cluster, entry, guide, problems
 
-from kubeinfra.build import InventoryEntry
+from kubeinfra.cluster.build import InventoryEntry
 
 
 def test_members_of_etcd_are_counted_in_the_order_of_the_inventory() -> None:
@@ -103,17 +103,17 @@ def test_a_machines_address_is_found_where_it_is_said(line: InventoryEntry, addr
 
 def test_a_machine_without_an_address_is_told_how_to_say_it() -> None:
     nameless = InventoryEntry("n3", frozenset({"node"}), {}, "n3.example.com")
-    assert mistakes([*THREE, nameless]) == (
+    assert problems([*THREE, nameless]) == (
         'inventory: n3 has no address; say ("n3", {"ssh_hostname": "192.168.80.10"}), '
         'or "address" where ssh uses a name',
     )
 
 
 def test_a_machines_own_settings_are_read_strictly() -> None:
-    assert mistakes([*THREE, entry("n3", "192.168.80.13", "node", adress="10.1.1.1")]) == (
+    assert problems([*THREE, entry("n3", "192.168.80.13", "node", adress="10.1.1.1")]) == (
         "inventory: n3: unknown setting adress; did you mean address?",
     )
-    told = mistakes([*THREE, InventoryEntry("n3", frozenset({"node"}), {"address": "10.1.1"})])
+    told = problems([*THREE, InventoryEntry("n3", frozenset({"node"}), {"address": "10.1.1"})])
     assert told == ("inventory: n3: address is '10.1.1': input is not a valid IPv4 address",)
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from kubeinfra import controller
+from kubeinfra.run import controller
 
 
 def test_a_run_tells_a_line_at_the_beginning_and_every_ten_seconds(
@@ -14,12 +14,12 @@ def test_a_run_tells_a_line_at_the_beginning_and_every_ten_seconds(
 ) -> None:
     clock = [100.0]
     monkeypatch.setattr(controller, "monotonic", lambda: clock[0])
-    tell = controller._Lines()
+    note = controller._Lines()
     with caplog.at_level(logging.INFO, logger="pyinfra"):
         for megabytes in range(25):  # one a second
-            tell("downloading a", megabytes * 1_000_000, 25_000_000)
+            note("downloading a", megabytes * 1_000_000, 25_000_000)
             clock[0] += 1
-        tell("unpacking a", 0, None)
+        note("unpacking a", 0, None)
     assert [message.strip() for message in caplog.messages] == [
         "downloading a: 0 of 25 MB (0%)",
         "downloading a: 10 of 25 MB (40%)",

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from artifact_files import digest, mistake, put
+from artifact_files import digest, problem, put
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.artifacts import Store
-from kubeinfra.digests import Index, is_digest, published_digest, whole_file
+from kubeinfra.artifacts.digests import Index, is_digest, published_digest, whole_file
+from kubeinfra.artifacts.store import Store
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_what_is_no_digest(text: str) -> None:
 
 def test_a_damaged_index_is_an_error_with_the_way_out(cache: Path) -> None:
     path = put(cache / "index.json", b'{"pins":')
-    assert mistake(lambda: Store(cache)).startswith(f"{path}: is damaged")
+    assert problem(lambda: Store(cache)).startswith(f"{path}: is damaged")
 
 
 def test_an_index_keeps_what_another_process_saved(tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         with whole_file(tmp_path / "file" / "below") as file:
             file.write(b"x")
 
-    assert "cannot be written (file exists); put that right" in mistake(write)
+    assert "cannot be written (file exists); put that right" in problem(write)

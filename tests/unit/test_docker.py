@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_machine import program, shell
 
+from kubeinfra.components.flags import KUBELET_CLIENT_PEM
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.flags import KUBELET_CLIENT_PEM
 from tasks import docker
 
 OURS = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from test_releases import versions_of_releases
 
-from kubeinfra.documentation import ROOT, meanings, pages, settings_table, updated
-from kubeinfra.settings import Settings
+from docs.generate import ROOT, meanings, pages, settings_table, updated
+from kubeinfra.cluster.settings import Settings
 
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh.md"
 PAGES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in pages()]
@@ -40,7 +40,7 @@ def text(path: Path) -> str:
 @pytest.mark.parametrize("path", PAGES)
 def test_generated_tables_are_what_the_code_says(path: Path) -> None:
     page = text(path)
-    assert page == updated(page, chinese=path.name.endswith(".zh.md")), "run: python -m kubeinfra.documentation"
+    assert page == updated(page, chinese=path.name.endswith(".zh.md")), "run: python -m docs.generate"
 
 
 def test_both_readmes_have_every_setting_in_the_order_of_the_model() -> None:
@@ -88,8 +88,8 @@ def test_every_path_that_a_page_names_exists(path: Path) -> None:
 
 
 def bare_name_of_a_file(name: str) -> bool:
-    """Such as "releases.toml" in a message, or "artifacts.md" beside its directory."""
-    return "/" not in name and any(ROOT.glob(f"[!.]*/{name}"))
+    """Such as "catalogue.toml" in a message, or "artifacts.md" beside its directory."""
+    return "/" not in name and any(ROOT.glob(f"[!.]*/**/{name}"))
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -126,4 +126,4 @@ def test_a_message_that_the_readmes_quote_is_one_of_ours(message: str) -> None:
 def test_no_version_of_a_release_stands_in_running_text(path: Path) -> None:
     running = CODE.sub("", GENERATED.sub("", text(path)))
     found = [version for version in versions_of_releases() if re.search(rf"(?<![\d.])v?{re.escape(version)}", running)]
-    assert not found, "versions belong in kubeinfra/releases.toml; samples of output may have them"
+    assert not found, "versions belong in kubeinfra/releases/catalogue.toml; samples of output may have them"

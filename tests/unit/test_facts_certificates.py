@@ -10,8 +10,8 @@ from local_machine import answer, needs_root, shell
 
 from kubeinfra.facts.certificates import CertificateState, CertificateStates
 from kubeinfra.facts.files import OnDisk
-from kubeinfra.pki import public_key_pem
-from kubeinfra.reissue import reasons_to_reissue
+from kubeinfra.pki.ca import public_key_pem
+from kubeinfra.pki.judge import reasons_to_reissue
 
 ISSUED = AUTHORITY.issue(APISERVER, 365, NOW)
 NOTHING = CertificateState(None, None, "", "")

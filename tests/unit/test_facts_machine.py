@@ -38,7 +38,7 @@ def test_a_whole_answer_is_read() -> None:
         resolv_conf="nameserver 127.0.0.53",
         systemd_resolv_conf=True,
         keeps_time=True,
-        authorities={"etcd": "PEM"},
+        cas={"etcd": "PEM"},
         secrets=frozenset({"bootstrap-token"}),
     )
 
@@ -61,7 +61,7 @@ def test_this_machine_is_read(tmp_path: Path) -> None:
     assert bool(found.systemd) == Path("/run/systemd/system").is_dir()
     assert found.distribution == platform.freedesktop_os_release()["ID"]
     assert found.resolv_conf == "nameserver 9.9.9.9\n"
-    assert found.authorities["etcd"] == "PEM of the\nauthority\n"
+    assert found.cas["etcd"] == "PEM of the\nauthority\n"
 
 
 @pytest.mark.parametrize(

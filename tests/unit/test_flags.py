@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cluster_samples import GUIDE, ONE, VIRTUAL_IP, cluster, guide
 
-from kubeinfra import flags
-from kubeinfra.certificates import master_certificates, node_certificates
-from kubeinfra.cluster import Cluster
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.components import flags
+from kubeinfra.pki.certificates import master_certificates, node_certificates
 
 Flags = Callable[[Cluster], dict[str, str]]
 
@@ -78,7 +78,7 @@ def test_every_flag_is_text_and_has_no_dashes_in_front() -> None:
 def test_each_file_that_the_api_server_is_told_is_one_that_the_masters_get() -> None:
     found = guide()
     certificates = {path for certificate in master_certificates(found) for path in certificate.files}
-    authorities = {f"/opt/kubernetes/ssl/{name}" for name in ("ca.pem", "etcd-ca.pem", "front-proxy-ca.pem")}
+    cas = {f"/opt/kubernetes/ssl/{name}" for name in ("ca.pem", "etcd-ca.pem", "front-proxy-ca.pem")}
     others = {
         "/opt/kubernetes/cfg/audit-policy.yaml",
         "/opt/kubernetes/cfg/token.csv",
@@ -87,7 +87,7 @@ def test_each_file_that_the_api_server_is_told_is_one_that_the_masters_get() -> 
         flags.SERVICE_ACCOUNT_PUBLIC_KEY,
     }
     told = {value for value in APISERVER(found).values() if value.startswith("/")}
-    assert told - certificates - authorities - others == set()
+    assert told - certificates - cas - others == set()
 
 
 def test_each_master_says_its_own_address_and_knows_all_members_of_etcd() -> None:
@@ -129,7 +129,7 @@ def test_a_node_is_named_by_its_address() -> None:
     assert told["hostname-override"] == told["node-ip"] == "192.168.80.12"
     assert proxy["hostnameOverride"] == proxy["bindAddress"] == "192.168.80.12"
     serving, _ = node_certificates(found.nodes[1])
-    assert serving.leaf.common_name == "system:node:192.168.80.12"
+    assert serving.spec.common_name == "system:node:192.168.80.12"
 
 
 def test_a_master_that_is_a_node_too_bears_the_taint_unless_it_is_schedulable() -> None:

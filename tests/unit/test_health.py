@@ -11,7 +11,7 @@ from local_machine import answer, program, shell
 from rich.console import Console
 
 from kubeinfra.facts.health import Health
-from kubeinfra.health import Row, contradictions, pod_network, probes, read
+from kubeinfra.health.questions import Row, contradictions, pod_network, probes, read
 from kubeinfra.operations import health as operations
 
 KUBECTL = "/opt/kubernetes/bin/kubectl"
@@ -57,7 +57,7 @@ NODE = '{"spec": {"podCIDR": "%s", "podCIDRs": ["%s"]}, "status": {}}'
 
 
 @pytest.mark.parametrize(
-    ("given", "flannel", "bridge", "well"),
+    ("given", "flannel", "bridge", "healthy"),
     [
         ("10.244.1.0/24", "10.244.1.1/24", "10.244.1.1/24", True),
         ("10.244.1.128/25", "10.244.1.129/25", "10.244.1.129/25", True),
@@ -69,7 +69,7 @@ NODE = '{"spec": {"podCIDR": "%s", "podCIDRs": ["%s"]}, "status": {}}'
     ],
 )
 def test_pods_are_on_the_network_of_their_node(
-    tmp_path: Path, given: str, flannel: str, bridge: str, well: bool
+    tmp_path: Path, given: str, flannel: str, bridge: str, healthy: bool
 ) -> None:
     found = guide()
     program(tmp_path, "curl", f"echo '{NODE % (given, given)}'")
@@ -77,8 +77,8 @@ def test_pods_are_on_the_network_of_their_node(
     (tmp_path / "subnet.env").write_text(f"FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET={flannel}\n")
     command = pod_network(found.machine("n1")).replace("/run/flannel", str(tmp_path))
     asked_here = shell(command, programs=tmp_path)
-    assert (asked_here.returncode == 0) is well, asked_here.stderr
-    assert well or (given or "no pod network yet") in asked_here.stderr
+    assert (asked_here.returncode == 0) is healthy, asked_here.stderr
+    assert healthy or (given or "no pod network yet") in asked_here.stderr
 
 
 def status(leader: int = 7, member: int = 7, **more: object) -> str:
@@ -117,10 +117,12 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(
-    ("component", "code", "words", "well", "detail"), ANSWERS, ids=[f"{row[0]}: {row[2][:30]}" for row in ANSWERS]
+    ("component", "code", "words", "healthy", "detail"), ANSWERS, ids=[f"{row[0]}: {row[2][:30]}" for row in ANSWERS]
 )
-def test_an_answer_reads(component: str, code: str, words: str, well: bool, detail: str | None) -> None:
-    assert read(component, "it", code, f"{words} ") == Row(component, "it", well, words if detail is None else detail)
+def test_an_answer_reads(component: str, code: str, words: str, healthy: bool, detail: str | None) -> None:
+    assert read(component, "it", code, f"{words} ") == Row(
+        component, "it", healthy, words if detail is None else detail
+    )
 
 
 STARTED = "c{0}, started, etcd0{0}, https://a:2380, https://a:2379, false"
@@ -182,8 +184,8 @@ def test_all_questions_are_one_command_and_each_gets_its_answer(tmp_path: Path) 
         Row("kube-apiserver", "m1", True, "ok"),
         Row("kube-scheduler", "m1", False, "one two three's"),
     ]
-    assert (rows[2].well, "No such file" in rows[2].detail) == (False, True)
-    assert rows[3].well
+    assert (rows[2].healthy, "No such file" in rows[2].detail) == (False, True)
+    assert rows[3].healthy
 
 
 def test_of_many_words_the_last_lines_are_told() -> None:

@@ -4,10 +4,10 @@ import gzip
 from pathlib import Path
 
 import pytest
-from artifact_files import digest, mistake, put, saved, tarball
+from artifact_files import digest, problem, put, saved, tarball
 
-from kubeinfra.artifacts import Store
-from kubeinfra.images import image_path
+from kubeinfra.artifacts.images import image_path
+from kubeinfra.artifacts.store import Store
 
 PAUSE = "registry.k8s.io/pause:9.9"
 
@@ -49,7 +49,7 @@ def test_an_image_has_one_gzip_copy(cache: Path) -> None:
 )
 def test_a_tar_that_is_not_the_image_is_told(content: bytes, says: str, cache: Path, own: Path) -> None:
     path = put(own / image_path(PAUSE, "amd64"), content)
-    message = mistake(lambda: Store(cache, own).image(PAUSE, "amd64"))
+    message = problem(lambda: Store(cache, own).image(PAUSE, "amd64"))
     assert message.startswith(f"{path}: {says}")
     assert f"docker save {PAUSE}" in message or "docker pull" in message
 
@@ -61,12 +61,12 @@ def test_an_own_image_must_have_its_digest(cache: Path, own: Path) -> None:
     assert good is not None
     assert good.label == f"{PAUSE} (built)"
     bad = Store(cache, own, own_builds={image_path(PAUSE, "amd64"): digest(b"other")})
-    assert f"wanted {digest(b'other')} (says own_builds)" in mistake(lambda: bad.image(PAUSE, "amd64"))
+    assert f"wanted {digest(b'other')} (says own_builds)" in problem(lambda: bad.image(PAUSE, "amd64"))
 
 
 def test_an_own_image_must_be_there(cache: Path, own: Path) -> None:
     store = Store(cache, own, own_builds={image_path(PAUSE, "amd64"): digest(b"x")})
-    assert f"image {PAUSE}: own_builds lists images/" in mistake(lambda: store.image(PAUSE, "amd64"))
+    assert f"image {PAUSE}: own_builds lists images/" in problem(lambda: store.image(PAUSE, "amd64"))
     assert store.image(PAUSE, "arm64") is None
 
 

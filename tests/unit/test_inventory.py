@@ -46,7 +46,7 @@ def check(*arguments: str) -> int:
     return main(["check", "inventory.py", *arguments])
 
 
-def mistakes(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+def problems(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     """What `check` says on stderr when it fails; nothing on stdout."""
     assert check(*arguments) == 1
     told = capsys.readouterr()
@@ -85,7 +85,7 @@ def test_a_settings_file_of_a_role_speaks_for_the_whole_cluster(
 def test_a_mistake_names_the_file_that_it_is_in(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "etcd.py", 'etcd_compaction_retension = "2h"\n')
     settings(project, "master.py", 'apiserver_port = "x"\n')
-    assert mistakes(capsys) == [
+    assert problems(capsys) == [
         "group_data/etcd.py: unknown setting etcd_compaction_retension; did you mean etcd_compaction_retention?",
         "group_data/master.py: apiserver_port is 'x': "
         "input should be a valid integer, unable to parse string as an integer",
@@ -95,7 +95,7 @@ def test_a_mistake_names_the_file_that_it_is_in(project: Path, capsys: pytest.Ca
 def test_two_roles_that_disagree_are_a_mistake(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "master.py", "apiserver_port = 8443\n")
     settings(project, "node.py", "apiserver_port = 7443\n")
-    assert mistakes(capsys) == [
+    assert problems(capsys) == [
         "group_data/node.py: apiserver_port is 7443, but group_data/master.py says 8443; keep one of them"
     ]
     settings(project, "node.py", "apiserver_port = 8443\n")
@@ -107,7 +107,7 @@ def test_settings_that_nobody_reads_are_a_mistake(project: Path, capsys: pytest.
     assert check() == 0, "a group of the user's own may say how to connect"
     capsys.readouterr()
     settings(project, "nodes.py", 'kube_proxy_mode = "iptables"\n')
-    assert mistakes(capsys) == [
+    assert problems(capsys) == [
         "group_data/nodes.py: kube_proxy_mode would not be read; "
         "settings stand in all.py, master.py, node.py, etcd.py, lb.py"
     ]
@@ -116,7 +116,7 @@ def test_settings_that_nobody_reads_are_a_mistake(project: Path, capsys: pytest.
 def test_roles_that_disagree_on_a_password_do_not_say_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "master.py", 'vrrp_password = "one"\n')
     settings(project, "lb.py", 'vrrp_password = "two"\n')
-    (told,) = mistakes(capsys)
+    (told,) = problems(capsys)
     assert (
         told == "group_data/lb.py: vrrp_password is (secret), but group_data/master.py says (secret); keep one of them"
     )
@@ -133,7 +133,7 @@ def test_mistakes_of_machines_and_settings_come_together(project: Path, capsys: 
     settings(project, "all.py", 'cluster_cidr = "10.0.0.0/16"\nkubernetes_version = "1.19.0"\ncolour = "blue"\n')
     text = INVENTORY.replace("192.168.80.12", "192.168.80.11").replace('etcd = ["m1", "n1", "n2"]\n', "")
     (project / "inventory.py").write_text(text)
-    assert [line.split(";")[0] for line in mistakes(capsys)] == [
+    assert [line.split(";")[0] for line in problems(capsys)] == [
         "group_data/all.py: unknown setting colour",
         "inventory: group etcd is empty",
         "inventory: n1 and n2 have the same address 192.168.80.11",

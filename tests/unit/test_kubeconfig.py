@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.kubeconfig import kubeconfig
+from kubeinfra.pki.kubeconfig import kubeconfig
 
 SSL = PurePosixPath("/opt/kubernetes/ssl")
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -43,14 +43,14 @@ def by_paths() -> str:
     return kubeconfig(
         server="https://192.168.80.10:6443",
         user="kube-proxy",
-        authority=SSL / "ca.pem",
+        ca=SSL / "ca.pem",
         certificate=SSL / "kube-proxy.pem",
         key=SSL / "kube-proxy-key.pem",
     )
 
 
 def with_token(token: str) -> str:
-    return kubeconfig(server="https://a:6443", user="kubelet-bootstrap", authority=PEM, token=token)
+    return kubeconfig(server="https://a:6443", user="kubelet-bootstrap", ca=PEM, token=token)
 
 
 def test_paths_are_referred_to_in_the_form_that_kubectl_writes() -> None:
@@ -60,7 +60,7 @@ def test_paths_are_referred_to_in_the_form_that_kubectl_writes() -> None:
 
 def test_pem_texts_are_embedded_each_on_one_line() -> None:
     long = PEM.replace("AAAA", "A" * 3000)
-    text = kubeconfig(server="https://a:6443", user="admin", authority=long, certificate=PEM, key=KEY)
+    text = kubeconfig(server="https://a:6443", user="admin", ca=long, certificate=PEM, key=KEY)
     read = yaml.safe_load(text)
     user, cluster = read["users"][0]["user"], read["clusters"][0]["cluster"]
     assert base64.b64decode(cluster["certificate-authority-data"]).decode() == long
@@ -92,9 +92,9 @@ def test_a_token_that_go_would_read_as_a_number_is_quoted(token: str) -> None:
 )
 def test_credentials_that_are_not_one_whole_kind_are_refused(credentials: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="a certificate and its key, or a token"):
-        kubeconfig(server="https://a:6443", user="admin", authority=PEM, **credentials)
+        kubeconfig(server="https://a:6443", user="admin", ca=PEM, **credentials)
 
 
 def test_a_path_given_as_text_is_refused_and_not_embedded() -> None:
     with pytest.raises(ValueError, match="certificate-authority: give a path as PurePosixPath"):
-        kubeconfig(server="https://a:6443", user="admin", authority="/opt/kubernetes/ssl/ca.pem", token="abc")
+        kubeconfig(server="https://a:6443", user="admin", ca="/opt/kubernetes/ssl/ca.pem", token="abc")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kubeinfra.cluster import Machine
+from kubeinfra.cluster.cluster import Machine
+from kubeinfra.cluster.settings import Settings, read
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.settings import Settings, read
 from lab import engine, host, image, keys, machines, network, settings
 from lab.console import Phases
 
@@ -121,8 +121,8 @@ class TestImage:
 
 class TestMachines:
     def test_a_moved_machine_is_a_conflict(self) -> None:
-        (mistake,) = machines.conflicts(THERE, [machine("node01", "192.168.80.12", "node")])
-        assert "192.168.80.11" in mistake and "192.168.80.12" in mistake and "--fresh" in mistake
+        (problem,) = machines.conflicts(THERE, [machine("node01", "192.168.80.12", "node")])
+        assert "192.168.80.11" in problem and "192.168.80.12" in problem and "--fresh" in problem
 
     def test_same_new_and_further_machines_are_none(self) -> None:
         assert machines.conflicts(THERE, [machine("node01", "192.168.80.11", "node")]) == []

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from artifact_files import digest, mistake, put
+from artifact_files import digest, problem, put
 from rich.console import Console
 
 import lab.build
+from kubeinfra.artifacts.images import image_id, image_path
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.images import image_id, image_path
-from kubeinfra.releases import artifact, release
+from kubeinfra.releases.catalogue import artifact, release
 from lab.build import Build, archive, etcd, go, images, kubernetes
 from lab.build.workspace import Workspace
 
@@ -80,7 +80,7 @@ def test_an_artifact_that_was_touched_is_built_again(recipe: Recipe, tmp_path: P
 
 def test_a_failed_build_leaves_nothing_and_the_next_one_succeeds(recipe: Recipe, tmp_path: Path) -> None:
     recipe.failures = 1
-    message = mistake(lambda: build(tmp_path))
+    message = problem(lambda: build(tmp_path))
     assert message.startswith("`sh -c ") and "ended with status 3" in message
     assert "its last lines:\n    no such module\n" in message
     assert str(tmp_path / "work/tool.tar.log") in message
@@ -110,7 +110,7 @@ def test_a_failed_build_lets_the_one_beside_it_finish_and_begins_no_other(
     monkeypatch.setattr(lab.build, "BUILDS", builds)
     with (tmp_path / "said").open("a") as said:
         console = Console(file=said)
-        message = mistake(lambda: lab.build.build(builds, tmp_path / "into", tmp_path / "work", console))
+        message = problem(lambda: lab.build.build(builds, tmp_path / "into", tmp_path / "work", console))
     assert "ended with status 3" in message
     assert (tmp_path / "into/a/1/slow.tar").exists(), "what was built beside it is kept"
     assert later.runs == 0
@@ -124,7 +124,7 @@ def until_failed(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_built_is_named_beside_what_can(recipe: Recipe, tmp_path: Path) -> None:
-    message = mistake(lambda: build(tmp_path, "tool/2.0/tool.tar"))
+    message = problem(lambda: build(tmp_path, "tool/2.0/tool.tar"))
     assert "cannot build tool/2.0/tool.tar" in message
     assert PATH in message
     assert not (tmp_path / "work").exists()

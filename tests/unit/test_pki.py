@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.pki import Authority, Leaf, fingerprint, new_service_account_key, public_key_pem
+from kubeinfra.pki.ca import CA, CertificateSpec, fingerprint, new_service_account_key, public_key_pem
 
 AS_TEXT = (
     "x509",
@@ -50,19 +50,19 @@ def openssl(*arguments: object, stdin: str = "") -> str:
 
 
 @given(LEAVES)
-def test_every_leaf_is_read_back_from_its_certificate(leaf: Leaf) -> None:
-    certificate = x509.load_pem_x509_certificate(AUTHORITY.issue(leaf, 365, NOW).certificate_pem.encode())
+def test_every_leaf_is_read_back_from_its_certificate(spec: CertificateSpec) -> None:
+    certificate = x509.load_pem_x509_certificate(AUTHORITY.issue(spec, 365, NOW).certificate_pem.encode())
     subject = {attribute.oid: attribute.value for attribute in certificate.subject}
-    assert subject.pop(NameOID.COMMON_NAME) == leaf.common_name
-    assert subject.pop(NameOID.ORGANIZATION_NAME, None) == leaf.organization
+    assert subject.pop(NameOID.COMMON_NAME) == spec.common_name
+    assert subject.pop(NameOID.ORGANIZATION_NAME, None) == spec.organization
     assert not subject, f"the subject says more than the row: {subject}"
-    if not (leaf.dns_names or leaf.addresses):
+    if not (spec.dns_names or spec.addresses):
         with pytest.raises(x509.ExtensionNotFound):
             certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         return
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == sorted(set(leaf.dns_names))
-    assert names.get_values_for_type(x509.IPAddress) == sorted(set(leaf.addresses))
+    assert names.get_values_for_type(x509.DNSName) == sorted(set(spec.dns_names))
+    assert names.get_values_for_type(x509.IPAddress) == sorted(set(spec.addresses))
 
 
 def test_order_and_repetition_of_names_do_not_matter() -> None:
@@ -101,15 +101,15 @@ def test_no_key_shows_when_an_object_is_printed() -> None:
 # --- openssl as a witness from outside
 
 
-@pytest.mark.parametrize("leaf", ROWS, ids=lambda leaf: leaf.common_name)
-def test_openssl_trusts_the_certificate_for_its_usage_alone(leaf: Leaf, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.common_name)
+def test_openssl_trusts_the_certificate_for_its_usage_alone(spec: CertificateSpec, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text(AUTHORITY.certificate_pem)
-    (tmp_path / "leaf.pem").write_text(AUTHORITY.issue(leaf, 365, NOW).certificate_pem)
+    (tmp_path / "leaf.pem").write_text(AUTHORITY.issue(spec, 365, NOW).certificate_pem)
     for usage in ("server", "client"):
         arguments = "-x509_strict", "-purpose", f"ssl{usage}", "-CAfile", tmp_path / "ca.pem"
         verify = ["openssl", "verify", *map(str, arguments), str(tmp_path / "leaf.pem")]
         trusted = subprocess.run(verify, capture_output=True).returncode == 0
-        assert trusted is (leaf.usage in (usage, "both")), f"as a {usage}"
+        assert trusted is (spec.usage in (usage, "both")), f"as a {usage}"
 
 
 def test_openssl_prints_what_an_apiserver_certificate_should_say() -> None:
@@ -159,7 +159,7 @@ def test_keys_have_the_oldest_form_that_go_reads() -> None:
 
 
 def test_an_authority_survives_its_pem_and_issues_as_before() -> None:
-    again = Authority.load(AUTHORITY.certificate_pem, AUTHORITY.key_pem, "here", NOW)
+    again = CA.load(AUTHORITY.certificate_pem, AUTHORITY.key_pem, "here", NOW)
     assert again.fingerprint == AUTHORITY.fingerprint
     assert reasons(ADMIN, again.issue(ADMIN, 365, NOW)) == []
 
@@ -178,9 +178,9 @@ def brought_along(key: rsa.RSAPrivateKey, organization: str) -> x509.Certificate
 
 def test_an_rsa_authority_that_was_brought_along_issues_too() -> None:
     key = rsa.generate_private_key(65537, 2048)
-    made = Authority(brought_along(key, "Example"), key)
-    authority = Authority.load(made.certificate_pem, made.key_pem, "here", NOW)
-    assert reasons(ETCD, authority.issue(ETCD, 365, NOW), authority) == []
+    made = CA(brought_along(key, "Example"), key)
+    ca = CA.load(made.certificate_pem, made.key_pem, "here", NOW)
+    assert reasons(ETCD, ca.issue(ETCD, 365, NOW), ca) == []
 
 
 CERTIFICATE, KEY = AUTHORITY.certificate_pem, AUTHORITY.key_pem
@@ -192,7 +192,7 @@ CERTIFICATE, KEY = AUTHORITY.certificate_pem, AUTHORITY.key_pem
         pytest.param("", KEY, r"etcd/ca\.pem: is not a readable certificate.*backup", id="empty certificate"),
         pytest.param(CERTIFICATE[:300], KEY, r"etcd/ca\.pem: is not a readable cert", id="half a certificate"),
         pytest.param(KEY, CERTIFICATE, r"etcd/ca\.pem: is not a readable certificate", id="files swapped"),
-        pytest.param(LEAF.certificate_pem, LEAF.key_pem, r"ca\.pem: .*not of an authority", id="leaf"),
+        pytest.param(LEAF.certificate_pem, LEAF.key_pem, r"ca\.pem: .*not of an authority", id="spec"),
         pytest.param(CERTIFICATE, "", r"etcd/ca-key\.pem: is not a readable private key.*cut", id="empty key"),
         pytest.param(CERTIFICATE, KEY[:100], r"etcd/ca-key\.pem: is not a readable private", id="half a key"),
         pytest.param(
@@ -214,26 +214,26 @@ CERTIFICATE, KEY = AUTHORITY.certificate_pem, AUTHORITY.key_pem
 )
 def test_an_unusable_authority_is_an_error_that_names_the_file(certificate: str, key: str, message: str) -> None:
     with pytest.raises(KubeinfraError, match=message) as caught:
-        Authority.load(certificate, key, "etcd", NOW)
+        CA.load(certificate, key, "etcd", NOW)
     assert "\n" not in str(caught.value)
     assert "PRIVATE KEY" not in str(caught.value)
 
 
 def test_an_authority_from_the_future_is_an_error_about_the_clock() -> None:
     with pytest.raises(KubeinfraError, match=r"ca\.pem: is valid from .* set the clock"):
-        Authority.load(CERTIFICATE, KEY, "etcd", NOW - timedelta(days=1))
+        CA.load(CERTIFICATE, KEY, "etcd", NOW - timedelta(days=1))
 
 
 def test_an_expired_authority_is_renewed_by_the_command_that_the_error_names(tmp_path: Path) -> None:
-    old = Authority.create("etcd-ca", years=1, now=NOW - timedelta(days=400))
+    old = CA.create("etcd-ca", years=1, now=NOW - timedelta(days=400))
     certificate, key = tmp_path / "ca.pem", tmp_path / "ca-key.pem"
     certificate.write_text(old.certificate_pem)
     key.write_text(old.key_pem)
     with pytest.raises(KubeinfraError, match=f"ended on {old.ends:%F}") as caught:
-        Authority.load(old.certificate_pem, old.key_pem, str(tmp_path), NOW)
+        CA.load(old.certificate_pem, old.key_pem, str(tmp_path), NOW)
     command = str(caught.value).partition("own key: ")[2]
     openssl(*command.split()[1:])
-    renewed = Authority.load(certificate.read_text(), key.read_text(), str(tmp_path))
+    renewed = CA.load(certificate.read_text(), key.read_text(), str(tmp_path))
     assert renewed.ends > NOW + timedelta(days=3600)
     assert "CA:TRUE, pathlen:0" in openssl("x509", "-noout", "-text", "-in", certificate)
 

@@ -27,8 +27,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.pki import Authority, Issued, Leaf, public_key_pem
-from kubeinfra.reissue import reasons_to_reissue
+from kubeinfra.pki.ca import CA, CertificateSpec, Issued, public_key_pem
+from kubeinfra.pki.judge import reasons_to_reissue
 
 
 def without_pem_armour(pem: str) -> bytes:
@@ -40,22 +40,22 @@ def with_pem_armour(der: bytes) -> str:
 
 
 @given(LEAVES, st.integers(365, 8000))
-def test_a_fresh_certificate_has_no_reason_to_be_reissued(leaf: Leaf, days: int) -> None:
-    issued = AUTHORITY.issue(leaf, days, NOW)
-    assert reasons(leaf, issued) == []
+def test_a_fresh_certificate_has_no_reason_to_be_reissued(spec: CertificateSpec, days: int) -> None:
+    issued = AUTHORITY.issue(spec, days, NOW)
+    assert reasons(spec, issued) == []
 
 
 WANTED = replace(ETCD, organization="system:etcd")
-MUTATIONS: dict[str, Callable[[Leaf], Leaf]] = {
-    "common name is etcd09, not etcd01": lambda leaf: replace(leaf, common_name="etcd09"),
-    "organization is none, not system:etcd": lambda leaf: replace(leaf, organization=None),
-    "organization is other, not system:etcd": lambda leaf: replace(leaf, organization="other"),
-    "usage is server, not client and server": lambda leaf: replace(leaf, usage="server"),
-    "usage is client, not client and server": lambda leaf: replace(leaf, usage="client"),
-    "name etcd01 added": lambda leaf: replace(leaf, dns_names=()),
-    "name old removed": lambda leaf: replace(leaf, dns_names=("old", *leaf.dns_names)),
-    "address 192.168.80.10 added": lambda leaf: replace(leaf, addresses=()),
-    "address 10.9.9.9 removed": lambda leaf: replace(leaf, addresses=(*leaf.addresses, IPv4Address("10.9.9.9"))),
+MUTATIONS: dict[str, Callable[[CertificateSpec], CertificateSpec]] = {
+    "common name is etcd09, not etcd01": lambda spec: replace(spec, common_name="etcd09"),
+    "organization is none, not system:etcd": lambda spec: replace(spec, organization=None),
+    "organization is other, not system:etcd": lambda spec: replace(spec, organization="other"),
+    "usage is server, not client and server": lambda spec: replace(spec, usage="server"),
+    "usage is client, not client and server": lambda spec: replace(spec, usage="client"),
+    "name etcd01 added": lambda spec: replace(spec, dns_names=()),
+    "name old removed": lambda spec: replace(spec, dns_names=("old", *spec.dns_names)),
+    "address 192.168.80.10 added": lambda spec: replace(spec, addresses=()),
+    "address 10.9.9.9 removed": lambda spec: replace(spec, addresses=(*spec.addresses, IPv4Address("10.9.9.9"))),
 }
 
 
@@ -77,9 +77,9 @@ def test_several_differences_are_all_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("authority", [OTHER_AUTHORITY, Authority.create("etcd-ca", 10, NOW), None])
-def test_another_authority_is_a_reason_even_with_the_same_name(authority: Authority | None) -> None:
-    certificate = authority and authority.certificate
+@pytest.mark.parametrize("ca", [OTHER_AUTHORITY, CA.create("etcd-ca", 10, NOW), None])
+def test_another_authority_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
+    certificate = ca and ca.certificate
     public = public_key_pem(LEAF.key_pem)
     found = reasons_to_reissue(ADMIN, certificate, LEAF.certificate_pem, public, NOW)
     assert found == ["issued by another authority"]

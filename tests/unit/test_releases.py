@@ -1,4 +1,4 @@
-"""What releases.toml says, and that nothing else says it."""
+"""What catalogue.toml says, and that nothing else says it."""
 
 import re
 from itertools import chain
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.digests import is_digest
+from kubeinfra.artifacts.digests import is_digest
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.releases import ARCHES, SUPPORTED, TABLES, artifact, release
+from kubeinfra.releases.catalogue import ARCHES, SUPPORTED, TABLES, artifact, release
 
 ROOT = Path(__file__).parents[2]
 PINS = [
@@ -95,7 +95,7 @@ def test_every_pin_is_a_digest_with_its_source_and_no_two_are_equal() -> None:
 
 
 def versions_of_releases() -> set[str]:
-    """Every version in releases.toml, those in image tags included, as "major.minor.patch"."""
+    """Every version in catalogue.toml, those in image tags included, as "major.minor.patch"."""
     releases = map(str, chain.from_iterable(table.values() for table in TABLES["release"].values()))
     pins = chain.from_iterable(table["pins"] for table in TABLES["artifact"].values())
     return set(re.findall(r"\d+\.\d+\.\d+", " ".join([*SUPPORTED, *releases, *pins])))
@@ -108,7 +108,7 @@ def test_no_version_of_a_release_stands_outside_releases_toml() -> None:
         path
         for folder in ("kubeinfra", "tasks")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".toml", ".yaml", ".j2"} and path.name != "releases.toml"
+        if path.suffix in {".py", ".toml", ".yaml", ".j2"} and path.name != "catalogue.toml"
     ]
     assert sources, "this test looks at nothing"
     found = [
@@ -117,4 +117,4 @@ def test_no_version_of_a_release_stands_outside_releases_toml() -> None:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if pattern.search(line)
     ]
-    assert not found, "these belong in kubeinfra/releases.toml:\n" + "\n".join(found)
+    assert not found, "these belong in kubeinfra/releases/catalogue.toml:\n" + "\n".join(found)

@@ -8,7 +8,7 @@ import shlex
 import pytest
 from jinja2 import UndefinedError
 
-from kubeinfra.render import ROOT, static, template
+from kubeinfra.machine.render import ROOT, static, template
 
 
 def unit(**values: object) -> str:

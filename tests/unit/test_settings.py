@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.settings import MachineSettings, Settings, read
+from kubeinfra.cluster.settings import MachineSettings, Settings, read
 
 FILE = "group_data/all.py"
 
 
-def mistakes(**values: Any) -> list[str]:
+def problems(**values: Any) -> list[str]:
     return read(Settings, values, dict.fromkeys(values, FILE))[1]
 
 
@@ -28,7 +28,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "apiserver_port is 'https': input should be a valid integer, unable to parse string as an integer",
     ),
     ({"apiserver_port": 70000}, "apiserver_port is 70000: input should be less than or equal to 65535"),
-    ({"authority_years": 0}, "authority_years is 0: input should be greater than or equal to 1"),
+    ({"ca_years": 0}, "ca_years is 0: input should be greater than or equal to 1"),
     ({"kubernetes_version": 1.20}, "kubernetes_version is 1.2: input should be a valid string"),
     ({"flannel_backend": "udp"}, "flannel_backend is 'udp': input should be 'vxlan' or 'host-gw'"),
     ({"registry_mirrors": "https://a"}, "registry_mirrors is 'https://a': input should be a valid list"),
@@ -69,17 +69,17 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("values", "sentence"), MISTAKES, ids=[" ".join(row[0]) for row in MISTAKES])
 def test_a_mistake_is_told_with_its_place_its_value_and_what_is_allowed(values: dict[str, Any], sentence: str) -> None:
-    assert mistakes(**values) == [f"{FILE}: {sentence}"]
+    assert problems(**values) == [f"{FILE}: {sentence}"]
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    told = mistakes(apiserver_port=0, colour="blue", dns_address="x", service_cdir="y")
+    told = problems(apiserver_port=0, colour="blue", dns_address="x", service_cdir="y")
     assert len(told) == 4
     assert all(sentence.startswith(f"{FILE}: ") for sentence in told)
 
 
 def test_a_password_is_not_told() -> None:
-    assert mistakes(vrrp_password="far-too-long") == [
+    assert problems(vrrp_password="far-too-long") == [
         f"{FILE}: vrrp_password is (secret): use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'"
     ]
 

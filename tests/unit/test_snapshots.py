@@ -8,9 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from artifact_files import mistake
+from artifact_files import problem
 
-from kubeinfra import snapshots
+from kubeinfra.controller import snapshots
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 CONTENT = bytes(range(256)) * 64  # whole sectors of 512 bytes
@@ -104,6 +104,6 @@ def nothing_is_beside(path: Path) -> None:
 )
 def test_what_may_not_be_restored_is_told(snapshot: Path, damage: Callable[[Path], object], told: str) -> None:
     damage(snapshot)
-    message = mistake(lambda: snapshots.check(snapshot))
+    message = problem(lambda: snapshots.check(snapshot))
     assert message.startswith(f"{snapshot}: ")
     assert told in message

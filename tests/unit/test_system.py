@@ -9,7 +9,7 @@ from cluster_samples import cluster
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.system import (
+from kubeinfra.machine.edits import (
     HOSTS_BEGIN,
     HOSTS_END,
     PACKAGES,

@@ -13,7 +13,7 @@ import pytest
 from local_machine import answer, program
 
 from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates
-from kubeinfra.inputs import record_inputs
+from kubeinfra.machine.inputs import record_inputs
 from kubeinfra.operations.units import Unit, stale_reasons
 
 UNIT, BINARY = "etcd.service", "/opt/etcd/bin/etcd"
@@ -227,7 +227,7 @@ def test_existence_can_be_recorded_without_any_file(tmp_path: Path) -> None:
 
 def test_units_and_probes_are_asked_in_one_command(service: Service) -> None:
     service.config.write_text("two\n")
-    units, well = answer(
+    units, healthy = answer(
         UnitsAndHealth(),
         programs=service.programs,
         instead={"/run/kubeinfra": str(service.run)},
@@ -236,7 +236,7 @@ def test_units_and_probes_are_asked_in_one_command(service: Service) -> None:
     )
     assert list(units) == [UNIT]
     assert [Path(path).name for path in units[UNIT].stale] == ["config"]
-    assert well == {"one", "three"}
+    assert healthy == {"one", "three"}
 
 
 def test_probes_need_no_unit_that_is_there(service: Service) -> None:

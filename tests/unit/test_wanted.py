@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from local_machine import answer, needs_root, program, shell
 
 from kubeinfra.facts.files import PathStates
-from kubeinfra.wanted import (
+from kubeinfra.machine.wanted import (
     SCRIPT,
     Change,
     Directory,
@@ -26,8 +26,8 @@ from kubeinfra.wanted import (
     PathState,
     Wanted,
     compare,
-    orders,
     paths_of,
+    script_input,
     texts_of,
 )
 
@@ -60,7 +60,7 @@ AS_WANTED: list[tuple[str, Wanted, PathState | None]] = [
     ("a directory", Directory("/d", "700"), directory("700")),
     ("a link to a directory", Directory("/d", "700"), PathState("link", "700", ROOT, "", "/big/d")),
     ("a link", Link("/l", "/opt/x"), link("/opt/x")),
-    ("something else where a link yields", Link("/l", "/opt/x", yields=True), file("mine")),
+    ("something else where a link yields", Link("/l", "/opt/x", keep_existing=True), file("mine")),
     ("a file", File("/f", "text\n"), file("text\n")),
     ("a secret", File("/f", SECRET, "600", secret=True), file(SECRET, "600", shown=False)),
     ("an edit with nothing to edit", Edit("/e", lambda text: text), file("theirs\n")),
@@ -145,14 +145,14 @@ def test_texts_are_asked_for_only_where_they_may_be_shown() -> None:
 
 def test_an_edit_through_a_link_does_not_take_over_the_mode_of_the_link() -> None:
     (change,) = compare([Edit("/e", lambda _: "ours\n")], {"/e": PathState("link", "777", ROOT, "", "/t", "theirs\n")})
-    assert change.order.split(" ")[:3] == ["file", "/e", "644"], "every user could write to it otherwise"
+    assert change.instruction.split(" ")[:3] == ["file", "/e", "644"], "every user could write to it otherwise"
 
 
 # The script, run by this machine's sh in a directory of the test.
 
 
 def apply(changes: Sequence[Change]) -> CompletedProcess[str]:
-    return shell(SCRIPT, stdin=orders(changes))
+    return shell(SCRIPT, stdin=script_input(changes))
 
 
 def states(wanted: Sequence[Wanted]) -> dict[str, PathState]:
@@ -240,7 +240,7 @@ def test_a_secret_is_closed_to_others_from_birth(tmp_path: Path) -> None:
     left.write_text("by a run that was killed")
     left.chmod(0o644)
     changes = compare([File(f"{tmp_path}/token", SECRET, "600", secret=True)], {})
-    assert shell(SCRIPT, stdin=orders(changes), programs=programs).returncode == 0
+    assert shell(SCRIPT, stdin=script_input(changes), programs=programs).returncode == 0
     seen = (tmp_path / "seen").read_text().splitlines()
     assert len(seen) == 3, "noted before each of the three"
     assert set(seen) == {f"600 {left}"}
@@ -301,7 +301,7 @@ def test_text_is_in_no_argument_of_any_program(tmp_path: Path) -> None:
     for name in ("base64", "chmod", "sync", "mv", "dirname", "basename", "rm", "sh"):
         program(programs, name, f'echo "$0 $*" >>{seen}; exec /usr/bin/{name} "$@"')
     wanted = [File(f"{tmp_path}/a", SECRET, "600", secret=True), File(f"{tmp_path}/b", SECRET, check="true {new}")]
-    assert shell(SCRIPT, stdin=orders(compare(wanted, {})), programs=programs).returncode == 0
+    assert shell(SCRIPT, stdin=script_input(compare(wanted, {})), programs=programs).returncode == 0
     assert "base64 -d" in seen.read_text()
     for form in (SECRET, b64encode(SECRET.encode()).decode()):
         assert form not in seen.read_text()

@@ -1,0 +1,116 @@
+"""
+The parts of the documentation that are made from the code, so that both say the same.
+
+In a page they stand between `<!-- NAME -->` and `<!-- /NAME -->`; `python -m docs.generate` writes all of
+them anew. In a Chinese page (`*.zh.md`) the meanings of the settings are a person's, and stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from kubeinfra.artifacts.images import image_path
+from kubeinfra.cluster.settings import Settings
+from kubeinfra.releases import catalogue as releases
+
+ROOT = Path(__file__).resolve().parents[1]
+ARCH = "amd64"  # of the artifacts that are named as examples
+
+_CHINESE = {
+    "setting": "设置",
+    "type": "类型",
+    "default": "默认值",
+    "what it does": "含义",
+    "text": "文本",
+    "number": "整数",
+    "True or False": "True 或 False",
+    "list": "列表",
+    "dictionary": "字典",
+    "address": "地址",
+    "network": "网段",
+    " or ": " 或 ",
+}
+_ENGLISH = {word: word for word in _CHINESE}
+
+
+def pages() -> list[Path]:
+    """The pages that people read: README in each language, and docs/."""
+    return sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def updated(page: str, chinese: bool = False) -> str:
+    """The text of a page with its generated parts as the code has them now."""
+    return re.sub(r"(<!-- (\w+) -->\n).*?(?=<!-- /\2 -->)", lambda block: _block(block, chinese), page, flags=re.DOTALL)
+
+
+def meanings(page: str) -> dict[str, str]:
+    """Setting -> the last cell of its row, in a page with a table of settings."""
+    rows = re.findall(r"^\| `(\w+)` \|.* \| (.*) \|$", page, flags=re.MULTILINE)
+    return dict(rows)
+
+
+def settings_table(words: Mapping[str, str] = _ENGLISH, translated: Mapping[str, str] | None = None) -> str:
+    """
+    Every setting as a Markdown table: name, type, default, meaning.
+
+    + words: of another language; + translated: setting -> its meaning in it, the English one where it is missing
+    """
+    schema = Settings.model_json_schema()["properties"]
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "" if default is None else f"`{default}`"
+        meaning = (translated or {}).get(name) or (field.description or "").replace("|", "\\|")
+        rows.append((f"`{name}`", _type(schema[name], words), shown, meaning))
+    return _table((words["setting"], words["type"], words["default"], words["what it does"]), rows)
+
+
+def artifacts_table() -> str:
+    """What a person who fills `artifacts_dir` by hand needs for the newest release: file, and where it is from."""
+    release = releases.release(releases.SUPPORTED[-1])
+    versions = {"kubernetes": release.kubernetes, "etcd": release.etcd, "cni-plugins": release.cni_plugins}
+    rows = []
+    for name, version in versions.items():
+        artifact = releases.artifact(name, version, ARCH)
+        beside = "" if artifact.digest else f", and `{artifact.checksum_url.rpartition('/')[2]}` of the same place"
+        rows.append((f"`{artifact.path}`", f"<{artifact.url}>{beside}"))
+    images = [getattr(release, field.name) for field in fields(release) if field.name.endswith("_image")]
+    rows += [(f"`{image_path(image, ARCH)}`", f"`docker save {image}`") for image in images]
+    return _table((f"file below `artifacts_dir`, for {ARCH}", "from"), rows)
+
+
+def _block(block: re.Match[str], chinese: bool) -> str:
+    begin, name = block[1], block[2]
+    if name == "artifacts":
+        return f"{begin}{artifacts_table()}\n"
+    if name == "settings":
+        return f"{begin}{settings_table(_CHINESE, meanings(block[0])) if chinese else settings_table()}\n"
+    return block[0]
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _type(schema: dict[str, Any], words: Mapping[str, str]) -> str:
+    if "anyOf" in schema:
+        return _type(next(one for one in schema["anyOf"] if one.get("type") != "null"), words)
+    if "enum" in schema:
+        return words[" or "].join(f"`{value}`" for value in schema["enum"])
+    kinds = {"string": "text", "integer": "number", "boolean": "True or False", "array": "list", "object": "dictionary"}
+    return words[str(schema.get("format") or kinds[schema["type"]])]
+
+
+def main() -> None:
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        path.write_text(updated(text, chinese=path.name.endswith(".zh.md")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

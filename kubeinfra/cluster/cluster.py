@@ -1,0 +1,175 @@
+"""The typed picture of one cluster: its machines, its settings and what follows from both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address
+
+from kubeinfra.cluster.settings import Settings
+from kubeinfra.releases import catalogue as releases
+
+GROUPS = ("master", "node", "etcd", "lb")
+ETCD_CLIENT_PORT = 2379
+ETCD_PEER_PORT = 2380
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine of the inventory. `name` is the inventory's, `hostname` what the machine calls itself."""
+
+    name: str
+    hostname: str
+    address: IPv4Address
+    groups: frozenset[str]
+
+    @property
+    def node_name(self) -> str:
+        """Its name as a Kubernetes node: the address, as in the guide."""
+        return str(self.address)
+
+
+@dataclass(frozen=True)
+class EtcdMember:
+    """One member of etcd; its name counts in the order of the inventory: etcd01, etcd02, ..."""
+
+    name: str
+    machine: Machine
+
+    @property
+    def client_url(self) -> str:
+        return f"https://{self.machine.address}:{ETCD_CLIENT_PORT}"
+
+    @property
+    def peer_url(self) -> str:
+        return f"https://{self.machine.address}:{ETCD_PEER_PORT}"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Everything the tasks ask about the cluster as a whole; made by `kubeinfra/cluster/build.py`, which checks it."""
+
+    machines: tuple[Machine, ...]
+    settings: Settings
+
+    def group(self, name: str) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines if name in machine.groups)
+
+    @cached_property
+    def masters(self) -> tuple[Machine, ...]:
+        return self.group("master")
+
+    @cached_property
+    def nodes(self) -> tuple[Machine, ...]:
+        return self.group("node")
+
+    @cached_property
+    def load_balancers(self) -> tuple[Machine, ...]:
+        return self.group("lb")
+
+    @cached_property
+    def etcd_members(self) -> tuple[EtcdMember, ...]:
+        return tuple(EtcdMember(f"etcd{number:02}", machine) for number, machine in enumerate(self.group("etcd"), 1))
+
+    def machine(self, name: str) -> Machine:
+        """The machine of this inventory name; KeyError is a mistake in the code, not in the inventory."""
+        return {machine.name: machine for machine in self.machines}[name]
+
+    def etcd_member(self, name: str) -> EtcdMember | None:
+        return next((member for member in self.etcd_members if member.machine.name == name), None)
+
+    @cached_property
+    def release(self) -> releases.Release:
+        return releases.release(self.settings.kubernetes_version)
+
+    @property
+    def etcd_version(self) -> str:
+        return self.settings.etcd_version or self.release.etcd
+
+    @property
+    def pause_image(self) -> str:
+        return self.settings.pause_image or self.release.pause_image
+
+    @property
+    def flannel_image(self) -> str:
+        return self.settings.flannel_image or self.release.flannel_image
+
+    @property
+    def flannel_cni_plugin_image(self) -> str:
+        return self.settings.flannel_cni_plugin_image or self.release.flannel_cni_plugin_image
+
+    @property
+    def coredns_image(self) -> str:
+        return self.settings.coredns_image or self.release.coredns_image
+
+    @property
+    def verify_image(self) -> str:
+        return self.settings.verify_image or self.release.verify_image
+
+    @property
+    def endpoint(self) -> str:
+        """
+        `address:port` that kubelets, kube-proxies and people use.
+
+        The setting control_plane_endpoint; else the virtual address where there are load balancers; else the only
+        master. The one place for this rule; several masters without any of it are a mistake (`checks`).
+        """
+        if self.settings.control_plane_endpoint:
+            return self.settings.control_plane_endpoint
+        if self.load_balancers and self.settings.virtual_ip:
+            return f"{self.settings.virtual_ip}:{self.settings.load_balancer_port}"
+        return self.apiserver(self.masters[0])
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.endpoint}"
+
+    def apiserver(self, master: Machine) -> str:
+        return f"{master.address}:{self.settings.apiserver_port}"
+
+    @property
+    def etcd_servers(self) -> str:
+        return ",".join(member.client_url for member in self.etcd_members)
+
+    @property
+    def apiserver_service_address(self) -> IPv4Address:
+        """Address of Service `kubernetes`: the first of the service network, fixed by the API server."""
+        return self.settings.service_cidr[1]
+
+    @property
+    def apiserver_names(self) -> tuple[str, ...]:
+        """Every DNS name under which a client may call an API server."""
+        domain = self.settings.cluster_domain
+        service = (
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            f"kubernetes.default.svc.{domain}",
+        )
+        own = tuple(master.hostname for master in self.masters)
+        return (
+            "localhost",
+            *service,
+            *own,
+            *([] if is_ipv4(self._endpoint_host) else [self._endpoint_host]),
+        )
+
+    @property
+    def apiserver_addresses(self) -> tuple[IPv4Address, ...]:
+        """Every address under which a client may call an API server."""
+        own = [IPv4Address("127.0.0.1"), self.apiserver_service_address, *(m.address for m in self.masters)]
+        virtual = [self.settings.virtual_ip] if self.load_balancers and self.settings.virtual_ip else []
+        endpoint = [IPv4Address(self._endpoint_host)] if is_ipv4(self._endpoint_host) else []
+        return tuple(dict.fromkeys([*own, *virtual, *endpoint]))
+
+    @property
+    def _endpoint_host(self) -> str:
+        return self.endpoint.rpartition(":")[0]
+
+
+def is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True

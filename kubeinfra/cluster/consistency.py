@@ -1,0 +1,238 @@
+"""Checks that need more than one setting or machine. Each is a plain function; all run, all mistakes are told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address
+
+from kubeinfra.cluster.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster, Machine
+from kubeinfra.cluster.settings import MachineSettings, Settings, read
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.releases import catalogue as releases
+
+# Group, port, and what listens there (https://kubernetes.io/docs/reference/networking/ports-and-protocols/).
+LISTENERS = [
+    ("etcd", ETCD_CLIENT_PORT, "etcd"),
+    ("etcd", ETCD_PEER_PORT, "etcd"),
+    ("etcd", 2381, "etcd's metrics"),
+    *(("master", port, "the scheduler") for port in (10251, 10259)),
+    *(("master", port, "the controller-manager") for port in (10252, 10257)),
+    *(("node", port, "kubelet") for port in (10248, 10250)),
+    *(("node", port, "kube-proxy") for port in (10249, 10256)),
+    ("node", 8081, "flannel"),
+]
+Check = Callable[[Cluster, Callable[[str], str]], Iterable[str]]
+
+
+def problems(cluster: Cluster, source: Mapping[str, str]) -> list[str]:
+    """One sentence for each thing that cannot work; `source` says which file a setting was written in."""
+
+    def where(setting: str) -> str:
+        return source.get(setting, "default")
+
+    return [problem for check in CHECKS for problem in check(cluster, where)]
+
+
+def warnings(cluster: Cluster) -> list[str]:
+    """One sentence for each thing that works, but not as well as it looks."""
+    found = []
+    members = len(cluster.etcd_members)
+    if members % 2 == 0:
+        found.append(
+            f"inventory: group etcd has {members} members; an even number survives no more losses than "
+            f"{members - 1}, and is more to keep: use 1, 3 or 5"
+        )
+    if len(cluster.load_balancers) == 1:
+        found.append(
+            f"inventory: group lb has one machine, {cluster.load_balancers[0].name}; the API is away with it: use two"
+        )
+    return found
+
+
+def groups_are_filled(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    for group in ("master", "node", "etcd"):
+        if not cluster.group(group):
+            yield f"inventory: group {group} is empty; it needs at least one machine"
+
+
+def names_and_addresses_are_unique(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    by_address: dict[IPv4Address, list[str]] = defaultdict(list)
+    for machine in cluster.machines:
+        by_address[machine.address].append(machine.name)
+    for address, names in by_address.items():
+        if len(names) > 1:
+            yield f"inventory: {' and '.join(names)} have the same address {address}; each machine needs its own"
+    for hostname, count in Counter(machine.hostname for machine in cluster.machines).items():
+        if count > 1:
+            yield f"inventory: {count} machines have the host name {hostname}; each needs its own"
+
+
+def host_names_are_valid(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """A host name that comes from the inventory's name has not been checked yet."""
+    for machine in cluster.machines:
+        _, wrong = read(MachineSettings, {"hostname": machine.hostname}, {"hostname": f"inventory: {machine.name}"})
+        yield from wrong
+
+
+def release_is_supported(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    try:
+        releases.release(cluster.settings.kubernetes_version)
+    except KubeinfraError as error:
+        yield f"{where('kubernetes_version')}: {error}"
+
+
+def networks_do_not_overlap(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    service, pods = cluster.settings.service_cidr, cluster.settings.cluster_cidr
+    if service.overlaps(pods):
+        yield (
+            f"{where('service_cidr')}: service_cidr {service} overlaps cluster_cidr {pods}; "
+            "choose networks that share no address, such as 10.0.0.0/24 and 10.244.0.0/16"
+        )
+    for name, network in (("service_cidr", service), ("cluster_cidr", pods)):
+        inside = [machine for machine in cluster.machines if machine.address in network]
+        if inside:
+            yield f"{where(name)}: {name} {network} holds {_machines(inside)}; choose a network without machines"
+
+
+def service_network_has_a_fitting_size(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """kube-apiserver keeps a bit for each address, and refuses to start with more than 2^20 of them."""
+    service = cluster.settings.service_cidr
+    if service.num_addresses < 4:
+        yield f"{where('service_cidr')}: service_cidr {service} is too small; use /24 or larger"
+    elif service.prefixlen < 12:
+        yield (
+            f"{where('service_cidr')}: service_cidr {service} is larger than kube-apiserver takes; use /12 or smaller, "
+            f"such as {service.network_address}/24"
+        )
+
+
+def dns_address_is_a_service(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    service, dns = cluster.settings.service_cidr, cluster.settings.dns_address
+    if service.num_addresses < 4:
+        return
+    said = f"{where('dns_address')}: dns_address {dns}"
+    if dns not in service:
+        yield f"{said} is not in service_cidr {service}; take one such as {service[2]}"
+    elif dns in (service[0], service[-1]):
+        yield f"{said} is an end of service_cidr {service}, which no Service gets; take one such as {service[2]}"
+    elif dns == cluster.apiserver_service_address:
+        yield f"{said} is that of the API server's own Service; take one such as {service[2]}"
+
+
+def pods_network_holds_the_nodes(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    network, mask = cluster.settings.cluster_cidr, cluster.settings.node_cidr_mask
+    pieces = 2 ** (mask - network.prefixlen) if mask >= network.prefixlen else 0
+    if pieces < len(cluster.nodes):
+        yield (
+            f"{where('cluster_cidr')}: cluster_cidr {network} has {pieces} pieces of /{mask} for {len(cluster.nodes)} "
+            "nodes; use a larger network or a larger node_cidr_mask"
+        )
+
+
+def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    endpoint = cluster.settings.control_plane_endpoint
+    if endpoint is None and len(cluster.masters) > 1 and not cluster.load_balancers:
+        yield (
+            f"inventory: group master has {len(cluster.masters)} machines and clients need one endpoint; fill group "
+            'lb and set virtual_ip, or set control_plane_endpoint = "address:port" in group_data/all.py to what '
+            "balances between them"
+        )
+    if cluster.load_balancers and cluster.settings.virtual_ip is None:
+        yield (
+            f"inventory: group lb has {_machines(cluster.load_balancers)}, but virtual_ip is not set; set it in "
+            "group_data/lb.py to a free address of their subnet, such as 192.168.80.100"
+        )
+    if endpoint is not None and not _is_address_and_port(endpoint):
+        yield (
+            f"{where('control_plane_endpoint')}: control_plane_endpoint {endpoint!r} is not address:port; "
+            "say it without https://, such as '192.168.80.88:6443' or 'k8s.example.com:443'"
+        )
+
+
+def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """Whether it is in the machines' subnet, and nobody else's, is asked on the machines (tasks/load_balancer.py)."""
+    virtual_ip = cluster.settings.virtual_ip
+    if virtual_ip is None:
+        return
+    holders = [machine for machine in cluster.machines if machine.address == virtual_ip]
+    if holders:
+        yield f"{where('virtual_ip')}: virtual_ip {virtual_ip} is the address of {holders[0].name}; take a free one"
+    for name, network in (
+        ("service_cidr", cluster.settings.service_cidr),
+        ("cluster_cidr", cluster.settings.cluster_cidr),
+    ):
+        if virtual_ip in network:
+            yield f"{where('virtual_ip')}: virtual_ip {virtual_ip} is in {name} {network}; take a free one"
+
+
+def ports_do_not_collide(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """The ports that a person may choose, where machines are in more than one group."""
+    settings = cluster.settings
+    apiserver = ("master", settings.apiserver_port, "the API server")
+    for setting, port, group, listeners in (
+        ("load_balancer_port", settings.load_balancer_port, "lb", [apiserver, *LISTENERS]),
+        ("apiserver_port", settings.apiserver_port, "master", LISTENERS),
+    ):
+        for other, taken, listener in listeners:
+            both = [machine for machine in cluster.group(group) if other in machine.groups]
+            if both and port == taken:
+                yield (
+                    f"{where(setting)}: {setting} {port} is the port of {listener} on {_machines(both)}, where "
+                    f"{group} and {other} are the same machine; take another, such as 8443"
+                )
+
+
+def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    settings = cluster.settings
+    first, last = (int(port) for port in settings.node_port_range.split("-"))
+    said = f"{where('node_port_range')}: node_port_range {first}-{last}"
+    if not 1 <= first <= last <= 65535:
+        yield f"{said} does not go up within 1-65535; use one such as 30000-32767"
+        return
+    if first <= settings.apiserver_port <= last:
+        yield f"{said} holds apiserver_port {settings.apiserver_port}; take a range without it, such as 30000-32767"
+    both = [machine for machine in cluster.load_balancers if "node" in machine.groups]
+    if both and first <= settings.load_balancer_port <= last:
+        yield (
+            f"{where('load_balancer_port')}: load_balancer_port {settings.load_balancer_port} is within "
+            f"node_port_range {first}-{last} on {_machines(both)}, where lb and node are the same machine; "
+            "take another, such as 8443"
+        )
+
+
+def health_is_asked_without_a_certificate(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    said = cluster.settings.apiserver_extra_args.get("anonymous-auth", "true")
+    if said.lower() in ("0", "f", "false"):
+        yield (
+            f"{where('apiserver_extra_args')}: apiserver_extra_args['anonymous-auth'] is {said!r}: load balancers, "
+            "keepalived and the other masters ask /readyz without a certificate, and would get 401; take it out: "
+            "RBAC lets anonymous users see no more than health and version"
+        )
+
+
+def _is_address_and_port(text: str) -> bool:
+    name, _, port = text.rpartition(":")
+    readable, _ = read(Settings, {"cluster_domain": name}, {})  # a DNS name; an address reads as one too
+    return readable is not None and port.isdecimal() and 0 < int(port) < 65536
+
+
+def _machines(machines: Iterable[Machine]) -> str:
+    return ", ".join(f"{machine.name} ({machine.address})" for machine in machines)
+
+
+CHECKS: tuple[Check, ...] = (
+    groups_are_filled,
+    names_and_addresses_are_unique,
+    host_names_are_valid,
+    release_is_supported,
+    networks_do_not_overlap,
+    service_network_has_a_fitting_size,
+    dns_address_is_a_service,
+    pods_network_holds_the_nodes,
+    clients_have_one_endpoint,
+    virtual_ip_is_free,
+    ports_do_not_collide,
+    node_ports_are_a_range,
+    health_is_asked_without_a_certificate,
+)

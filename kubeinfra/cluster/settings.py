@@ -1,0 +1,247 @@
+"""Every setting of a cluster: its name, type, default and meaning. README's table is made from here."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from kubeinfra.releases import catalogue as releases
+
+
+def _dns_label(value: str) -> str:
+    """Kubernetes' rule for names (RFC 1123): letters, digits and '-', at most 63, not '-' at either end."""
+    allowed = value.replace("-", "").isalnum() and value.isascii() and value == value.lower()
+    if not allowed or len(value) > 63 or value[0] == "-" or value[-1] == "-":
+        raise ValueError("use lower-case letters, digits and '-', at most 63, with a letter or digit at both ends")
+    return value
+
+
+def _dns_name(value: str) -> str:
+    for label in value.split("."):
+        _dns_label(label or "-")
+    return value
+
+
+def _host_name(value: str) -> str:
+    """The kernel keeps 64 characters of it, and a certificate's common name holds as many."""
+    if len(value) > 63:
+        raise ValueError(f"it has {len(value)} characters; use at most 63, dots included")
+    return _dns_name(value)
+
+
+def _like(pattern: str, wanted: str) -> AfterValidator:
+    """Text that a regular expression fits as a whole; `wanted` says in plain words what that is."""
+
+    def fitting(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(wanted)
+        return value
+
+    return AfterValidator(fitting)
+
+
+DnsLabel = Annotated[str, AfterValidator(_dns_label)]
+DnsName = Annotated[str, AfterValidator(_dns_name)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+Address = Annotated[IPv4Address, WithJsonSchema({"type": "string", "format": "address"})]
+Network = Annotated[IPv4Network, WithJsonSchema({"type": "string", "format": "network"})]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Flag = Annotated[str, _like(r"[a-z][a-z0-9-]*", "name the flag without the dashes before it, such as 'feature-gates'")]
+Ports = Annotated[
+    str, _like(r"\d{1,5}-\d{1,5}", "use the first and the last port with '-' between them, such as '30000-32767'")
+]
+LogSize = Annotated[str, _like(r"\d+[kmg]", "use a number with k, m or g, such as '500m'")]
+Retention = Annotated[str, _like(r"\d+[hm]?", "use a number with h (hours) or m (minutes), such as '1h'")]
+Directory = Annotated[
+    str, _like(r"(/[\w.-]+)+", "use a path from / on, of letters, digits, '_', '.' and '-', such as '/data/backup'")
+]
+VrrpPassword = Annotated[
+    str, _like(r"[\w.+-]{1,8}", "use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'")
+]
+Years = Annotated[int, Field(ge=1, le=50)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Settings(_Strict):
+    """What a person may decide in `group_data/`, for the whole cluster."""
+
+    # The cluster
+    cluster_name: DnsLabel = "kubernetes"
+    """Name of the cluster: in kubeconfigs, and the directory of its authorities, `.kubeinfra/<cluster_name>/`."""
+    kubernetes_version: str = releases.SUPPORTED[-1]
+    """Kubernetes release; what goes with it (etcd, CNI plugins, images) follows from it."""
+    etcd_version: str | None = None
+    """etcd release; by default the one that goes with the Kubernetes release."""
+    service_cidr: Network = IPv4Network("10.0.0.0/24")
+    """Network of the Services' cluster addresses; the first address is the API server's own Service."""
+    dns_address: Address = IPv4Address("10.0.0.2")
+    """Address of the cluster's DNS Service, inside `service_cidr`."""
+    cluster_domain: DnsName = "cluster.local"
+    """DNS domain of the Services."""
+    cluster_cidr: Network = IPv4Network("10.244.0.0/16")
+    """Network of the pods, cut into one piece a node."""
+    node_cidr_mask: Annotated[int, Field(ge=8, le=30)] = 24
+    """Prefix length of a node's piece of `cluster_cidr`: 24 gives a node 254 pod addresses."""
+    node_port_range: Ports = "30000-32767"
+    """Ports for Services of type NodePort."""
+    control_plane_endpoint: str | None = None
+    """`address:port` where clients reach the API servers; by default `virtual_ip`, or the only master."""
+    apiserver_port: Port = 6443
+    """Port of each API server."""
+
+    # Certificates
+    ca_years: Years = 10
+    """Life of the authorities (etcd, Kubernetes, front proxy), in years, when they are made."""
+    certificate_years: Years = 10
+    """Life of the certificates that the deploy issues, in years; none outlives its authority."""
+    kubelet_certificate_years: Years = 10
+    """Life of the client certificates that the controller-manager signs for kubelets, in years."""
+
+    # Artifacts
+    artifacts_dir: str | None = None
+    """Directory that a person filled with releases and image tars, looked into first; layout in docs/artifacts.md."""
+    cache_dir: str | None = None
+    """Where downloads are kept on this machine; by default `~/.cache/kubeinfra`."""
+    artifact_mirror: str | None = None
+    """URL prefix in place of scheme and host of every download; `{host}` in it is upstream's host: `https://files.m.daocloud.io/{host}`."""
+    own_builds: dict[str, str] = Field(default_factory=dict)
+    """Releases and images that you built yourself: path below `artifacts_dir` -> `sha256:<hex>`; shown as `(built)`."""
+
+    # Machines
+    disable_ipv6: bool = True
+    """Switch IPv6 off on the machines."""
+    extra_sysctls: dict[str, int | str] = Field(default_factory=dict)
+    """Further sysctls for every machine; they win over the deploy's own."""
+    time_servers: list[str] = Field(default_factory=lambda: ["ntp.aliyun.com", "pool.ntp.org"])
+    """NTP servers for chrony; not used where a time daemon already keeps the clock right."""
+
+    # Container runtime
+    docker_source: Literal["docker-ce", "distribution"] = "docker-ce"
+    """Where Docker comes from: Docker's packages, or Debian's and Ubuntu's own (`docker.io`)."""
+    docker_repository: str = "https://mirrors.aliyun.com/docker-ce"
+    """Base URL of Docker's packages; Docker's own is `https://download.docker.com`."""
+    docker_version: str | None = None
+    """Release of docker-ce, a prefix such as `24.0`; by default the newest that goes with the Kubernetes release."""
+    registry_mirrors: list[str] | None = None
+    """Registry mirrors of Docker, such as `https://<yours>.mirror.aliyuncs.com`; by default what is there stays."""
+    docker_log_max_size: LogSize = "500m"
+    """Size at which a container's log is rotated."""
+    docker_log_max_files: Annotated[int, Field(ge=1)] = 3
+    """How many log files of a container are kept."""
+    docker_extra_config: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of daemon.json; keys that others wrote into it are kept in any case."""
+
+    # etcd
+    etcd_quota_backend_bytes: Annotated[int, Field(ge=2**20)] = 8 * 2**30
+    """Size at which etcd stops taking writes, in bytes; 8 GiB is the largest that etcd recommends."""
+    etcd_compaction_retention: Retention = "1h"
+    """How much history etcd itself keeps (the API server compacts as well, every 5 minutes)."""
+    backup_dir: Directory = "/data/backup"
+    """Directory on an etcd member where day2/backup.py keeps snapshots."""
+    backup_keep: Annotated[int, Field(ge=1)] = 7
+    """How many snapshots are kept, on the member and on the controller each."""
+
+    # Control plane
+    apiserver_extra_args: dict[Flag, str] = Field(default_factory=dict)
+    """Further flags of kube-apiserver, without the dashes; they win over the deploy's own."""
+    controller_manager_extra_args: dict[Flag, str] = Field(default_factory=dict)
+    """Further flags of kube-controller-manager."""
+    scheduler_extra_args: dict[Flag, str] = Field(default_factory=dict)
+    """Further flags of kube-scheduler."""
+    audit_log_max_days: Annotated[int, Field(ge=1)] = 30
+    """Days that rotated audit logs are kept."""
+    audit_log_max_files: Annotated[int, Field(ge=1)] = 10
+    """Rotated audit logs that are kept."""
+    audit_log_max_megabytes: Annotated[int, Field(ge=1)] = 100
+    """Size at which the audit log is rotated, in MiB."""
+
+    # Load balancers
+    virtual_ip: Address | None = None
+    """Address that one load balancer at a time holds, in their own subnet; needed with a group lb."""
+    load_balancer_port: Port = 6443
+    """Port of the API at the virtual address; another than `apiserver_port` where load balancers are masters."""
+    vrrp_router_id: Annotated[int, Field(ge=1, le=255)] = 51
+    """VRRP id of this pair of load balancers; another pair in the same network needs another."""
+    vrrp_password: VrrpPassword | None = None
+    """Password between the load balancers, of which VRRP reads 8 characters; by default a random one."""
+    vrrp_nopreempt: bool = False
+    """Leave the virtual address where it is when the first load balancer comes back."""
+
+    # Nodes and network
+    masters_schedulable: bool = False
+    """Let ordinary pods run on masters that are nodes too; by default they carry the master's taint."""
+    kubelet_extra_config: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of KubeletConfiguration; they win over the deploy's own."""
+    kube_proxy_mode: Literal["ipvs", "iptables"] = "ipvs"
+    """How kube-proxy balances Services; without ip_vs in the kernel, 1.20 falls back to iptables."""
+    ipvs_scheduler: Literal["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq"] = "rr"
+    """How ipvs picks a backend: rr is round robin, lc is least connections."""
+    kube_proxy_conntrack: dict[str, Any] = Field(default_factory=dict)
+    """Field `conntrack` of KubeProxyConfiguration."""
+    flannel_backend: Literal["vxlan", "host-gw"] = "vxlan"
+    """How pods of different nodes reach each other; host-gw needs all nodes in one layer-2 network."""
+    pause_image: str | None = None
+    """Image of the pods' pause container; by default the one that goes with the release."""
+    flannel_image: str | None = None
+    """Image of flannel; by default the one that goes with the release."""
+    flannel_cni_plugin_image: str | None = None
+    """Image that brings flannel's CNI plugin; by default the one that goes with the release."""
+    coredns_image: str | None = None
+    """Image of CoreDNS; by default the one that goes with the release."""
+    coredns_replicas: Annotated[int, Field(ge=1)] = 2
+    """How many pods answer DNS questions."""
+    dns_upstreams: list[str] = Field(default_factory=lambda: ["/etc/resolv.conf"])
+    """Where CoreDNS asks for names outside the cluster: name servers, or a resolv.conf; empty: nowhere."""
+    verify_image: str | None = None
+    """Image (agnhost) of the pods that check the traffic; by default the one that goes with the release."""
+
+
+class MachineSettings(_Strict):
+    """What a person may say of one machine in `inventory.py`, beside pyinfra's own connection data."""
+
+    address: Address | None = None
+    """The machine's address in the cluster; by default `ssh_hostname`, or the name where that is an address."""
+    hostname: HostName | None = None
+    """Its host name; by default the name in the inventory."""
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read(model: type[Model], values: dict[str, Any], source: dict[str, str]) -> tuple[Model | None, list[str]]:
+    """
+    Values as a person wrote them -> the checked model, or None and one sentence for each mistake.
+
+    `source` says where each key was written ("group_data/all.py"), so that the sentence can name the place.
+    """
+    known = model.model_fields
+    problems = [_unknown(key, source.get(key, ""), known) for key in values if key not in known]
+    try:
+        return model.model_validate({key: values[key] for key in values if key in known}), problems
+    except ValidationError as error:
+        return None, problems + [_mistyped(entry, source) for entry in error.errors()]
+
+
+def _unknown(key: str, where: str, known: dict[str, Any]) -> str:
+    close = get_close_matches(key, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "README.md lists every setting"
+    return f"{where}: unknown setting {key}; {hint}"
+
+
+def _mistyped(entry: Any, source: dict[str, str]) -> str:
+    name = str(entry["loc"][0])
+    inner = "".join(f"[{part!r}]" for part in entry["loc"][1:] if part != "[key]")  # so marked where the key is wrong
+    reason = entry["msg"].removeprefix("Value error, ")
+    return f"{source.get(name, '')}: {name}{inner} is {shown(name, entry['input'])}: {reason[0].lower()}{reason[1:]}"
+
+
+def shown(name: str, value: object) -> str:
+    """A setting's value as a message may have it."""
+    return "(secret)" if "password" in name else repr(value)

@@ -1,0 +1,243 @@
+"""
+What the controller keeps: the authorities, and the secrets that several machines share.
+
+    .kubeinfra/<cluster>/                      0700
+        authorities/<name>/ca.pem, ca-key.pem  one directory each, so that both files appear together
+        secrets/<name>                         0600
+        admin.kubeconfig                       0600
+
+Reading creates nothing. What is there and cannot be used is an error; only what is wholly absent is None, and
+only that may be created: an authority made a second time would cut off every machine that trusts the first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Literal, get_args
+
+from kubeinfra.errors import KubeinfraError, file_errors
+from kubeinfra.pki.ca import CA, CERTIFICATE_FILE, KEY_FILE, RESTORE_CA, public_key_pem
+
+CAName = Literal["etcd", "kubernetes", "front-proxy"]
+SecretName = Literal["service-account-key", "bootstrap-token", "vrrp-password"]
+
+COMMON_NAMES: dict[CAName, str] = {
+    "etcd": "etcd-ca",
+    "kubernetes": "kubernetes-ca",
+    "front-proxy": "kubernetes-front-proxy-ca",
+}
+
+RESTORE = "restore it from a backup"
+
+
+class ControllerDirectory:
+    """
+    The controller's directory of one cluster; it need not exist yet.
+
+    Every method raises KubeinfraError, naming the file and what to do, for what is damaged, unreadable, or
+    open to other users.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @property
+    def admin_kubeconfig_path(self) -> Path:
+        return self.directory / "admin.kubeconfig"
+
+    def ca(self, name: CAName) -> CA | None:
+        """The authority, or None when there is nothing at all under its name."""
+        path = self._ca_path(name)
+        if not self._is_there(path):
+            return None
+        _check_directory(path)
+        certificate = _read(path / CERTIFICATE_FILE, RESTORE_CA)
+        return CA.load(certificate, _read_private(path / KEY_FILE, RESTORE_CA), str(path))
+
+    def create_ca(self, name: CAName, years: int) -> CA:
+        """A new authority, safely on disk when this returns; refused when anything is under its name."""
+        path = self._ca_path(name)
+        with self._creating(path):
+            ca = CA.create(COMMON_NAMES[name], years)
+            beside = _fresh_name_beside(path)
+            beside.mkdir(mode=0o700)
+            _write(beside / CERTIFICATE_FILE, ca.certificate_pem)
+            _write(beside / KEY_FILE, ca.key_pem)
+            _rename(beside, path)
+        return ca
+
+    def secret(self, name: SecretName) -> str | None:
+        """The secret as create_secret got it, or None when it was never made."""
+        path = self._secret_path(name)
+        if not self._is_there(path):
+            return None
+        value = _read_private(path, RESTORE)
+        if not value.strip():
+            raise KubeinfraError(f"{path}: is empty; {RESTORE}")
+        if name == "service-account-key":
+            public_key_pem(value, str(path))
+        # A person who brings a one-line secret by an editor ends the line; that is no part of the secret.
+        return value if value.count("\n") > 1 else value.removesuffix("\n")
+
+    def create_secret(self, name: SecretName, value: str) -> None:
+        """Keep a new secret, safely on disk when this returns; refused when anything is under its name."""
+        path = self._secret_path(name)
+        with self._creating(path):
+            _write_whole(path, value)
+
+    def admin_kubeconfig(self) -> str | None:
+        """The administrator's kubeconfig, or None before the first deploy."""
+        path = self.admin_kubeconfig_path
+        return _read_private(path, "remove it: the next run writes it anew") if self._is_there(path) else None
+
+    def write_admin_kubeconfig(self, text: str) -> None:
+        """In place of an older one."""
+        with self._writing(self.admin_kubeconfig_path):
+            _write_whole(self.admin_kubeconfig_path, text)
+
+    def problems(self) -> list[str]:
+        """A line for each thing here that cannot be used; none for a new cluster. Changes nothing."""
+        reads: list[Callable[[], object]] = [
+            *(partial(self.ca, name) for name in COMMON_NAMES),
+            *(partial(self.secret, name) for name in get_args(SecretName)),
+            self.admin_kubeconfig,
+        ]
+        problems = [problem for read in reads for problem in _problems(read)]
+        return list(dict.fromkeys(problems))  # an open directory is found by each read below it
+
+    def _ca_path(self, name: CAName) -> Path:
+        return self.directory / "authorities" / name
+
+    def _secret_path(self, name: SecretName) -> Path:
+        return self.directory / "secrets" / name
+
+    def _is_there(self, path: Path) -> bool:
+        """Whether anything has this path; the directories on the way to it must be ours alone."""
+        for directory in dict.fromkeys((self.directory, path.parent)):
+            if not _exists(directory):
+                return False
+            _check_directory(directory)
+        return _exists(path)
+
+    @contextmanager
+    def _creating(self, path: Path) -> Iterator[None]:
+        with self._writing(path):
+            if self._is_there(path):
+                raise KubeinfraError(f"{path}: is there already, perhaps from a run at the same time; run again")
+            yield
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """One writer at a time; others wait for the milliseconds that it takes."""
+        with file_errors(path, "written"):
+            self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in dict.fromkeys((self.directory, path.parent)):
+                directory.mkdir(mode=0o700, exist_ok=True)
+                _sync(directory.parent)
+            with _lock(self.directory):
+                yield
+
+
+def _problems(read: Callable[[], object]) -> tuple[str, ...]:
+    try:
+        read()
+    except KubeinfraError as error:
+        return error.problems
+    return ()
+
+
+def _exists(path: Path) -> bool:
+    """Also for a dangling link, such as to a disk that is not mounted: what it led to may come back."""
+    with file_errors(path, "read"):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def _check_directory(path: Path) -> None:
+    with file_errors(path, "read"):
+        if not path.is_dir():
+            raise KubeinfraError(f"{path}: is not a directory, or a link to one that is not there; {RESTORE}")
+        _check_private(path)
+
+
+def _check_private(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise KubeinfraError(
+            f"{path}: has mode {mode:04o}, so that other users may read it; if none of them did, run: chmod go= {path}"
+        )
+
+
+def _read_private(path: Path, advice: str) -> str:
+    text = _read(path, advice)  # first: a missing file has no mode
+    _check_private(path)
+    return text
+
+
+def _read(path: Path, advice: str) -> str:
+    with file_errors(path, "read"):
+        try:
+            return path.read_bytes().decode()
+        except FileNotFoundError:
+            raise KubeinfraError(f"{path}: is missing; {advice}") from None
+        except UnicodeDecodeError:
+            raise KubeinfraError(f"{path}: is not text; {advice}") from None
+
+
+@contextmanager
+def _lock(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # released at the latest when this process dies
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # under gevent, os.close comes only with the next turn of its loop
+        os.close(descriptor)
+
+
+def _fresh_name_beside(path: Path) -> Path:
+    """A name for writing, under the lock; what a writer that died left under it goes away."""
+    beside = path.with_name(f".{path.name}.new")
+    if beside.is_dir():
+        shutil.rmtree(beside)
+    beside.unlink(missing_ok=True)
+    return beside
+
+
+def _write_whole(path: Path, text: str) -> None:
+    beside = _fresh_name_beside(path)
+    _write(beside, text)
+    _rename(beside, path)
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _rename(beside: Path, path: Path) -> None:
+    if beside.is_dir():
+        _sync(beside)
+    beside.rename(path)
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

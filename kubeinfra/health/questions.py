@@ -1,0 +1,149 @@
+"""What tells that a cluster is well: the questions for each machine, and how the answers read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from shlex import quote
+
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.flags import CA_FILE, CFG, KUBELET_CLIENT_PEM
+from kubeinfra.machine.render import template
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what was asked of whom, whether it is well, and what it said."""
+
+    component: str
+    subject: str
+    healthy: bool
+    detail: str
+
+
+def probes(cluster: Cluster, machine: Machine, kubectl: str, asks_api: bool) -> list[tuple[str, str, str]]:
+    """
+    Component, subject and shell command for everything to be asked on this machine.
+
+    + asks_api: whether it also asks the API about the nodes and the leaders; one master of a run does
+    """
+    asked = []
+    if member := cluster.etcd_member(machine.name):
+        endpoint = f"ETCDCTL_ENDPOINTS={member.client_url} /usr/local/bin/etcdctl"
+        healthy = f'words=$({endpoint} endpoint health 2>&1) || {{ echo "$words"; exit 1; }}'
+        wanted = " ".join(sorted(one.name for one in cluster.etcd_members))
+        # The third field of a line is the name, empty for one that has not started yet.
+        members = (
+            f"found=$({endpoint} member list | cut -d , -f 3 | sort | xargs) || exit 1; "
+            f'[ "$found" = "{wanted}" ] || {{ echo "the members are $found, not {wanted}"; exit 1; }}'
+        )
+        asked.append(("etcd", member.name, f"{healthy}; {members}; {endpoint} endpoint status -w json"))
+    if "master" in machine.groups:
+        asked.append(("kube-apiserver", machine.name, f"{kubectl} get --raw /readyz"))
+        for name, port in (("kube-controller-manager", 10257), ("kube-scheduler", 10259)):
+            asked.append((name, machine.name, f"curl -sS --insecure --max-time 5 https://127.0.0.1:{port}/healthz"))
+    if asks_api:
+        leases = "kube-controller-manager kube-scheduler"
+        holders = "{range .items[*]}{.metadata.name}={.spec.holderIdentity} {end}"
+        asked.append(("leases", "leaders", f"{kubectl} -n kube-system get lease {leases} -o jsonpath={quote(holders)}"))
+        fields = '{.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion} {.spec.podCIDR}'
+        for node in cluster.nodes:
+            asked.append(("node", node.node_name, f"{kubectl} get node {node.node_name} -o jsonpath={quote(fields)}"))
+    if "node" in machine.groups:
+        asked.append(("pod network", machine.name, pod_network(machine)))
+        if cluster.settings.flannel_backend == "vxlan":
+            asked.append(("flannel.1", machine.name, "ip -brief -4 address show flannel.1"))
+        asked.append(("kube-proxy", machine.name, _KUBE_PROXY))
+    if "lb" in machine.groups:
+        through = f"https://127.0.0.1:{cluster.settings.load_balancer_port}/readyz"
+        asked.append(("nginx", machine.name, f"curl -sS --insecure --max-time 5 {through}"))
+        asked.append((VIRTUAL_ADDRESS, machine.name, _keepalived(cluster.settings.virtual_ip)))
+    return asked
+
+
+# Well, and by which mode: without ip_vs in the kernel it is iptables.
+_KUBE_PROXY = "curl -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && curl -sSf -m 5 127.0.0.1:10249/proxyMode"
+VIRTUAL_ADDRESS = "virtual address"
+_HOLDS = "holds it"
+
+
+def has_address(address: IPv4Address | None) -> str:
+    """Shell that succeeds where one of the machine's interfaces has this address."""
+    return f"ip -o -4 address | grep -q ' {address}/'"
+
+
+def _keepalived(address: IPv4Address | None) -> str:
+    return (
+        "state=$(systemctl is-active keepalived) || { echo keepalived is $state; exit 1; }; "
+        f"if {has_address(address)}; then echo {_HOLDS}; else echo stands by; fi"
+    )
+
+
+def contradictions(rows: Iterable[Row], load_balancers: int) -> list[str]:
+    """
+    What is wrong although every row for itself is well: one sentence each.
+
+    + load_balancers: how many there are; where not all were asked, one of the others may hold the address
+    """
+    asked = [row for row in rows if row.component == VIRTUAL_ADDRESS]
+    holders = [row.subject for row in asked if row.detail == _HOLDS]
+    if len(holders) > 1:
+        return [
+            f"{' and '.join(holders)} both hold the virtual address: VRRP (IP protocol 112) does not pass between "
+            "them; look for a firewall, or another vrrp_password on one of them (journalctl -u keepalived)"
+        ]
+    if asked and not holders and len(asked) == load_balancers and all(row.healthy for row in asked):
+        return ["no load balancer holds the virtual address; journalctl -u keepalived says why"]
+    return []
+
+
+def pod_network(machine: Machine, move: bool = False) -> str:
+    """Shell that succeeds where flannel and the pods' bridge have the network of the Node; `move` puts them there."""
+    return template(
+        "network/pod-network.sh.j2",
+        ask=as_node(f"/api/v1/nodes/{machine.node_name}"),
+        node=machine.node_name,
+        move=move,
+    )
+
+
+def as_node(path: str) -> str:
+    """Shell that asks the API as the kubelet does, with its certificate and at the endpoint that it uses now."""
+    credentials = f"--cacert {CA_FILE} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
+    server = f"\"$(sed -n 's/^ *server: //p' {CFG}/kubelet.kubeconfig)\""
+    return f"curl -sSf --max-time 5 {credentials} {server}{quote(path)}"
+
+
+def read(component: str, subject: str, code: str, words: str) -> Row:
+    """An answer -> the row; "could not ask" is not well."""
+    words = words.strip()
+    if code != "0":
+        return Row(component, subject, False, words)
+    if component == "etcd":
+        return _etcd(subject, words)
+    if component == "node":
+        ready, *rest = words.split(" ")
+        return Row(
+            component, subject, ready == "True", f"{'Ready' if ready == 'True' else 'not Ready'} {' '.join(rest)}"
+        )
+    if component == "leases":
+        held = dict(pair.split("=", 1) for pair in words.split() if "=" in pair)
+        return Row(component, subject, len(held) == 2 and all(held.values()), words)
+    if component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx"):
+        return Row(component, subject, words == "ok", words)
+    if component == "flannel.1":
+        return Row(component, subject, "/" in words, words or "flannel.1 has no address")
+    return Row(component, subject, True, words)
+
+
+def _etcd(subject: str, words: str) -> Row:
+    try:
+        status = json.loads(words)[0]["Status"]
+        leader = " leader" if status["leader"] == status["header"]["member_id"] else ""
+        alarms = "".join(f" {error}" for error in status.get("errors") or [])  # such as NOSPACE: no more writes
+        words = f"{status['version']} {status['dbSize'] / 1e6:.1f} MB{leader}{alarms}"
+        return Row("etcd", subject, bool(status["leader"]) and not alarms, words)
+    except (ValueError, LookupError, TypeError):
+        return Row("etcd", subject, False, f"not an answer: {words}")

@@ -1,0 +1,119 @@
+"""What a machine of the cluster needs from its operating system, and how present files become right. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import StringIO
+
+from kubeinfra.cluster.cluster import Cluster
+
+HOSTS_BEGIN = "# kubeinfra: begin (the machines of the cluster; lines outside are yours)"
+HOSTS_END = "# kubeinfra: end"
+
+# Module -> what is there when the kernel has it, loaded or built in.
+MODULES = {
+    "overlay": "/sys/module/overlay",
+    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
+    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
+}
+
+
+def ipvs_modules(scheduler: str) -> dict[str, str]:
+    """Those that kube-proxy asks for, and the one of the scheduler; as MODULES."""
+    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}"))
+    return {"ip_vs": "/proc/net/ip_vs"} | {name: f"/sys/module/{name}" for name in schedulers}
+
+
+PACKAGES = {
+    "debian": ["conntrack", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
+    "redhat": ["conntrack-tools", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
+}
+
+
+def sysctls(cluster: Cluster) -> dict[str, str]:
+    """The guide's keys; pods' traffic crosses bridges and is forwarded, so the kernel must let it."""
+    settings = cluster.settings
+    own = {
+        "net.bridge.bridge-nf-call-iptables": "1",
+        "net.bridge.bridge-nf-call-ip6tables": "1",
+        "net.ipv4.ip_forward": "1",
+    }
+    if settings.disable_ipv6:
+        own |= {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}
+    return own | {key: str(value) for key, value in settings.extra_sysctls.items()}
+
+
+def sysctl_conf(keys: dict[str, str]) -> str:
+    return "# Written by kubeinfra: setting extra_sysctls adds to it.\n" + "".join(
+        f"{key} = {value}\n" for key, value in keys.items()
+    )
+
+
+def modules_conf(names: Iterable[str]) -> str:
+    return "# Loaded at boot for Kubernetes, written by kubeinfra.\n" + "".join(f"{name}\n" for name in names)
+
+
+def hosts_file(text: str, cluster: Cluster) -> str:
+    """/etc/hosts with our block in it: replaced where it was, else at the end; every other line as it was."""
+    names = [f"{machine.address} {machine.hostname}" for machine in cluster.machines]
+    block = "".join(f"{line}\n" for line in (HOSTS_BEGIN, *names, HOSTS_END))
+    lines = _lines(text if not text or text.endswith("\n") else f"{text}\n")
+    begin, end = _block(lines)
+    return "".join([*lines[:begin], block, *lines[end:]])
+
+
+def _block(lines: list[str]) -> tuple[int, int]:
+    """Where our block begins and ends; a begin or an end without its other half is a line like any other."""
+    begin = None
+    for number, line in enumerate(lines):
+        if line == f"{HOSTS_BEGIN}\n":
+            begin = number
+        elif line == f"{HOSTS_END}\n" and begin is not None:
+            return begin, number + 1
+    return len(lines), len(lines)
+
+
+_NO_SWAP = "# kubeinfra: no swap under Kubernetes: "
+
+
+def fstab_without_swap(text: str) -> str:
+    """fstab with every line whose type is swap made a comment (fstab(5): the third field)."""
+    return "".join(f"{_NO_SWAP}{line}" if _is_swap(line) else line for line in _lines(text))
+
+
+def fstab_swap_lines(text: str) -> str:
+    """Those lines, as they were or as we made them: another may have the password of a network drive."""
+    return "".join(line for line in _lines(text) if _is_swap(line) or line.startswith(_NO_SWAP))
+
+
+def _is_swap(line: str) -> bool:
+    fields = line.split()
+    return len(fields) >= 3 and not fields[0].startswith("#") and fields[2] == "swap"
+
+
+def selinux_config(text: str) -> str:
+    """/etc/selinux/config with SELINUX=permissive instead of enforcing; disabled stays disabled."""
+    return "".join("SELINUX=permissive\n" if line.strip() == "SELINUX=enforcing" else line for line in _lines(text))
+
+
+def resolv_conf_for_pods(text: str) -> str:
+    """The machine's resolv.conf without servers on the machine itself: a pod's loopback is its own."""
+    return "".join(line for line in _lines(text) if not _is_local_server(line) and not line.startswith(("#", ";")))
+
+
+def has_local_resolver(text: str) -> bool:
+    return any(_is_local_server(line) for line in _lines(text))
+
+
+def has_resolver_for_pods(text: str) -> bool:
+    return any(line.split()[:1] == ["nameserver"] for line in _lines(resolv_conf_for_pods(text)))
+
+
+def _is_local_server(line: str) -> bool:
+    fields = line.split()
+    return len(fields) >= 2 and fields[0] == "nameserver" and (fields[1].startswith("127.") or fields[1] == "::1")
+
+
+def _lines(text: str) -> list[str]:
+    """Lines with their ends, as the programs that read these files see them: str.splitlines knows more ends."""
+    return list(StringIO(text))

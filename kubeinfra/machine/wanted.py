@@ -1,0 +1,237 @@
+"""What should be on a machine, and how it differs from what is. Pure: no machine is asked here."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from hashlib import sha256
+
+Content = str | Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory that must be there, with this mode (octal text)."""
+
+    path: str
+    mode: str = "755"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link that must point at `target`. `yields`: something else at its path is left alone."""
+
+    path: str
+    target: str
+    keep_existing: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """
+    A text file. `content` may be a function where the text exists only once the run is under way (a certificate of
+    an authority that the run makes); it answers None until then.
+
+    `secret`: never shown, in no diff. `unless`: a path; where something is at it, this file is left alone.
+    `check`: command that must accept the new text, at {new}, before it takes the place of the old.
+    """
+
+    path: str
+    content: Content
+    mode: str = "644"
+    secret: bool = False
+    unless: str | None = None
+    check: str | None = None
+
+    def text(self) -> str | None:
+        return self.content() if callable(self.content) else self.content
+
+    @property
+    def digest(self) -> str | None:
+        text = self.text()
+        return None if text is None else sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Edit:
+    """
+    A file that belongs to others too: `edit` takes its present text and gives it with our part right.
+
+    Its mode stays. `create`: whether it is made where it is missing. `in_place`: written into the file that is
+    there, for what may be a bind mount, such as /etc/hosts in a container. `secret`: never shown, in no diff.
+    `ours`: the part of a text that a diff may show, where the rest may hold other people's secrets.
+    """
+
+    path: str
+    edit: Callable[[str], str]
+    create: bool = True
+    in_place: bool = False
+    secret: bool = False
+    ours: Callable[[str], str] | None = None
+
+
+Wanted = Directory | Link | File | Edit
+
+
+def paths_of(wanted: Iterable[Wanted]) -> list[str]:
+    """Every path that must be looked at to compare these."""
+    items = list(wanted)
+    return [item.path for item in items] + [item.unless for item in items if isinstance(item, File) and item.unless]
+
+
+def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
+    """Path -> SHA-256 of the wanted text, "" where the present text decides; no secret but one that is edited."""
+    texts = {}
+    for item in wanted:
+        if isinstance(item, Edit):
+            texts[item.path] = ""
+        elif isinstance(item, File) and not item.secret and (digest := item.digest):
+            texts[item.path] = digest
+    return texts
+
+
+@dataclass(frozen=True)
+class PathState:
+    """
+    What is at a path: kind ("file", "directory", "link", "other"), mode and owner (of the directory, where a link leads
+    to one), digest of a file, target of a link.
+    """
+
+    kind: str
+    mode: str = ""
+    owner: str = ""
+    digest: str = ""
+    target: str = ""
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """
+    One thing to do: the sentence of the plan, the lines of a diff, and the order for the machine's script.
+
+    `digest`: SHA-256 of what the path will hold, "" where that is not known yet, None where its content stays.
+    """
+
+    path: str
+    sentence: str
+    diff: tuple[str, ...]
+    instruction: str
+    digest: str | None = None
+
+
+def compare(wanted: Iterable[Wanted], found: Mapping[str, PathState]) -> list[Change]:
+    """
+    The changes that make `found` what is wanted, in the order given.
+
+    A path that holds another kind of thing than wanted is replaced, but a directory never is: that is an error on
+    the machine.
+    """
+    return [change for item in wanted if (change := _compare_one(item, found))]
+
+
+def _compare_one(item: Wanted, every: Mapping[str, PathState]) -> Change | None:
+    found = every.get(item.path)
+    if isinstance(item, Directory):
+        return _compare_directory(item, found)
+    if isinstance(item, Link):
+        if found and (item.keep_existing or (found.kind == "link" and found.target == item.target)):
+            return None
+        return Change(item.path, f"link {item.path} -> {item.target}", (), f"link {item.path} {item.target}")
+    if isinstance(item, Edit):
+        return _compare_edit(item, found)
+    return None if item.unless in every else _compare_file(item, found)
+
+
+def _compare_directory(item: Directory, found: PathState | None) -> Change | None:
+    # A link may stand for it, to another disk for one: the modes are those of what it leads to.
+    is_directory = found is not None and found.kind in ("directory", "link")
+    if is_directory and found and found.mode == item.mode and found.owner == "root:root":
+        return None
+    verb = f"mode {found.mode} {found.owner} -> {item.mode} root:root of" if found else "make"
+    return Change(item.path, f"{verb} directory {item.path}", (), f"directory {item.path} {item.mode}")
+
+
+def _compare_file(item: File, found: PathState | None) -> Change | None:
+    text = item.text()
+    is_file = found is not None and found.kind == "file"
+    if is_file and found and text is not None and found.digest == item.digest:
+        if found.mode == item.mode and found.owner == "root:root":
+            return None
+        sentence = f"mode {found.mode} {found.owner} -> {item.mode} root:root of {item.path}"
+        return Change(item.path, sentence, (), f"mode {item.path} {item.mode}")
+    if text is None and found is not None:
+        return None  # what it will hold is not known in a plan; what is there may well be it
+    instruction = f"unknown {item.path}" if text is None else f"file {item.path} {item.mode} {_encoded(text)}"
+    if item.check and text is not None:
+        kind = "checked-secret" if item.secret else "checked"
+        instruction = f"{kind} {item.path} {item.mode} {_encoded(text)} {item.check}"
+    sentence = _sentence("change" if is_file else "write", item)
+    diff = () if item.secret or text is None else _diff(item.path, (found.text or "") if found else "", text)
+    return Change(item.path, sentence, diff, instruction, item.digest or "")
+
+
+def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
+    if found is None and not item.create:
+        return None
+    now = (found.text or "") if found else ""
+    text = item.edit(now)
+    if found and text == now:
+        return None
+    mode = found.mode if found and found.kind == "file" else "644"
+    instruction = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
+    sentence = _sentence("change" if found else "write", item)
+    ours = item.ours or str
+    diff = () if item.secret else _diff(item.path, ours(now), ours(text))
+    return Change(item.path, sentence, diff, instruction, sha256(text.encode(errors="surrogateescape")).hexdigest())
+
+
+def _sentence(verb: str, item: File | Edit) -> str:
+    return f"{verb} {item.path}{' (secret)' if item.secret else ''}"
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode(errors="surrogateescape")).decode()
+
+
+def _diff(path: str, old: str, text: str) -> tuple[str, ...]:
+    old, text = (each.encode(errors="replace").decode() for each in (old, text))
+    lines = unified_diff(old.splitlines(), text.splitlines(), f"{path} (now)", f"{path} (wanted)", lineterm="", n=2)
+    return tuple(lines)
+
+
+# One command carries out all orders of an operation. Text comes on its standard input, so that nothing of it is in
+# a command line, and reaches its final name whole: written beside with its final mode, synced, renamed.
+SCRIPT = """\
+set -eu
+umask 077
+while read -r kind path first rest; do
+    directory=$(dirname "$path")
+    new="$directory/.$(basename "$path").new"
+    rm -f "$new"  # left by a run that was killed, perhaps open to others
+    case $kind in
+    directory) [ -d "$path" ] || install -d -m 755 "$path"; chmod "$first" "$path"; chown root:root "$path" ;;
+    link) [ -d "$directory" ] || install -d -m 755 "$directory"; ln -sfT "$first" "$new"; mv -fT "$new" "$path" ;;
+    mode) chmod "$first" "$path"; chown root:root "$path" ;;
+    inplace) printf %s "$rest" | base64 -d >"$new"; sync "$new"  # a disk that is full is found out before it is emptied
+        cat "$new" >"$path"; rm -f "$new"; chmod "$first" "$path" ;;
+    file) [ -d "$directory" ] || install -d -m 755 "$directory"
+        printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"; mv -fT "$new" "$path" ;;
+    checked|checked-secret) [ -d "$directory" ] || install -d -m 755 "$directory"
+        printf %s "${rest%% *}" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"
+        check=$(printf %s "${rest#* }" | sed "s#{new}#$new#g")
+        if said=$(sh -c "$check" 2>&1 </dev/null); then mv -fT "$new" "$path"; else
+            # What it says may quote the file, which may be secret.
+            [ $kind = checked ] || said="(it says nothing here, as the file is secret)"
+            rm -f "$new"; echo "$path: refused by: $check: $said" >&2; exit 1; fi ;;
+    *) echo "$path: nobody has said what it should hold" >&2; exit 1 ;;
+    esac
+done
+"""
+
+
+def script_input(changes: Iterable[Change]) -> str:
+    """The standard input of SCRIPT."""
+    return "".join(change.instruction + "\n" for change in changes)

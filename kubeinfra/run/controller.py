@@ -1,0 +1,80 @@
+"""What this controller keeps of the cluster, and where it finds releases: one object each a run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+
+from pyinfra import logger
+
+from kubeinfra.artifacts.download import Progress, progress_line
+from kubeinfra.artifacts.store import Store
+from kubeinfra.cluster.settings import Settings
+from kubeinfra.controller.directory import ControllerDirectory
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.run.inventory import cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def controller() -> ControllerDirectory:
+    """The directory of this cluster's authorities and secrets: `.kubeinfra/<cluster_name>` beside deploy.py."""
+    return _state(cluster().settings.cluster_name)
+
+
+@lru_cache
+def _state(cluster_name: str) -> ControllerDirectory:
+    return ControllerDirectory(ROOT / ".kubeinfra" / cluster_name)
+
+
+@lru_cache
+def acquire_run_lock() -> int:
+    """
+    Keep other runs from this checkout away for as long as this process lives: each would restart a member while the
+    other restarts another. KubeinfraError where one is at work. Gives the open file that holds the lock.
+    """
+    directory = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(directory)
+        raise KubeinfraError(f"another run from {ROOT} is at work; wait until it has ended, and run again") from None
+    return directory
+
+
+class _Lines:
+    """Progress between the lines of a run: one when something begins, and one every ten seconds while it lasts."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._told = 0.0
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        if what != self._what or monotonic() - self._told >= 10:
+            self._what, self._told = what, monotonic()
+            logger.info(f"    {progress_line(what, done, total)}")
+
+
+@lru_cache
+def _store(
+    cache_dir: str | None,
+    artifacts_dir: str | None,
+    mirror: str | None,
+    own: tuple[tuple[str, str], ...],
+    progress: Progress,
+) -> Store:
+    cache = Path(cache_dir).expanduser() if cache_dir else Path.home() / ".cache" / "kubeinfra"
+    artifacts = Path(artifacts_dir).expanduser() if artifacts_dir else None
+    return Store(cache, artifacts, mirror, dict(own), progress)
+
+
+_lines = _Lines()
+
+
+def store(settings: Settings | None = None, progress: Progress = _lines) -> Store:
+    """Where this cluster's releases and images come from; what takes long is told to `progress`."""
+    s = settings or cluster().settings
+    return _store(s.cache_dir, s.artifacts_dir, s.artifact_mirror, tuple(sorted(s.own_builds.items())), progress)

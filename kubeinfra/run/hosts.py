@@ -1,0 +1,53 @@
+"""This run: which file was named on the command line, which machine this is, who takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyinfra import host, state
+
+from kubeinfra.cluster.cluster import Machine
+from kubeinfra.controller.directory import CAName
+from kubeinfra.run.controller import controller
+from kubeinfra.run.inventory import cluster
+
+
+def is_deploy_file(file: str) -> bool:
+    """Whether this is the file that was named on the command line: then it runs its own component."""
+    current = state.current_deploy_filename
+    return current is not None and Path(file).resolve() == Path(current).resolve()
+
+
+def this_machine() -> Machine:
+    return cluster().machine(host.name)
+
+
+def is_in_this_run(machine: Machine) -> bool:
+    """Whether the command line (--limit) lets this machine take part."""
+    return any(candidate.name == machine.name for candidate in state.activated_hosts)
+
+
+def is_lead_host() -> bool:
+    """Whether the controller's own steps are done in this host's name: the first machine of this run."""
+    return _is_first(cluster().machines)
+
+
+def runs_kubectl() -> bool:
+    """Whether kubectl's part of a task is done on this host: the first master of this run."""
+    return _is_first(cluster().masters)
+
+
+def _is_first(machines: Iterable[Machine]) -> bool:
+    return this_machine() == next(filter(is_in_this_run, machines), None)
+
+
+def ca_pem(name: CAName) -> str | None:
+    """Certificate of an authority; None in a plan on a new cluster, before a run has made it."""
+    ca = controller().ca(name)
+    return ca.certificate_pem if ca else None
+
+
+def ca_key_pem(name: CAName) -> str | None:
+    ca = controller().ca(name)
+    return ca.key_pem if ca else None

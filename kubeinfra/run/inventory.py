@@ -1,0 +1,151 @@
+"""From pyinfra's inventory to the cluster: the only place that looks at other hosts' data."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pyinfra import logger, state
+from pyinfra.api import Inventory, State
+from pyinfra.api.arguments import all_global_arguments
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.connectors.ssh import connector_data_meta
+from pyinfra.context import ctx_state
+
+from kubeinfra.cluster.build import InventoryEntry, build
+from kubeinfra.cluster.cluster import GROUPS, Cluster
+from kubeinfra.cluster.settings import shown
+from kubeinfra.errors import KubeinfraError
+
+# pyinfra's own keys: how to connect by ssh, and arguments such as _sudo; then those of its other connectors.
+_SSH_KEYS, _ARGUMENTS = set(connector_data_meta), {name for name, _ in all_global_arguments()}
+_OTHER_CONNECTORS = ("docker_identifier", "docker_platform", "docker_architecture", "winrm_", "vagrant_", "fake_")
+# Options of the operations in day2/: said for one run, with --data.
+RUN_OPTIONS = ("snapshot", "confirm")
+_known: dict[int, Cluster] = {}
+
+
+def cluster() -> Cluster:
+    """The cluster of this run; read once, its warnings shown once. Mistakes end the run as one message."""
+    inventory = state.inventory
+    if id(inventory) not in _known:
+        with as_pyinfra_error():
+            found, warnings = from_inventory(inventory)
+        for warning in warnings:
+            logger.warning(warning)
+        _known[id(inventory)] = found
+    return _known[id(inventory)]
+
+
+def run_option(name: str) -> str | None:
+    """What `--data <name>=...` says for this run; one of RUN_OPTIONS."""
+    value = state.inventory.get_override_data().get(name)
+    return None if value is None else str(value)
+
+
+def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str]]:
+    """
+    An inventory file, read as `pyinfra <path> --group-data ...` does, without connecting -> cluster and warnings.
+
+    Raises KubeinfraError with all mistakes.
+    """
+    if not path.is_file():
+        raise KubeinfraError(f"{path}: no such inventory; name a file such as inventory.py")
+    from pyinfra_cli.inventory import make_inventory  # which replaces the threads of whoever imports it
+
+    root = str(Path.cwd())
+    if root not in sys.path:
+        sys.path.append(root)
+    directories = [str(directory) for directory in group_data]
+    with ctx_state.use(State()):  # pyinfra notes in it which file it executes
+        return from_inventory(make_inventory(str(path), cwd=root, group_data_directories=directories))
+
+
+def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
+    values, source, problems = _settings(inventory)
+    problems += _listed_twice(inventory)
+    entries = [_entry(inventory, name) for name in inventory.hosts]
+    for name in inventory.hosts:
+        problems += _misspelled(f"inventory: {name}", inventory.get_host_data(name))
+    try:
+        found = build(entries, values, source)
+    except KubeinfraError as error:
+        problems += error.problems
+    if problems:
+        raise KubeinfraError(*problems)
+    return found
+
+
+def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Settings of the whole cluster from group_data/all.py, then the role groups' files, then --data."""
+    values: dict[str, Any] = {}
+    source: dict[str, str] = {}
+    problems = []
+    layers = [("group_data/all.py", inventory.get_data())]
+    layers += [(f"group_data/{group}.py", inventory.get_group_data(group)) for group in GROUPS]
+    options = inventory.get_override_data()
+    layers += [("--data", {key: value for key, value in options.items() if key not in RUN_OPTIONS})]
+    for where, layer in layers:
+        problems += _misspelled(where, layer)
+        for key, value in _own(layer).items():
+            earlier = source.get(key, "group_data/all.py")
+            if where != "--data" and earlier != "group_data/all.py" and values[key] != value:
+                here, there = shown(key, value), shown(key, values[key])
+                problems.append(f"{where}: {key} is {here}, but {earlier} says {there}; keep one of them")
+            values[key], source[key] = value, where
+    problems += [
+        f"group_data/{group}.py: {', '.join(_own(data))} would not be read; "
+        f"settings stand in all.py, {', '.join(f'{known}.py' for known in GROUPS)}"
+        for group, data in inventory.group_data.items()
+        if group not in ("all", *GROUPS) and _own(data)
+    ]
+    return values, source, problems
+
+
+def _listed_twice(inventory: Inventory) -> list[str]:
+    """pyinfra makes one machine of two lines with the same name, and says nothing; but it notes its group twice."""
+    problems = []
+    for name in inventory.hosts:
+        counts = Counter(inventory.get_host(name).groups)
+        once = min(counts.values())  # 2 where the name has a connector before it
+        problems += [
+            f"inventory: {group} lists {name} {count // once} times; each machine is listed once, under its own name"
+            for group, count in counts.items()
+            if count > once
+        ]
+    return problems
+
+
+def _misspelled(where: str, data: Mapping[str, Any]) -> list[str]:
+    """Names that pyinfra would pass over. "_" begins its arguments, and also the names of a person's own variables."""
+    found = []
+    for key in data:
+        known, likeness = (_SSH_KEYS, 0.0) if key.startswith("ssh_") else (_ARGUMENTS, 0.75)
+        close = get_close_matches(key, known, n=1, cutoff=likeness) if key.startswith(("ssh_", "_")) else []
+        if close and close[0] != key:
+            found.append(f"{where}: unknown setting {key}; did you mean {close[0]}?")
+    return found
+
+
+def _entry(inventory: Inventory, name: str) -> InventoryEntry:
+    data = inventory.get_host_data(name)
+    groups = frozenset(group for group in GROUPS if group in inventory.get_host(name).groups)
+    return InventoryEntry(name, groups, _own(data), data.get("ssh_hostname"))
+
+
+def _own(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if not key.startswith(("ssh_", "_", *_OTHER_CONNECTORS))}
+
+
+@contextmanager
+def as_pyinfra_error() -> Iterator[None]:
+    """pyinfra shows a PyinfraError without a traceback: that is how a person's mistake should look."""
+    try:
+        yield
+    except KubeinfraError as error:
+        raise PyinfraError("\n" + "\n".join(error.problems)) from None
