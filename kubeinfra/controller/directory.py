@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from kubeinfra.errors import KubeinfraError, file_errors
-from kubeinfra.pki.ca import CA, CERTIFICATE_FILE, KEY_FILE, RESTORE_CA, public_key_pem
+from kubeinfra.pki.ca import CA, CERTIFICATE_FILE, KEY_FILE, RESTORE_CA, CAName, public_key_pem
 
-CAName = Literal["etcd", "kubernetes", "front-proxy"]
 SecretName = Literal["service-account-key", "bootstrap-token", "vrrp-password"]
 
 COMMON_NAMES: dict[CAName, str] = {

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import join
 
 from pyinfra.api import FactBase
+
+from kubeinfra.machine.state import BinaryState
 
 # Shell function: SHA-256 of its standard input in hex. openssl uses the processor's own instructions for it, and needs
 # a quarter of the time for hundreds of megabytes on each machine and run; sha256sum is everywhere.
 DIGEST = """\
 digest() { { openssl dgst -sha256 -r 2>/dev/null || sha256sum; } | cut -d ' ' -f 1; }"""
-
-
-@dataclass(frozen=True)
-class BinaryState:
-    """SHA-256 in hex, and the first line of what it says of its version, "" where it is the wanted one."""
-
-    sha256: str
-    version: str
 
 
 class BinaryStates(FactBase[dict[str, BinaryState]]):

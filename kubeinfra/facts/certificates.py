@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import dataclass
 from shlex import quote
 
 from pyinfra.api import FactBase
 
-
-@dataclass(frozen=True)
-class CertificateState:
-    """A pair of files: PEM texts, None where missing or unreadable; modes as "600 root:root", "" where missing."""
-
-    certificate_pem: str | None
-    public_key_pem: str | None
-    certificate_mode: str
-    key_mode: str
+from kubeinfra.machine.state import CertificateState
 
 
 class CertificateStates(FactBase[dict[str, CertificateState]]):

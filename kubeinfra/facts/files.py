@@ -7,8 +7,8 @@ from shlex import join, quote
 
 from pyinfra.api import FactBase
 
-from kubeinfra.facts.certificates import CertificateState, CertificateStates
-from kubeinfra.machine.wanted import PathState
+from kubeinfra.facts.certificates import CertificateStates
+from kubeinfra.machine.state import CertificateState, PathState
 
 _CERTIFICATES = "=== certificates"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from shlex import join
 from time import time
 
 from pyinfra.api import FactBase
+
+from kubeinfra.machine.state import MachineState, SystemState
 
 CA_FILES = {
     "etcd": "/opt/etcd/ssl/ca.pem",
@@ -25,43 +26,6 @@ SECRET_FILES = {
 }
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-@dataclass(frozen=True)
-class MachineState:
-    """
-    What the tasks must know before they decide anything.
-
-    + uid: of the user that commands run as; 0 is needed
-    + arch: in upstream's spelling
-    + systemd: its version where it is PID 1, else None
-    + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
-    + container: whether it is a container, which has its host's clock and kernel
-    + addresses: IPv4 addresses of its interfaces, with their prefixes
-    + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
-    + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
-    + docker_major: major release of the Docker that is installed; None without one
-    + docker_package: the package that it is from; "" where it is from none
-    + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
-    + authorities: authority's name -> certificate PEM that the machine trusts
-    + secrets: names of the shared secrets that the machine has
-    """
-
-    uid: int
-    arch: str
-    systemd: int | None
-    family: str
-    distribution: str
-    container: bool
-    resolv_conf: str
-    systemd_resolv_conf: bool
-    keeps_time: bool
-    addresses: tuple[IPv4Interface, ...] = ()
-    docker_major: int | None = None
-    docker_package: str = ""
-    clock_ahead: float = 0
-    cas: dict[str, str] = field(default_factory=dict)
-    secrets: frozenset[str] = frozenset()
 
 
 class MachineFacts(FactBase[MachineState]):
@@ -132,30 +96,6 @@ class MachineFacts(FactBase[MachineState]):
 def _major(version: str) -> int | None:
     first = version.strip().partition(".")[0]
     return int(first) if first.isdecimal() else None
-
-
-@dataclass(frozen=True)
-class SystemState:
-    """
-    How the operating system is set up.
-
-    + hostname: the kernel's
-    + firewalls: units that run or start at boot
-    + selinux: "Enforcing", "Permissive", "Disabled" or ""
-    + swaps: what is in use (/proc/swaps); swap_units: systemd units that would use some
-    + modules: name -> "loaded", "loadable" or "missing"
-    + sysctls: key -> present value; a key that the kernel does not have is left out
-    + read_only: keys that cannot be set
-    """
-
-    hostname: str
-    firewalls: tuple[str, ...]
-    selinux: str
-    swaps: tuple[str, ...]
-    swap_units: tuple[str, ...]
-    modules: dict[str, str]
-    sysctls: dict[str, str]
-    read_only: tuple[str, ...]
 
 
 class System(FactBase[SystemState]):

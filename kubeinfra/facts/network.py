@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 from shlex import join, quote
 
 from pyinfra.api import FactBase
 
-
-@dataclass(frozen=True)
-class VirtualAddressState:
-    """
-    The machine's side of a virtual address.
-
-    + interfaces: interface name -> its addresses with their prefixes
-    + answered_by: link-layer address that answers for the virtual address, "" where nobody does
-    + peers: link-layer addresses of the other load balancers
-    + asked: whether anybody could be asked; without ping on the machine nobody was
-    """
-
-    interfaces: dict[str, list[IPv4Interface]]
-    answered_by: str
-    peers: frozenset[str]
-    asked: bool = True
-
-    def interface_of(self, address: IPv4Address) -> tuple[str, IPv4Interface] | None:
-        """The interface that has this address, and the address with its prefix."""
-        for name, own in self.interfaces.items():
-            for interface in own:
-                if interface.ip == address:
-                    return name, interface
-        return None
-
-    def has(self, address: IPv4Address) -> bool:
-        return self.interface_of(address) is not None
-
-    @property
-    def stranger(self) -> bool:
-        """Whether somebody who is not one of the load balancers answers."""
-        return bool(self.answered_by) and self.answered_by not in self.peers
+from kubeinfra.machine.state import VirtualAddressState
 
 
 class VirtualAddress(FactBase[VirtualAddressState]):

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import quote
 
 from pyinfra.api import FactBase
 
-
-@dataclass(frozen=True)
-class UnitState:
-    """
-    One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" where there is no systemd) and
-    UnitFileState ("enabled", "disabled", "masked", "" where there is no such unit).
-
-    `stale`: the inputs (paths) that are other than when the process started. `recorded`: all -> what they were then.
-    `reload_needed`: systemd has not read the unit file that is on the disk.
-    """
-
-    active: str
-    enabled: str
-    reload_needed: bool
-    recorded: dict[str, str]
-    stale: tuple[str, ...]
+from kubeinfra.machine.state import UnitState
 
 
 class UnitStates(FactBase[dict[str, UnitState]]):

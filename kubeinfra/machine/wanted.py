@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from hashlib import sha256
 
+from kubeinfra.machine.state import PathState
+
 Content = str | Callable[[], str | None]
 
 
@@ -93,21 +95,6 @@ def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class PathState:
-    """
-    What is at a path: kind ("file", "directory", "link", "other"), mode and owner (of the directory, where a link leads
-    to one), digest of a file, target of a link.
-    """
-
-    kind: str
-    mode: str = ""
-    owner: str = ""
-    digest: str = ""
-    target: str = ""
-    text: str | None = None
-
-
-@dataclass(frozen=True)
 class Change:
     """
     One thing to do: the sentence of the plan, the lines of a diff, and the order for the machine's script.
@@ -161,10 +148,10 @@ def _compare_file(item: File, found: PathState | None) -> Change | None:
         if found.mode == item.mode and found.owner == "root:root":
             return None
         sentence = f"mode {found.mode} {found.owner} -> {item.mode} root:root of {item.path}"
-        return Change(item.path, sentence, (), f"mode {item.path} {item.mode}")
+        return Change(item.path, sentence, (), set_mode(item.path, item.mode))
     if text is None and found is not None:
         return None  # what it will hold is not known in a plan; what is there may well be it
-    instruction = f"unknown {item.path}" if text is None else f"file {item.path} {item.mode} {_encoded(text)}"
+    instruction = unknown(item.path) if text is None else write(item.path, item.mode, text)
     if item.check and text is not None:
         kind = "checked-secret" if item.secret else "checked"
         instruction = f"{kind} {item.path} {item.mode} {_encoded(text)} {item.check}"
@@ -186,6 +173,21 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
     ours = item.ours or str
     diff = () if item.secret else _diff(item.path, ours(now), ours(text))
     return Change(item.path, sentence, diff, instruction, sha256(text.encode(errors="surrogateescape")).hexdigest())
+
+
+def write(path: str, mode: str, text: str) -> str:
+    """Instruction: a file of root's with this mode (octal text) and text, whole from birth."""
+    return f"file {path} {mode} {_encoded(text)}"
+
+
+def set_mode(path: str, mode: str) -> str:
+    """Instruction: this mode (octal text) for what is there, and root as its owner."""
+    return f"mode {path} {mode}"
+
+
+def unknown(path: str) -> str:
+    """Instruction of a plan for a file whose text does not exist yet; SCRIPT refuses it."""
+    return f"unknown {path}"
 
 
 def _sentence(verb: str, item: File | Edit) -> str:

@@ -11,8 +11,8 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from kubeinfra.artifacts.images import Image
 from kubeinfra.artifacts.needs import Needed
 from kubeinfra.artifacts.store import Binary, PlannedBinary
-from kubeinfra.facts.binaries import DIGEST, BinaryState, BinaryStates, ImageIds
-from kubeinfra.machine.wanted import PathState
+from kubeinfra.facts.binaries import DIGEST, BinaryStates, ImageIds
+from kubeinfra.machine.state import BinaryState, PathState
 from kubeinfra.releases.catalogue import Artifact
 from kubeinfra.run.controller import store
 from kubeinfra.run.inventory import as_pyinfra_error

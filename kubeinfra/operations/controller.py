@@ -12,9 +12,9 @@ import yaml
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, operation
 
-from kubeinfra.controller.directory import CAName, SecretName
+from kubeinfra.controller.directory import SecretName
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.pki.ca import CertificateSpec, new_service_account_key, public_key_pem
+from kubeinfra.pki.ca import CAName, CertificateSpec, new_service_account_key, public_key_pem
 from kubeinfra.pki.judge import reasons_to_reissue
 from kubeinfra.pki.kubeconfig import kubeconfig
 from kubeinfra.run.controller import acquire_run_lock, controller

@@ -9,7 +9,8 @@ from shlex import quote
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.facts.machine import MachineState, MissingPackages
+from kubeinfra.facts.machine import MissingPackages
+from kubeinfra.machine.state import MachineState
 from kubeinfra.operations.system import APT
 from kubeinfra.run.plan import announce
 

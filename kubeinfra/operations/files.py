@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.artifacts.needs import Needed
 from kubeinfra.facts.files import OnDisk
+from kubeinfra.machine.state import CertificateState
 from kubeinfra.machine.wanted import SCRIPT, Change, Directory, Wanted, compare, paths_of, script_input, texts_of
 from kubeinfra.operations.artifacts import paths_to_place, placing, targets_of
 from kubeinfra.pki.certificates import Certificate
 from kubeinfra.pki.issue import certificate_changes
-from kubeinfra.run.inventory import as_pyinfra_error
+from kubeinfra.run.controller import controller
+from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
 
 
@@ -38,7 +41,7 @@ def install(
     with as_pyinfra_error():
         changes = [
             *compare(directories, found),
-            *certificate_changes(certificates, issued),
+            *_certificate_changes(certificates, issued),
             *compare(rest, found),
         ]
     moves = placing(targets, found)
@@ -47,6 +50,11 @@ def install(
     yield from _write(changes)
     if moves:
         yield StringCommand("sh", "-ec", QuoteString("; ".join(moves)))
+
+
+def _certificate_changes(wanted: Sequence[Certificate], found: Mapping[str, CertificateState]) -> list[Change]:
+    cas = {name: controller().ca(name) for name in dict.fromkeys(item.ca for item in wanted)}
+    return certificate_changes(wanted, found, cas, cluster().settings.certificate_years, datetime.now(UTC))
 
 
 def _write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:

@@ -64,7 +64,7 @@ def waiting(probe: Probe) -> StringCommand:
     return StringCommand("sh", "-c", QuoteString(script))
 
 
-@operation()
+@operation(is_idempotent=False)
 def once(what: str, command: str, unless: str | None = None) -> Generator[StringCommand, None, None]:
     """
     Run a command unless the state that it makes is there already.

@@ -35,7 +35,7 @@ def backups() -> Path:
     return controller().directory / "backups"
 
 
-@operation()
+@operation(is_idempotent=False)
 def take(member: EtcdMember) -> Commands:
     """
     Take a snapshot from this member, if it is healthy and no other member gave one in this run.
@@ -107,7 +107,7 @@ def _bring(remote: str, local: Path, digest: str) -> Commands:
     part.rename(local)
 
 
-@operation()
+@operation(is_idempotent=False)
 def send(snapshot: Path, digest: str) -> Commands:
     """
     Bring a snapshot to a member and look at it there, before anything is stopped.
@@ -144,7 +144,7 @@ def _this_run() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
-@operation()
+@operation(is_idempotent=False)
 def unpack(member: EtcdMember) -> Commands:
     """
     Make new data for this member from the snapshot, beside the data that it has: a full disk is found out before
@@ -170,7 +170,7 @@ def unpack(member: EtcdMember) -> Commands:
     )
 
 
-@operation()
+@operation(is_idempotent=False)
 def swap() -> Commands:
     """Give this stopped member its new data; the old is kept aside."""
     aside = f"{DATA}.before-restore-{_this_run()}"

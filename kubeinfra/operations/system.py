@@ -8,7 +8,8 @@ from shlex import quote
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.facts.machine import MissingPackages, System, SystemState
+from kubeinfra.facts.machine import MissingPackages, System
+from kubeinfra.machine.state import SystemState
 from kubeinfra.run.plan import announce
 
 Commands = Generator[StringCommand, None, None]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates
+from kubeinfra.facts.units import UnitsAndHealth, UnitStates
+from kubeinfra.machine.state import UnitState
 from kubeinfra.operations.gates import Probe, waiting
 from kubeinfra.run.plan import announce, announced
 
@@ -51,7 +52,7 @@ def start(units: list[Unit], block: bool = True) -> Commands:
     yield _all(commands, units)
 
 
-@operation()
+@operation(is_idempotent=False)
 def stop(units: list[Unit]) -> Commands:
     """Stop the units, all in one command; they are started again at boot."""
     announce(f"stop {_names(units)}")

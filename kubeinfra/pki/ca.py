@@ -38,6 +38,7 @@ UNREADABLE = (
     x509.UnsupportedGeneralNameType,
 )
 
+CAName = Literal["etcd", "kubernetes", "front-proxy"]
 Usage = Literal["server", "client", "both"]
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey  # Kubernetes reads no other, Ed25519 included
 

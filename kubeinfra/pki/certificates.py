@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from kubeinfra.cluster.cluster import Cluster, EtcdMember, Machine
-from kubeinfra.controller.directory import CAName
-from kubeinfra.pki.ca import CertificateSpec
+from kubeinfra.pki.ca import CAName, CertificateSpec
 
 ETCD_SSL = "/opt/etcd/ssl"
 KUBERNETES_SSL = "/opt/kubernetes/ssl"

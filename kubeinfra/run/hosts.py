@@ -8,7 +8,7 @@ from pathlib import Path
 from pyinfra import host, state
 
 from kubeinfra.cluster.cluster import Machine
-from kubeinfra.controller.directory import CAName
+from kubeinfra.pki.ca import CAName
 from kubeinfra.run.controller import controller
 from kubeinfra.run.inventory import cluster
 

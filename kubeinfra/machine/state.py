@@ -1,0 +1,150 @@
+"""What was seen of a machine: what the facts (`kubeinfra/facts/`) answer, and pure code decides from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """
+    What the tasks must know before they decide anything.
+
+    + uid: of the user that commands run as; 0 is needed
+    + arch: in upstream's spelling
+    + systemd: its version where it is PID 1, else None
+    + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
+    + container: whether it is a container, which has its host's clock and kernel
+    + addresses: IPv4 addresses of its interfaces, with their prefixes
+    + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
+    + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
+    + docker_major: major release of the Docker that is installed; None without one
+    + docker_package: the package that it is from; "" where it is from none
+    + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
+    + authorities: authority's name -> certificate PEM that the machine trusts
+    + secrets: names of the shared secrets that the machine has
+    """
+
+    uid: int
+    arch: str
+    systemd: int | None
+    family: str
+    distribution: str
+    container: bool
+    resolv_conf: str
+    systemd_resolv_conf: bool
+    keeps_time: bool
+    addresses: tuple[IPv4Interface, ...] = ()
+    docker_major: int | None = None
+    docker_package: str = ""
+    clock_ahead: float = 0
+    cas: dict[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class SystemState:
+    """
+    How the operating system is set up.
+
+    + hostname: the kernel's
+    + firewalls: units that run or start at boot
+    + selinux: "Enforcing", "Permissive", "Disabled" or ""
+    + swaps: what is in use (/proc/swaps); swap_units: systemd units that would use some
+    + modules: name -> "loaded", "loadable" or "missing"
+    + sysctls: key -> present value; a key that the kernel does not have is left out
+    + read_only: keys that cannot be set
+    """
+
+    hostname: str
+    firewalls: tuple[str, ...]
+    selinux: str
+    swaps: tuple[str, ...]
+    swap_units: tuple[str, ...]
+    modules: dict[str, str]
+    sysctls: dict[str, str]
+    read_only: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """
+    One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" where there is no systemd) and
+    UnitFileState ("enabled", "disabled", "masked", "" where there is no such unit).
+
+    `stale`: the inputs (paths) that are other than when the process started. `recorded`: all -> what they were then.
+    `reload_needed`: systemd has not read the unit file that is on the disk.
+    """
+
+    active: str
+    enabled: str
+    reload_needed: bool
+    recorded: dict[str, str]
+    stale: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CertificateState:
+    """A pair of files: PEM texts, None where missing or unreadable; modes as "600 root:root", "" where missing."""
+
+    certificate_pem: str | None
+    public_key_pem: str | None
+    certificate_mode: str
+    key_mode: str
+
+
+@dataclass(frozen=True)
+class BinaryState:
+    """SHA-256 in hex, and the first line of what it says of its version, "" where it is the wanted one."""
+
+    sha256: str
+    version: str
+
+
+@dataclass(frozen=True)
+class VirtualAddressState:
+    """
+    The machine's side of a virtual address.
+
+    + interfaces: interface name -> its addresses with their prefixes
+    + answered_by: link-layer address that answers for the virtual address, "" where nobody does
+    + peers: link-layer addresses of the other load balancers
+    + asked: whether anybody could be asked; without ping on the machine nobody was
+    """
+
+    interfaces: dict[str, list[IPv4Interface]]
+    answered_by: str
+    peers: frozenset[str]
+    asked: bool = True
+
+    def interface_of(self, address: IPv4Address) -> tuple[str, IPv4Interface] | None:
+        """The interface that has this address, and the address with its prefix."""
+        for name, own in self.interfaces.items():
+            for interface in own:
+                if interface.ip == address:
+                    return name, interface
+        return None
+
+    def has(self, address: IPv4Address) -> bool:
+        return self.interface_of(address) is not None
+
+    @property
+    def stranger(self) -> bool:
+        """Whether somebody who is not one of the load balancers answers."""
+        return bool(self.answered_by) and self.answered_by not in self.peers
+
+
+@dataclass(frozen=True)
+class PathState:
+    """
+    What is at a path: kind ("file", "directory", "link", "other"), mode and owner (of the directory, where a link leads
+    to one), digest of a file, target of a link.
+    """
+
+    kind: str
+    mode: str = ""
+    owner: str = ""
+    digest: str = ""
+    target: str = ""
+    text: str | None = None
