@@ -104,7 +104,7 @@ def _well(machine: Machine) -> str:
 
 
 def files(machine: Machine) -> list[Wanted]:
-    configuration = flags.kubelet_configuration(cluster(), resolv_conf())
+    configuration = flags.kubelet_configuration(cluster(), machine, resolv_conf())
     proxy_configuration = flags.kube_proxy_configuration(cluster(), machine)
     own_resolv_conf = resolv_conf_for_pods(machine_state().resolv_conf)
     return [

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from types import MappingProxyType
 from typing import Any
 
 from kubeinfra.cluster import consistency as checks
-from kubeinfra.cluster.cluster import Cluster, Machine, is_ipv4
-from kubeinfra.cluster.settings import MachineSettings, Settings, read
+from kubeinfra.cluster.cluster import GROUPS, Cluster, Machine, is_ipv4
+from kubeinfra.cluster.layers import Layer, disagreements, merged
+from kubeinfra.cluster.settings import PER_MACHINE, MachineSettings, Settings, read
 from kubeinfra.errors import KubeinfraError
 
 
 @dataclass(frozen=True)
 class InventoryEntry:
-    """One host as the inventory has it. `data` without pyinfra's own connection keys."""
+    """One host as the inventory has it, in all its groups. `data` without pyinfra's own connection keys."""
 
     name: str
     groups: frozenset[str]
@@ -24,13 +26,18 @@ class InventoryEntry:
 
 
 def build(
-    entries: Iterable[InventoryEntry], values: Mapping[str, Any], source: Mapping[str, str]
+    entries: Iterable[InventoryEntry],
+    values: Mapping[str, Any],
+    source: Mapping[str, str],
+    by_group: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[Cluster, list[str]]:
     """
     Inventory and settings -> the cluster and the warnings about it.
 
-    `values` are the settings as written, `source` the file of each. All mistakes are raised as one KubeinfraError.
+    `values` are the settings of the cluster as written, `source` the file of each; `by_group` what the file of a group
+    says for its machines (PER_MACHINE). All mistakes are raised as one KubeinfraError.
     """
+    entries = list(entries)
     settings, problems = read(Settings, dict(values), dict(source))
     machines: list[Machine] = []
     for entry in entries:
@@ -38,11 +45,44 @@ def build(
         machines += [machine] if machine else []
         problems += wrong
     # Where a setting cannot be read, the others are still checked, against its default.
-    cluster = Cluster(tuple(machines), settings or _readable(values))
-    problems += checks.problems(cluster, source)
+    known = settings or _readable(values)
+    own, wrong = _own_settings(entries, known, by_group)
+    cluster = Cluster(tuple(machines), known, own)
+    problems += wrong + checks.problems(cluster, source)
     if problems:
         raise KubeinfraError(*problems)
     return cluster, checks.warnings(cluster)
+
+
+def _own_settings(
+    entries: Sequence[InventoryEntry], settings: Settings, by_group: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, Settings], list[str]]:
+    """Machine -> its settings, where they are not simply the cluster's."""
+    problems: list[str] = []
+    files: dict[str, Layer] = {}
+    for group, values in by_group.items():
+        files[group], wrong = Layer.read(values, f"group_data/{group}.py")
+        problems += wrong + _for_no_node(files[group], [entry for entry in entries if group in entry.groups])
+    groups, machines = {}, {}
+    for entry in entries:
+        groups[entry.name] = [layer for group, layer in files.items() if group in entry.groups and layer.values]
+        said = {name: entry.data[name] for name in PER_MACHINE if name in entry.data}
+        machines[entry.name], wrong = Layer.read(said, f"inventory: {entry.name}")
+        problems += wrong + _for_no_node(machines[entry.name], [entry])
+    problems += disagreements(groups, machines)
+    return {
+        name: merged(settings, [*layers, machines[name]])
+        for name, layers in groups.items()
+        if layers or machines[name].values
+    }, problems
+
+
+def _for_no_node(layer: Layer, members: Sequence[InventoryEntry]) -> list[str]:
+    """Everything that may differ by machine is about nodes."""
+    if not layer.values or any("node" in entry.groups for entry in members):
+        return []
+    names = ", ".join(layer.values)
+    return [f"{layer.where}: {names} would not be read: it is for nodes, and no machine here is in group node"]
 
 
 def _readable(values: Mapping[str, Any]) -> Settings:
@@ -55,8 +95,12 @@ def _readable(values: Mapping[str, Any]) -> Settings:
 
 
 def _machine(entry: InventoryEntry) -> tuple[Machine | None, list[str]]:
-    where = dict.fromkeys(entry.data, f"inventory: {entry.name}")
-    said, problems = read(MachineSettings, dict(entry.data), where)
+    place = f"inventory: {entry.name}"
+    misplaced = [name for name in entry.data if name in Settings.model_fields and name not in PER_MACHINE]
+    of_cluster = [f"{place}: {name} holds for the whole cluster; set it in group_data/all.py" for name in misplaced]
+    own = {name: value for name, value in entry.data.items() if name not in Settings.model_fields}
+    said, problems = read(MachineSettings, own, dict.fromkeys(own, place))
+    problems = of_cluster + problems
     if said is None:
         return None, problems
     address = said.address or next(
@@ -68,4 +112,4 @@ def _machine(entry: InventoryEntry) -> tuple[Machine | None, list[str]]:
             f'("{entry.name}", {{"ssh_hostname": "192.168.80.10"}}), or "address" where ssh uses a name'
         )
         return None, problems
-    return Machine(entry.name, said.hostname or entry.name, address, entry.groups), problems
+    return Machine(entry.name, said.hostname or entry.name, address, entry.groups & set(GROUPS)), problems

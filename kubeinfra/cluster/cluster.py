@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address
 
@@ -51,6 +52,13 @@ class Cluster:
 
     machines: tuple[Machine, ...]
     settings: Settings
+    """What holds for the whole cluster; for what may differ by machine ask `settings_of`."""
+    own_settings: Mapping[str, Settings] = field(default_factory=dict)
+    """Name of a machine -> its settings, of those that have any of their own."""
+
+    def settings_of(self, machine: Machine) -> Settings:
+        """The settings with those that its groups and the machine itself say (`PER_MACHINE`), checked and merged."""
+        return self.own_settings.get(machine.name, self.settings)
 
     def group(self, name: str) -> tuple[Machine, ...]:
         return tuple(machine for machine in self.machines if name in machine.groups)

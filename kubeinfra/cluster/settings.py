@@ -2,75 +2,45 @@
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kubeinfra.cluster.labels import Labels, Taints
+from kubeinfra.cluster.types import (
+    Address,
+    Directory,
+    DnsLabel,
+    DnsName,
+    Flag,
+    HostName,
+    LogSize,
+    Network,
+    Port,
+    Ports,
+    Retention,
+    VrrpPassword,
+    Years,
+)
 from kubeinfra.releases import catalogue as releases
-
-
-def _dns_label(value: str) -> str:
-    """Kubernetes' rule for names (RFC 1123): letters, digits and '-', at most 63, not '-' at either end."""
-    allowed = value.replace("-", "").isalnum() and value.isascii() and value == value.lower()
-    if not allowed or len(value) > 63 or value[0] == "-" or value[-1] == "-":
-        raise ValueError("use lower-case letters, digits and '-', at most 63, with a letter or digit at both ends")
-    return value
-
-
-def _dns_name(value: str) -> str:
-    for label in value.split("."):
-        _dns_label(label or "-")
-    return value
-
-
-def _host_name(value: str) -> str:
-    """The kernel keeps 64 characters of it, and a certificate's common name holds as many."""
-    if len(value) > 63:
-        raise ValueError(f"it has {len(value)} characters; use at most 63, dots included")
-    return _dns_name(value)
-
-
-def _like(pattern: str, wanted: str) -> AfterValidator:
-    """Text that a regular expression fits as a whole; `wanted` says in plain words what that is."""
-
-    def fitting(value: str) -> str:
-        if not re.fullmatch(pattern, value, re.ASCII):
-            raise ValueError(wanted)
-        return value
-
-    return AfterValidator(fitting)
-
-
-DnsLabel = Annotated[str, AfterValidator(_dns_label)]
-DnsName = Annotated[str, AfterValidator(_dns_name)]
-HostName = Annotated[str, AfterValidator(_host_name)]
-Address = Annotated[IPv4Address, WithJsonSchema({"type": "string", "format": "address"})]
-Network = Annotated[IPv4Network, WithJsonSchema({"type": "string", "format": "network"})]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Flag = Annotated[str, _like(r"[a-z][a-z0-9-]*", "name the flag without the dashes before it, such as 'feature-gates'")]
-Ports = Annotated[
-    str, _like(r"\d{1,5}-\d{1,5}", "use the first and the last port with '-' between them, such as '30000-32767'")
-]
-LogSize = Annotated[str, _like(r"\d+[kmg]", "use a number with k, m or g, such as '500m'")]
-Retention = Annotated[str, _like(r"\d+[hm]?", "use a number with h (hours) or m (minutes), such as '1h'")]
-Directory = Annotated[
-    str, _like(r"(/[\w.-]+)+", "use a path from / on, of letters, digits, '_', '.' and '-', such as '/data/backup'")
-]
-VrrpPassword = Annotated[
-    str, _like(r"[\w.+-]{1,8}", "use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'")
-]
-Years = Annotated[int, Field(ge=1, le=50)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+class _PerMachine:
+    """Marks a setting that a group's file, or a machine in the inventory, may say for itself; see `layers`."""
+
+
+_Value = TypeVar("_Value")
+PerMachine = Annotated[_Value, _PerMachine()]
+
+
 class Settings(_Strict):
-    """What a person may decide in `group_data/`, for the whole cluster."""
+    """What a person may decide in `group_data/`; for the whole cluster, unless it is PerMachine."""
 
     # The cluster
     cluster_name: DnsLabel = "kubernetes"
@@ -177,8 +147,12 @@ class Settings(_Strict):
     # Nodes and network
     masters_schedulable: bool = False
     """Let ordinary pods run on masters that are nodes too; by default they carry the master's taint."""
-    kubelet_extra_config: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of KubeletConfiguration; they win over the deploy's own."""
+    node_labels: PerMachine[Labels] = Field(default_factory=dict)
+    """Labels of the node, such as `{"example.com/disk": "ssd"}`; may differ by group and machine."""
+    node_taints: PerMachine[Taints] = Field(default_factory=list)
+    """Taints of the node, such as `["example.com/gpu=yes:NoSchedule"]`; may differ by group and machine."""
+    kubelet_extra_config: PerMachine[dict[str, Any]] = Field(default_factory=dict)
+    """Further fields of KubeletConfiguration; they win over the deploy's own; may differ by group and machine."""
     kube_proxy_mode: Literal["ipvs", "iptables"] = "ipvs"
     """How kube-proxy balances Services; without ip_vs in the kernel, 1.20 falls back to iptables."""
     ipvs_scheduler: Literal["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq"] = "rr"
@@ -211,6 +185,13 @@ class MachineSettings(_Strict):
     hostname: HostName | None = None
     """Its host name; by default the name in the inventory."""
 
+
+PER_MACHINE = tuple(
+    name
+    for name, field in Settings.model_fields.items()
+    if any(isinstance(mark, _PerMachine) for mark in field.metadata)
+)
+"""Settings that may differ by group and machine."""
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -152,8 +152,8 @@ def kubelet_flags(cluster: Cluster, node: Machine) -> dict[str, str]:
     }
 
 
-def kubelet_configuration(cluster: Cluster, resolv_conf: str) -> dict[str, Any]:
-    settings = cluster.settings
+def kubelet_configuration(cluster: Cluster, node: Machine, resolv_conf: str) -> dict[str, Any]:
+    settings = cluster.settings_of(node)
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +19,7 @@ from pyinfra.context import ctx_state
 
 from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.cluster import GROUPS, Cluster
-from kubeinfra.cluster.settings import shown
+from kubeinfra.cluster.settings import PER_MACHINE, shown
 from kubeinfra.errors import KubeinfraError
 
 # pyinfra's own keys: how to connect by ssh, and arguments such as _sudo; then those of its other connectors.
@@ -68,12 +68,13 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
 
 def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
     values, source, problems = _settings(inventory)
-    problems += _listed_twice(inventory)
+    by_group, wrong = _settings_by_group(inventory)
+    problems += wrong + _listed_twice(inventory)
     entries = [_entry(inventory, name) for name in inventory.hosts]
-    for name in inventory.hosts:
-        problems += _misspelled(f"inventory: {name}", inventory.get_host_data(name))
+    for where, data in _places(inventory):
+        problems += _misspelled(where, data)
     try:
-        found = build(entries, values, source)
+        found = build(entries, values, source, by_group)
     except KubeinfraError as error:
         problems += error.problems
     if problems:
@@ -86,25 +87,39 @@ def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], lis
     values: dict[str, Any] = {}
     source: dict[str, str] = {}
     problems = []
-    layers = [("group_data/all.py", inventory.get_data())]
-    layers += [(f"group_data/{group}.py", inventory.get_group_data(group)) for group in GROUPS]
-    options = inventory.get_override_data()
-    layers += [("--data", {key: value for key, value in options.items() if key not in RUN_OPTIONS})]
+    layers = [("group_data/all.py", _own(inventory.get_data()))]
+    layers += [
+        (f"group_data/{group}.py", _without(PER_MACHINE, _own(inventory.get_group_data(group)))) for group in GROUPS
+    ]
+    layers += [("--data", _without(RUN_OPTIONS, _own(inventory.get_override_data())))]
     for where, layer in layers:
-        problems += _misspelled(where, layer)
-        for key, value in _own(layer).items():
+        for key, value in layer.items():
             earlier = source.get(key, "group_data/all.py")
             if where != "--data" and earlier != "group_data/all.py" and values[key] != value:
                 here, there = shown(key, value), shown(key, values[key])
                 problems.append(f"{where}: {key} is {here}, but {earlier} says {there}; keep one of them")
             values[key], source[key] = value, where
-    problems += [
-        f"group_data/{group}.py: {', '.join(_own(data))} would not be read; "
-        f"settings stand in all.py, {', '.join(f'{known}.py' for known in GROUPS)}"
-        for group, data in inventory.group_data.items()
-        if group not in ("all", *GROUPS) and _own(data)
-    ]
     return values, source, problems
+
+
+def _settings_by_group(inventory: Inventory) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Group -> what its file says of the settings that may differ by machine; any group of the inventory may."""
+    found: dict[str, dict[str, Any]] = {}
+    problems = []
+    for group, data in inventory.group_data.items():
+        own = _own(data)
+        found[group] = _without(inventory.get_override_data(), {key: own[key] for key in PER_MACHINE if key in own})
+        rest = [] if group in GROUPS else [key for key in own if key not in PER_MACHINE]
+        if rest:
+            problems.append(
+                f"group_data/{group}.py: {', '.join(rest)} would not be read; "
+                f"settings stand in all.py, {', '.join(f'{known}.py' for known in GROUPS)}"
+            )
+    return found, problems
+
+
+def _without(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in set(names)}
 
 
 def _listed_twice(inventory: Inventory) -> list[str]:
@@ -121,6 +136,16 @@ def _listed_twice(inventory: Inventory) -> list[str]:
     return problems
 
 
+def _places(inventory: Inventory) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every place in which data are said, and what it says."""
+    yield "group_data/all.py", inventory.get_data()
+    for group in inventory.group_data:
+        yield f"group_data/{group}.py", inventory.get_group_data(group)
+    yield "--data", inventory.get_override_data()
+    for name in inventory.hosts:
+        yield f"inventory: {name}", inventory.get_host_data(name)
+
+
 def _misspelled(where: str, data: Mapping[str, Any]) -> list[str]:
     """Names that pyinfra would pass over. "_" begins its arguments, and also the names of a person's own variables."""
     found = []
@@ -134,8 +159,9 @@ def _misspelled(where: str, data: Mapping[str, Any]) -> list[str]:
 
 def _entry(inventory: Inventory, name: str) -> InventoryEntry:
     data = inventory.get_host_data(name)
-    groups = frozenset(group for group in GROUPS if group in inventory.get_host(name).groups)
-    return InventoryEntry(name, groups, _own(data), data.get("ssh_hostname"))
+    forced = [key for key in PER_MACHINE if key in inventory.get_override_data()]  # --data wins over every layer
+    groups = frozenset(inventory.get_host(name).groups)
+    return InventoryEntry(name, groups, _without(forced, _own(data)), data.get("ssh_hostname"))
 
 
 def _own(data: Mapping[str, Any]) -> dict[str, Any]:

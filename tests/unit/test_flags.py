@@ -26,7 +26,7 @@ COMPONENTS: dict[str, Flags] = {
 
 def everything(found: Cluster) -> list[dict[str, Any]]:
     node = found.nodes[0]
-    documents = [flags.kubelet_configuration(found, "/etc/resolv.conf")]
+    documents = [flags.kubelet_configuration(found, node, "/etc/resolv.conf")]
     documents.append(flags.kube_proxy_configuration(found, node))
     return [*(make(found) for make in (*COMPONENTS.values(), KUBELET)), *documents]
 
@@ -53,7 +53,7 @@ def test_a_persons_own_flags_win(component: str) -> None:
 
 def test_a_persons_own_fields_of_the_kubelet_win() -> None:
     found = guide(kubelet_extra_config={"maxPods": 200, "readOnlyPort": 10255})
-    configuration = flags.kubelet_configuration(found, "/etc/resolv.conf")
+    configuration = flags.kubelet_configuration(found, found.nodes[0], "/etc/resolv.conf")
     assert (configuration["maxPods"], configuration["readOnlyPort"]) == (200, 10255)
     assert configuration["cgroupDriver"] == "systemd"
 

@@ -10,6 +10,7 @@ import pytest
 from pyinfra_cli.util import PYTHON_CODES
 
 from kubeinfra.__main__ import main
+from kubeinfra.run.inventory import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,6 +112,19 @@ def test_settings_that_nobody_reads_are_a_mistake(project: Path, capsys: pytest.
         "group_data/nodes.py: kube_proxy_mode would not be read; "
         "settings stand in all.py, master.py, node.py, etcd.py, lb.py"
     ]
+
+
+def test_what_may_differ_by_machine_stands_in_the_file_of_any_group(project: Path) -> None:
+    lines = INVENTORY.replace('"hostname": "node-two"', '"node_labels": {"disk": "own"}')
+    (project / "inventory.py").write_text(f'{lines}fast = ["n1", "n2"]\n')
+    settings(project, "fast.py", 'node_labels = {"disk": "ssd", "room": "1"}\nssh_port = 2222\n')
+    settings(project, "node.py", 'kubelet_extra_config = {"maxPods": 200}\n')
+    PYTHON_CODES.clear()
+    found, _ = load(Path("inventory.py"))
+    first, second = (found.settings_of(found.machine(name)) for name in ("n1", "n2"))
+    assert (first.node_labels, second.node_labels) == ({"disk": "ssd", "room": "1"}, {"disk": "own", "room": "1"})
+    assert first.kubelet_extra_config == second.kubelet_extra_config == {"maxPods": 200}
+    assert found.settings_of(found.machine("m1")).kubelet_extra_config == {}
 
 
 def test_roles_that_disagree_on_a_password_do_not_say_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
