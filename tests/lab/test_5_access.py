@@ -133,9 +133,9 @@ def test_other_machines_find_secure_ports_only(cluster: Lab) -> None:
             program = re.search(r'users:\(\("([^"]+)"', line)
             if program and not address.startswith("127."):
                 assert (program[1], port) in SECURE | PLAIN, f"{machine} should not listen for others: {line}"
-    for port in (10251, 10252):
-        line = cluster.run(cluster.masters[0], f"ss -Htln sport = :{port}")
-        assert "127.0.0.1" in line, f"port {port} should be the master's own: {line}"
+    for number in (10251, 10252):
+        line = cluster.run(cluster.masters[0], f"ss -Htln sport = :{number}")
+        assert "127.0.0.1" in line, f"port {number} should be the master's own: {line}"
 
 
 def test_every_key_has_mode_0600(cluster: Lab) -> None:

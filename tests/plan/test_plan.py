@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from simulated import ROOT, Machine, Project, Ran, guide
@@ -123,7 +124,9 @@ TOPOLOGIES = {
         Machine(f"m{number}", f"192.168.80.1{number}", "master node etcd lb") for number in (1, 2, 3)
     ],
 }
-SETTINGS = {"load balancers on the masters": {"virtual_ip": "192.168.80.100", "load_balancer_port": 8443}}
+SETTINGS: dict[str, Any] = {
+    "load balancers on the masters": {"virtual_ip": "192.168.80.100", "load_balancer_port": 8443}
+}
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)

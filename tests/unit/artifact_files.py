@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -21,9 +22,10 @@ def digest(content: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
-def tarball(members: Mapping[str, bytes], mode: int = 0o755, compression: str = "gz") -> bytes:
+def tarball(members: Mapping[str, bytes], mode: int = 0o755, compression: Literal["gz", "xz", ""] = "gz") -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=f"w:{compression}") as tar:
+    form: dict[str, Literal["w:gz", "w:xz", "w:"]] = {"gz": "w:gz", "xz": "w:xz", "": "w:"}
+    with tarfile.open(fileobj=buffer, mode=form[compression]) as tar:
         for name, content in members.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode

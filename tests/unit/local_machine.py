@@ -27,7 +27,7 @@ def answer(
     fact: FactBase[Any], programs: Path | None = None, instead: Mapping[str, str] | None = None, **arguments: Any
 ) -> Any:
     """What a fact says of this machine; instead: paths in its command -> the paths to look at."""
-    command = fact.command(**arguments)
+    command = str(fact.command(**arguments))
     for there, here in (instead or {}).items():
         command = command.replace(there, here)
     ran = shell(command, programs=programs)

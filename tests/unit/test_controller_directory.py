@@ -16,13 +16,16 @@ from pathlib import Path
 import pytest
 
 from kubeinfra.controller import directory as state_module
-from kubeinfra.controller.directory import COMMON_NAMES, ControllerDirectory
+from kubeinfra.controller.directory import COMMON_NAMES, ControllerDirectory, SecretName
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.pki.ca import CA, new_service_account_key
 
 NOBODY = 65534
-SECRETS = {"bootstrap-token": "0123456789abcdef", "vrrp-password": "hunter2", "service-account-key": ""}
-SECRETS["service-account-key"] = new_service_account_key()
+SECRETS: dict[SecretName, str] = {
+    "bootstrap-token": "0123456789abcdef",
+    "vrrp-password": "hunter2",
+    "service-account-key": new_service_account_key(),
+}
 EXPIRED = CA.create("etcd-ca", years=1, now=datetime.now(UTC) - timedelta(days=400))
 
 
@@ -36,8 +39,8 @@ def full(state: ControllerDirectory) -> ControllerDirectory:
     """Everything that a deployed cluster has."""
     for name in COMMON_NAMES:
         state.create_ca(name, 10)
-    for name, value in SECRETS.items():
-        state.create_secret(name, value)
+    for secret, value in SECRETS.items():
+        state.create_secret(secret, value)
     state.write_admin_kubeconfig("kind: Config\n")
     return state
 
@@ -81,9 +84,9 @@ def test_what_is_created_is_read_back(state: ControllerDirectory) -> None:
         assert read is not None
         assert (read.fingerprint, read.key_pem) == (made.fingerprint, made.key_pem)
         assert read.certificate.subject.rfc4514_string() == f"CN={common_name}"
-    for name, value in SECRETS.items():
-        state.create_secret(name, value)
-        assert state.secret(name) == value
+    for secret, value in SECRETS.items():
+        state.create_secret(secret, value)
+        assert state.secret(secret) == value
     for text in ("kind: Config\n", "kind: Config\nusers: []\n"):
         state.write_admin_kubeconfig(text)
         assert state.admin_kubeconfig() == text
@@ -149,11 +152,12 @@ except KubeinfraError as error:
 
 def test_of_processes_that_start_together_one_makes_the_authority(state: ControllerDirectory) -> None:
     command = [sys.executable, "-c", CREATE_IN_ANOTHER_PROCESS, str(state.directory)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     for process in processes:
+        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    for process in processes:
+    for process in processes:  # communicate() would wait for one before it lets the next go
+        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     answers = [process.communicate()[0].strip() for process in processes]
@@ -202,13 +206,16 @@ def test_a_run_killed_while_creating_leaves_nothing_or_all(
     assert state.ca("etcd") is None
     assert state.problems() == []
     made = state.create_ca("etcd", 10)
-    assert state.ca("etcd").fingerprint == made.fingerprint
+    read = state.ca("etcd")
+    assert read is not None
+    assert read.fingerprint == made.fingerprint
     assert [path.name for path in (state.directory / "authorities").iterdir()] == ["etcd"]
 
 
 def killed_after(files: int, patch: pytest.MonkeyPatch) -> None:
     """Stop like a Ctrl-C: half of a file is on disk, or both files under a name that is not the final one."""
-    write, written = state_module._write, []
+    write = state_module._write
+    written: list[Path] = []
 
     def dying_write(path: Path, text: str) -> None:
         if len(written) == files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificate_samples import APISERVER, AUTHORITY, NOW
@@ -109,7 +110,7 @@ def test_several_pairs_are_told_apart(pair: tuple[Path, Path], tmp_path: Path) -
 def test_files_and_certificates_are_read_in_one_command(pair: tuple[Path, Path], tmp_path: Path) -> None:
     certificate, key = map(str, pair)
     (tmp_path / "f").write_text("=== certificates\n")
-    arguments = {"paths": [f"{tmp_path}/f", f"{tmp_path}/no"], "shown": {f"{tmp_path}/f": ""}}
+    arguments: dict[str, Any] = {"paths": [f"{tmp_path}/f", f"{tmp_path}/no"], "shown": {f"{tmp_path}/f": ""}}
     files, certificates = answer(OnDisk(), **arguments, pairs={certificate: key})
     assert {path: state.text for path, state in files.items()} == {f"{tmp_path}/f": "=== certificates\n"}
     assert reasons(certificates[certificate]) == []

@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -191,19 +192,21 @@ class TestSettings:
 
 class TestPhases:
     def test_a_finished_step_is_timed_and_tells_its_result(self) -> None:
-        phases = Phases(Console(file=io.StringIO(), soft_wrap=True))
+        said = io.StringIO()
+        phases = Phases(Console(file=said, soft_wrap=True))
         with phases("image") as step:
             step.note("an early note is not worth a line")
             step.result = "built [once]"
         assert [name for name, _ in phases.finished] == ["image"]
-        assert re.fullmatch(r"ok image +0\.0 s  built \[once\]\n", phases.console.file.getvalue())
+        assert re.fullmatch(r"ok image +0\.0 s  built \[once\]\n", said.getvalue())
 
     def test_a_failed_step_shows_and_lets_the_error_pass(self) -> None:
-        phases = Phases(Console(file=io.StringIO(), soft_wrap=True))
+        said = io.StringIO()
+        phases = Phases(Console(file=said, soft_wrap=True))
         with pytest.raises(KubeinfraError, match="no room"), phases("image"):
             raise KubeinfraError("no room")
         assert phases.finished == []
-        assert phases.console.file.getvalue().startswith("!! image")
+        assert said.getvalue().startswith("!! image")
 
 
 class TestShim:
@@ -247,8 +250,8 @@ class TestShim:
         assert _shim(config, "list") == ["diverted"]
 
 
-def _executed(text: str) -> dict[str, object]:
-    names: dict[str, object] = {}
+def _executed(text: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
     exec(text, {}, names)
     return names
 

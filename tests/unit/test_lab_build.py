@@ -147,9 +147,9 @@ def test_an_image_is_what_docker_loads(tmp_path: Path) -> None:
 
     found = image_id(product, "registry.example/a/b:1", "amd64")
     with tarfile.open(product) as tar:
-        manifest = json.load(tar.extractfile("manifest.json"))[0]
-        config = json.load(tar.extractfile(manifest["Config"]))
-        layer = tar.extractfile(manifest["Layers"][0]).read()
+        manifest = json.loads(_member(tar, "manifest.json"))[0]
+        config = json.loads(_member(tar, manifest["Config"]))
+        layer = _member(tar, manifest["Layers"][0])
     assert manifest["Config"] == f"{found.removeprefix('sha256:')}.json"
     assert config["rootfs"]["diff_ids"] == [digest(layer)]
     assert config["config"]["Entrypoint"] == ["/bin/program"]
@@ -191,3 +191,9 @@ def test_a_go_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(go, "PLACES", (str(tmp_path / "nothing"),))
     with pytest.raises(KubeinfraError, match=rf"Go 1\.26 or newer, and found an older {old}"):
         go.tool()
+
+
+def _member(tar: tarfile.TarFile, name: str) -> bytes:
+    file = tar.extractfile(name)
+    assert file is not None, f"{name} should be a file"
+    return file.read()

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificate_samples import (
@@ -74,8 +75,9 @@ def test_order_and_repetition_of_names_do_not_matter() -> None:
 @pytest.mark.parametrize("what", ["common_name", "organization"])
 @pytest.mark.parametrize("name", ["", "x" * 65])
 def test_a_name_that_x509_cannot_hold_is_refused_by_name(what: str, name: str) -> None:
+    changed: dict[str, Any] = {what: name}
     with pytest.raises(KubeinfraError, match=rf'{what.replace("_", " ")} .*"{name}", {len(name)} characters'):
-        replace(ADMIN, **{what: name})
+        replace(ADMIN, **changed)
 
 
 def test_a_leaf_never_outlives_its_authority_and_is_good_a_little_before_now() -> None:

@@ -89,7 +89,7 @@ def test_what_is_not_said_has_its_default_and_nothing_can_be_changed_later() -> 
     assert told == []
     assert found == Settings()
     with pytest.raises(ValueError, match="frozen"):
-        Settings().apiserver_port = 1  # type: ignore[misc]
+        Settings().apiserver_port = 1
 
 
 def test_every_setting_has_a_meaning_for_the_readme() -> None:

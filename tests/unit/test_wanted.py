@@ -139,7 +139,12 @@ def test_a_secret_edit_shows_neither_what_was_there_nor_what_will_be() -> None:
 
 
 def test_texts_are_asked_for_only_where_they_may_be_shown() -> None:
-    wanted = [File("/f", "text"), Edit("/e", str), File("/k", SECRET, secret=True), File("/u", lambda: None)]
+    wanted: list[Wanted] = [
+        File("/f", "text"),
+        Edit("/e", str),
+        File("/k", SECRET, secret=True),
+        File("/u", lambda: None),
+    ]
     assert texts_of(wanted) == {"/f": digest("text"), "/e": ""}
 
 
@@ -175,7 +180,7 @@ def mode(path: Path) -> str:
 
 @needs_root
 def test_what_was_just_written_is_as_wanted(tmp_path: Path) -> None:
-    wanted = [
+    wanted: list[Wanted] = [
         Directory(f"{tmp_path}/cfg", "700"),
         File(f"{tmp_path}/cfg/a", "text with 'quotes', $dollars, \\backslash\\n and ünicode\n"),
         File(f"{tmp_path}/cfg/empty", ""),
@@ -200,7 +205,11 @@ def test_what_was_just_written_is_as_wanted(tmp_path: Path) -> None:
 
 @needs_root
 def test_hand_edits_are_put_right(tmp_path: Path) -> None:
-    wanted = [Directory(f"{tmp_path}/d", "700"), File(f"{tmp_path}/f", "text\n"), Link(f"{tmp_path}/l", "/target")]
+    wanted: list[Wanted] = [
+        Directory(f"{tmp_path}/d", "700"),
+        File(f"{tmp_path}/f", "text\n"),
+        Link(f"{tmp_path}/l", "/target"),
+    ]
     install(*wanted)
     (tmp_path / "d").chmod(0o777)
     (tmp_path / "f").write_text("by hand\n")
