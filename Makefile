@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LAB := $(BIN)/python -m lab
+PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts test check fix unit plan lab-test
+.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,7 +23,13 @@ deploy: .venv/installed ## deploy to the lab's machines once more; ARGS are pyin
 artifacts: .venv/installed ## fetch all releases that the cluster needs, ahead of time
 	$(BIN)/python -m kubeinfra artifacts inventory.py $(ARGS)
 
-test: check unit plan lab-test ## style, types, unit, plan and lab; what CI runs
+test: .venv/installed ## style, types, unit, plan and lab, with the slowest tests and the time of each part; what CI runs
+	$(BIN)/python tests/budget.py quick lab-test
+
+test-all: test ## the same: no test takes so long yet that `make test` leaves it out
+
+quick: .venv/installed ## all but the lab, two things at a time
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target check unit plan
 
 # mypy takes the directories of tests one by one, as each has a module `conftest`.
 check: .venv/installed ## style, types, which package may import which
@@ -36,13 +43,13 @@ fix: .venv/installed ## what a tool can mend by itself
 	$(BIN)/ruff format .
 
 unit: .venv/installed ## pure functions, in about half a minute
-	$(BIN)/pytest -q --timeout 120 tests/unit
+	$(PYTEST) --timeout 120 tests/unit
 
 plan: .venv/installed ## the real command line on simulated machines, in about a minute
-	$(BIN)/pytest -q --timeout 120 tests/plan
+	$(PYTEST) --timeout 120 tests/plan
 
-lab-test: .venv/installed ## the real thing on the lab's machines, in about 40 minutes
-	$(BIN)/pytest -q tests/lab
+lab-test: .venv/installed ## the real thing on the lab's machines, in about half an hour
+	$(PYTEST) tests/lab
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -3,7 +3,7 @@ The real thing: machines of the lab, the command line that the README gives, and
 
 Files run in the order of their numbers, so that a deploy is shared by many tests: 1 needs machines on which nothing
 is set up, 2-7 share one cluster (who breaks it repairs it), 8 and 9 make the machines anew for each of
-their clusters.
+their clusters, of which there are as few as can show everything.
 The lab's machines are there once only: those that are up are removed at the start, and the tests' own at the end.
 A person's `.kubeinfra/` and `.lab/` are neither read nor changed: each controller is a copy of the project in
 `.lab/tests/<name>/`. The cache of releases and of what was built is shared.

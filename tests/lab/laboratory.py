@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -167,21 +167,26 @@ class Lab:
 
     def ailments(self) -> list[str]:
         """What is not well, in words; empty when all is."""
-        found = [f"node {name} is {state}" for name, state in self.node_states().items() if state != "Ready"]
-        found += [
-            f"no node {self.address(name)}" for name in self.nodes if self.address(name) not in self.node_states()
-        ]
-        flannel = self.get("-n", "kube-flannel", "daemonset", "kube-flannel-ds")["status"]
-        if flannel.get("numberReady") != len(self.nodes):
-            found.append(f"flannel runs on {flannel.get('numberReady')} of {len(self.nodes)} nodes")
+        items = self.get("nodes,daemonsets", "--all-namespaces")["items"]
+        nodes = node_states(items)
+        found = [f"node {name} is {state}" for name, state in nodes.items() if state != "Ready"]
+        found += [f"no node {self.address(name)}" for name in self.nodes if self.address(name) not in nodes]
+        ready = [one["status"].get("numberReady") for one in items if one["metadata"]["name"] == "kube-flannel-ds"]
+        if ready != [len(self.nodes)]:
+            found.append(f"flannel runs on {ready} of {len(self.nodes)} nodes")
         return found
 
     def node_states(self) -> dict[str, str]:
-        states = {}
-        for node in self.get("nodes")["items"]:
-            ready = [one["status"] for one in node["status"]["conditions"] if one["type"] == "Ready"]
-            states[node["metadata"]["name"]] = "Ready" if ready == ["True"] else "not Ready"
-        return states
+        return node_states(self.get("nodes")["items"])
+
+
+def node_states(items: Iterable[Any]) -> dict[str, str]:
+    """Name of each Node among the API's objects -> Ready, or not Ready."""
+    states = {}
+    for node in (item for item in items if item["kind"] == "Node"):
+        ready = [one["status"] for one in node["status"]["conditions"] if one["type"] == "Ready"]
+        states[node["metadata"]["name"]] = "Ready" if ready == ["True"] else "not Ready"
+    return states
 
 
 def until(what: str, probe: Callable[[], Any], timeout: float) -> None:

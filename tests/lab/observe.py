@@ -6,6 +6,7 @@ import hashlib
 import threading
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,24 +49,30 @@ def restarted(before: Processes, after: Processes) -> set[tuple[str, str]]:
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
+# (machine, path, inode with size and time of change) -> digest: the kernel changes that time with every write.
+_digests: dict[tuple[str, str, str], str] = {}
+
+
 def machine_trees(lab: Lab) -> dict[str, str]:
     """ "machine:path" -> kind, mode, owner, target of a link, and digest of a file."""
+    with ThreadPoolExecutor(len(lab.machines)) as pool:
+        trees = pool.map(lambda machine: _tree(lab, machine), lab.machines)
+    return {place: described for tree in trees for place, described in tree.items()}
+
+
+def _tree(lab: Lab, machine: str) -> dict[str, str]:
     pruned = " -o ".join(f"-path {path}" for path in LIVE)
-    find = f"find $trees \\( {pruned} \\) -prune -o"
-    script = (
-        f"trees=$(ls -d {TREES} 2>/dev/null); "
-        f"{find} -printf '%p\\t%y %m %u:%g %l\\n'; {find} -type f -print0 | xargs -0 sha256sum"
-    )
-    found: dict[str, str] = {}
-    for machine, text in lab.everywhere(script).items():
-        for line in text.splitlines():
-            if "\t" in line:
-                path, _, described = line.partition("\t")
-                found[f"{machine}:{path}"] = described
-            else:
-                digest, _, path = line.partition("  ")
-                found[f"{machine}:{path}"] += digest
-    return found
+    find = f"find $trees \\( {pruned} \\) -prune -o -printf '%y %m %u:%g %l\\t%i %s %C@\\t%p\\n'"
+    lines = lab.run(machine, f"trees=$(ls -d {TREES} 2>/dev/null); {find}").splitlines()
+    rows = [line.split("\t", 2) for line in lines]
+    files = {path: (machine, path, stamp) for described, stamp, path in rows if described.startswith("f ")}
+    unknown = [path for path, key in files.items() if key not in _digests]
+    for line in lab.run(machine, "xargs -r -d '\\n' sha256sum", stdin="\n".join(unknown)).splitlines():
+        digest, _, path = line.partition("  ")
+        _digests[files[path]] = digest
+    return {
+        f"{machine}:{path}": described + _digests.get((machine, path, stamp), "") for described, stamp, path in rows
+    }
 
 
 def controller_tree(*directories: Path) -> dict[str, str]:

@@ -166,61 +166,67 @@ def test_a_run_goes_on_without_a_machine_that_is_away(cluster: Lab) -> None:
     cluster.require_healthy("after it has come back")
 
 
-@pytest.fixture
-def another_configuration(cluster: Lab) -> Iterator[tuple[str, ...]]:
-    """Settings that etcd, API servers and keepalived must be restarted for; the inventory's own again afterwards."""
-    cluster.require_healthy("before another configuration")
-    settings = ("etcd_compaction_retention=2h", "audit_log_max_days=31", "vrrp_password=another")
-    yield tuple(word for setting in settings for word in ("--data", setting))
-    cluster.deploy()
+ANOTHER_CONFIGURATION = ("etcd_compaction_retention=2h", "audit_log_max_days=31", "vrrp_password=another")
 
 
-def test_members_masters_and_load_balancers_restart_one_after_the_other(
-    cluster: Lab, namespace: str, another_configuration: tuple[str, ...], figures: list[str]
-) -> None:
-    before = processes(cluster)
-    url = f"https://{cluster.virtual_ip}:6443"
-    with Requests(https(f"{url}/readyz")) as requests, Writes(cluster, url, namespace) as writes:
-        until("requests are answered", lambda: len(requests.answers) > 5, 20)
-        began = time.monotonic()
-        cluster.deploy(*another_configuration)
-        gap = requests.longest_gap(began)
-    after = processes(cluster)
-    etcds, servers = [(name, "etcd") for name in cluster.etcd], [(name, "kube-apiserver") for name in cluster.masters]
-    keepers = [(name, "keepalived") for name in cluster.load_balancers]
-    moved = restarted(before, after)
-    assert moved == {*etcds, *servers, *keepers}, f"nothing else should have restarted: {moved}"
-    for instruction in (etcds, servers, keepers):
-        starts = [min(int(process.split()[1]) for process in after[one]) for one in instruction]
-        assert starts == sorted(starts), f"in the inventory's order, not {dict(zip(instruction, starts, strict=True))}"
-    figures.append(
-        f"every etcd member, API server and load balancer restarted, one after the other, with another password "
-        f"between the load balancers: API away for {gap:.2f} s, {len(writes.acknowledged)} writes"
+class TestAnotherConfiguration:
+    """Settings that etcd, API servers and keepalived must be restarted for, and the way back to the inventory's own."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def configuration(self, cluster: Lab) -> Iterator[None]:
+        cluster.require_healthy("before another configuration")
+        yield
+        cluster.deploy()
+
+    def test_members_masters_and_load_balancers_restart_one_after_the_other(
+        self, cluster: Lab, namespace: str, figures: list[str]
+    ) -> None:
+        before = processes(cluster)
+        url = f"https://{cluster.virtual_ip}:6443"
+        with Requests(https(f"{url}/readyz")) as requests, Writes(cluster, url, namespace) as writes:
+            until("requests are answered", lambda: len(requests.answers) > 5, 20)
+            began = time.monotonic()
+            cluster.deploy(*(word for setting in ANOTHER_CONFIGURATION for word in ("--data", setting)))
+            gap = requests.longest_gap(began)
+        after = processes(cluster)
+        etcds = [(name, "etcd") for name in cluster.etcd]
+        servers = [(name, "kube-apiserver") for name in cluster.masters]
+        keepers = [(name, "keepalived") for name in cluster.load_balancers]
+        moved = restarted(before, after)
+        assert moved == {*etcds, *servers, *keepers}, f"nothing else should have restarted: {moved}"
+        for instruction in (etcds, servers, keepers):
+            starts = [min(int(process.split()[1]) for process in after[one]) for one in instruction]
+            assert starts == sorted(starts), (
+                f"in the inventory's order, not {dict(zip(instruction, starts, strict=True))}"
+            )
+        figures.append(
+            f"every etcd member, API server and load balancer restarted, one after the other, with another password "
+            f"between the load balancers: API away for {gap:.2f} s, {len(writes.acknowledged)} writes"
+        )
+        assert gap <= 3, f"the API was away for {gap:.2f} s"
+        kept = {one["metadata"]["name"] for one in cluster.get("-n", namespace, "configmaps")["items"]}
+        assert set(writes.acknowledged) <= kept, f"acknowledged, but lost: {set(writes.acknowledged) - kept}"
+
+    @pytest.mark.parametrize(
+        ("task", "unit", "group", "stale", "sentence"),
+        [
+            ("etcd", "etcd", "etcd", "etcd", "the other etcd members are healthy"),
+            ("control_plane", "kube-apiserver", "master", "kube-apiserver", "the other API servers are ready"),
+            ("load_balancer", "nginx", "lb", "keepalived", "another load balancer answers"),
+        ],
     )
-    assert gap <= 3, f"the API was away for {gap:.2f} s"
-    kept = {one["metadata"]["name"] for one in cluster.get("-n", namespace, "configmaps")["items"]}
-    assert set(writes.acknowledged) <= kept, f"acknowledged, but lost: {set(writes.acknowledged) - kept}"
-
-
-@pytest.mark.parametrize(
-    ("task", "unit", "group", "stale", "sentence"),
-    [
-        ("etcd", "etcd", "etcd", "etcd", "the other etcd members are healthy"),
-        ("control_plane", "kube-apiserver", "master", "kube-apiserver", "the other API servers are ready"),
-        ("load_balancer", "nginx", "lb", "keepalived", "another load balancer answers"),
-    ],
-)
-def test_nothing_is_restarted_while_another_is_away(
-    cluster: Lab, another_configuration: tuple[str, ...], task: str, unit: str, group: str, stale: str, sentence: str
-) -> None:
-    here, *_, away = cluster.group(group)
-    cluster.run(away, f"systemctl stop {unit}")
-    before = processes(cluster)
-    refused = cluster.pyinfra(f"tasks/{task}.py", "--limit", here, *another_configuration)
-    after = processes(cluster)
-    cluster.run(away, f"systemctl start {unit}")
-    assert refused.code != 0 and sentence in refused.text, f"it should say what it waited for:\n{refused.text}"
-    assert after[here, stale] == before[here, stale], f"{stale} on {here} should run on"
+    def test_nothing_is_restarted_while_another_is_away(
+        self, cluster: Lab, task: str, unit: str, group: str, stale: str, sentence: str
+    ) -> None:
+        """On the way back: what runs has the other configuration."""
+        here, *_, away = cluster.group(group)
+        cluster.run(away, f"systemctl stop {unit}")
+        before = processes(cluster)
+        refused = cluster.pyinfra(f"tasks/{task}.py", "--limit", here)
+        after = processes(cluster)
+        cluster.run(away, f"systemctl start {unit}")
+        assert refused.code != 0 and sentence in refused.text, f"it should say what it waited for:\n{refused.text}"
+        assert after[here, stale] == before[here, stale], f"{stale} on {here} should run on"
 
 
 def is_back(cluster: Lab, machine: str) -> bool:

@@ -1,4 +1,4 @@
-"""The same cluster in other ways, each on fresh machines: file by file and with sudo, by Docker, and in four goes."""
+"""The same cluster in other ways, each on fresh machines: by Docker, and in four goes."""
 
 from __future__ import annotations
 
@@ -10,35 +10,6 @@ from laboratory import Lab, until
 from observe import assert_finished, command_lines, processes, secrets, spoken
 
 BringUp = Callable[..., Lab]
-
-
-@pytest.fixture(scope="module")
-def file_by_file(bring_up: BringUp) -> Lab:
-    """The first components each alone, as root; the rest by an ordinary user with sudo."""
-    return bring_up("file-by-file")
-
-
-@pytest.mark.parametrize(
-    ("task", "group", "proof"),
-    [
-        ("host", "", '[ "$(hostname)" = "$(cat /etc/hostname)" ] && sysctl -n net.ipv4.ip_forward | grep -qx 1'),
-        ("docker", "node", "[ \"$(docker info -f '{{.CgroupDriver}}')\" = systemd ]"),
-        ("etcd", "etcd", "etcdctl endpoint health --cluster"),
-    ],
-    ids=["host", "docker", "etcd"],
-)
-def test_a_task_alone_starts_from_nothing(file_by_file: Lab, task: str, group: str, proof: str) -> None:
-    lab = file_by_file
-    done = lab.pyinfra(f"tasks/{task}.py", *(["--limit", group] if group else []))
-    assert done.code == 0, f"{done} should work on bare machines:\n{done.text}"
-    lab.everywhere(proof, lab.group(group) if group else lab.machines)
-
-
-def test_an_ordinary_user_with_sudo_finishes_it(file_by_file: Lab, figures: list[str]) -> None:
-    sudo = ("--data", "_sudo=true")
-    done = file_by_file.deploy(*sudo, user="operator")
-    figures.append(f"the rest as an ordinary user, after host, docker and etcd alone: {done.seconds:.1f} s")
-    assert_finished(file_by_file, done, *sudo, user="operator")
 
 
 def test_the_docker_connector_makes_the_same_cluster_and_tells_no_secret(bring_up: BringUp, figures: list[str]) -> None:

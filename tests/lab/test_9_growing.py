@@ -1,13 +1,20 @@
-"""From one master to the whole plan while pods work: an ordinary run with a longer inventory."""
+"""
+One small cluster, made file by file and finished by an ordinary user with sudo; then the whole plan, while pods work:
+an ordinary run with a longer inventory.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+import pytest
 from availability import Requests, https
-from laboratory import Lab, until
+from laboratory import PROJECT, Lab, until
+from observe import assert_finished
 
+WHOLE = (PROJECT / "inventory.py").read_text()
+SUDO = ("--data", "_sudo=true")
 POD = """\
 apiVersion: v1
 kind: Pod
@@ -20,20 +27,53 @@ spec:
 ASK = "while true; do if /agnhost connect --timeout=1s $0:80; then echo answered; else echo FAILED; fi; sleep 0.1; done"
 
 
-def test_two_load_balancers_a_master_and_a_node_join_a_cluster_that_works(
-    bring_up: Callable[[str], Lab], figures: list[str]
-) -> None:
-    lab = bring_up("growing")
-    whole = (lab.directory / "inventory.py").read_text()
-    small = whole.replace('master = ["master01", "master02"]', 'master = ["master01"]')
-    small = small.replace('lb = ["lb01", "lb02"]', "lb = []").replace(
-        'node = ["node01", "node02"]', 'node = ["node01"]'
-    )
-    later = [line for line in small.splitlines() if '("master02"' not in line and '("lb0' not in line]
-    (lab.directory / "inventory.py").write_text("\n".join(later))
-    lab.deploy()
+def small_inventory() -> str:
+    """A master, a node, three etcd members, no load balancer."""
+    text = WHOLE
+    for group, whole, fewer in (
+        ("master", '["master01", "master02"]', '["master01"]'),
+        ("lb", '["lb01", "lb02"]', "[]"),
+        ("node", '["node01", "node02"]', '["node01"]'),
+    ):
+        assert f"{group} = {whole}" in text, f"inventory.py should have {group} = {whole}"
+        text = text.replace(f"{group} = {whole}", f"{group} = {fewer}")
+    return "\n".join(line for line in text.splitlines() if '("master02"' not in line and '("lb0' not in line)
 
-    image_name = lab.run(lab.nodes[0], "docker images --format '{{.Repository}}:{{.Tag}}' | grep agnhost").strip()
+
+@pytest.fixture(scope="module")
+def small(bring_up: Callable[..., Lab]) -> Lab:
+    """The first components each alone, as root; the rest by an ordinary user with sudo."""
+    return bring_up("growing", inventory=small_inventory())
+
+
+@pytest.mark.parametrize(
+    ("task", "group", "proof"),
+    [
+        ("host", "", '[ "$(hostname)" = "$(cat /etc/hostname)" ] && sysctl -n net.ipv4.ip_forward | grep -qx 1'),
+        ("docker", "node", "[ \"$(docker info -f '{{.CgroupDriver}}')\" = systemd ]"),
+        ("etcd", "etcd", "etcdctl endpoint health --cluster"),
+    ],
+    ids=["host", "docker", "etcd"],
+)
+def test_a_task_alone_starts_from_nothing(small: Lab, task: str, group: str, proof: str) -> None:
+    done = small.pyinfra(f"tasks/{task}.py", *(["--limit", group] if group else []))
+    assert done.code == 0, f"{done} should work on bare machines:\n{done.text}"
+    small.everywhere(proof, small.group(group) if group else small.machines)
+
+
+def test_an_ordinary_user_with_sudo_finishes_it(small: Lab, figures: list[str]) -> None:
+    done = small.deploy(*SUDO, user="operator")
+    figures.append(f"the rest as an ordinary user, after host, docker and etcd alone: {done.seconds:.1f} s")
+    assert_finished(small, done, *SUDO, user="operator")
+
+
+def test_two_load_balancers_a_master_and_a_node_join_a_cluster_that_works(small: Lab, figures: list[str]) -> None:
+    lab = Lab("growing")
+    (lab.directory / "inventory.py").write_text(WHOLE)
+    more = lab.python("-m", "lab", "up")
+    assert more.code == 0, f"the other machines should have come up:\n{more.text}"
+
+    image_name = lab.run(small.nodes[0], "docker images --format '{{.Repository}}:{{.Tag}}' | grep agnhost").strip()
     lab.kubectl("apply", "-f", "-", stdin=POD.format(name="web", image=image_name, command='["/agnhost", "netexec"]'))
     lab.kubectl("expose", "pod", "web", "--port=80", "--target-port=8080")
     lab.kubectl("wait", "pod/web", "--for=condition=Ready", "--timeout=60s")
@@ -42,11 +82,10 @@ def test_two_load_balancers_a_master_and_a_node_join_a_cluster_that_works(
     lab.kubectl("apply", "-f", "-", stdin=POD.format(name="asking", image=image_name, command=command))
     until("the asking pod is answered", lambda: "answered" in lab.kubectl("logs", "asking", check=False), 60)
 
-    (lab.directory / "inventory.py").write_text(whole)
     seen = len(lab.kubectl("logs", "asking").splitlines())
     started = time.monotonic()
     with Requests(https(f"https://{lab.address('master01')}:6443/readyz")) as requests:
-        grown = lab.deploy()
+        grown = lab.deploy(*SUDO, user="operator")
         gap = requests.longest_gap(started)
     answers = lab.kubectl("logs", "asking").splitlines()[seen:]
     figures.append(
@@ -63,5 +102,4 @@ def test_two_load_balancers_a_master_and_a_node_join_a_cluster_that_works(
     kubelet = lab.run(lab.nodes[0], "grep server: /opt/kubernetes/cfg/kubelet.kubeconfig").strip()
     assert kubelet == f"server: https://{lab.virtual_ip}:6443", f"kubelets should have moved: {kubelet}"
     assert lab.node_states().get(lab.address("node02")) == "Ready", f"node02 should be a node: {lab.node_states()}"
-    again = lab.deploy("--json")
-    assert not again.changes, f"a second run should have nothing to do: {again.changes}"
+    assert_finished(lab, grown, *SUDO, user="operator")

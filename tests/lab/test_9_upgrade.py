@@ -1,0 +1,165 @@
+"""
+A cluster that an earlier commit of this project has made, taken over by this one, and worked on from then on.
+
+Masters that are nodes are tried on it too, and a load balancer on a node: everything but the guide's own plan.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from invocation import Invocation
+from laboratory import PROJECT, Lab, until
+from observe import Processes, assert_finished, differences, machine_trees, processes, restarted
+
+# The last commit before everything got its place by subject, and CAs and the controller's directory another form.
+EARLIER = "1da7013"
+# "machine:path" of what this code writes otherwise, and CHANGELOG.md says so.
+NAMED: tuple[str, ...] = ()
+STACKED = """\
+machines = [
+    ("one", {"ssh_hostname": "192.168.80.10"}),
+    ("two", {"ssh_hostname": "192.168.80.11"}),
+    ("three", {"ssh_hostname": "192.168.80.12"}),
+]
+master = ["one", "three"]
+node = ["one", "two"]
+etcd = ["one", "two", "three"]
+lb = ["two"]
+"""
+
+
+class EarlierLab(Lab):
+    """A controller with the code of that commit; for the machines of another."""
+
+    def make_controller(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(mode=0o700, parents=True)
+        archive = subprocess.check_output(["git", "archive", EARLIER], cwd=PROJECT)
+        subprocess.run(["tar", "-x"], cwd=self.directory, input=archive, check=True)
+        (self.directory / "inventory.py").write_text(self.inventory)
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """A plan by this code for a cluster that the earlier one has made, a run, and what was seen before and after."""
+
+    lab: Lab
+    earlier: Lab
+    plan: Invocation
+    run: Invocation
+    trees: dict[str, dict[str, str]]
+    """As the earlier code left it, planned for, run."""
+    processes: dict[str, Processes]
+
+
+def has_history() -> bool:
+    """A shallow clone, or a tar file, has no earlier commits."""
+    look = ["git", "rev-parse", "--quiet", "--verify", f"{EARLIER}^{{commit}}"]
+    return subprocess.run(look, cwd=PROJECT, capture_output=True).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def machines(bring_up: Callable[..., Lab]) -> Lab:
+    """The machines, and a controller with this code that has never deployed."""
+    return bring_up("stacked", inventory=STACKED)
+
+
+@pytest.fixture(scope="module")
+def upgrade(machines: Lab, figures: list[str]) -> Upgrade:
+    """The same `.kubeinfra` in another checkout: that is all a person does."""
+    if not has_history():
+        pytest.skip(f"no commit {EARLIER} in this checkout, so nothing earlier to make a cluster with")
+    earlier = EarlierLab("earlier", inventory=STACKED)
+    earlier.make_controller()
+    shutil.copytree(machines.directory / ".lab", earlier.directory / ".lab")
+    made = earlier.deploy()
+    figures.append(f"first deploy by {EARLIER} of three machines: {made.seconds:.1f} s")
+    shutil.copytree(earlier.directory / ".kubeinfra", machines.directory / ".kubeinfra")
+    earlier.require_healthy("as the earlier code left it")
+    trees, seen = {"before": machine_trees(machines)}, {"before": processes(machines)}
+    plan = machines.pyinfra("deploy.py", "--json", plan=True)
+    trees["planned"], seen["planned"] = machine_trees(machines), processes(machines)
+    run = machines.deploy("--json")
+    trees["after"], seen["after"] = machine_trees(machines), processes(machines)
+    return Upgrade(machines, earlier, plan, run, trees, seen)
+
+
+def paths(lines: list[str]) -> set[str]:
+    return {line.partition(": ")[0] for line in lines}
+
+
+def test_a_plan_names_what_differs_and_nothing_else(upgrade: Upgrade) -> None:
+    assert upgrade.plan.code == 0, f"a plan should succeed:\n{upgrade.plan.text}"
+    assert not upgrade.plan.planned, f"nothing should be planned: {upgrade.plan.planned}\n{upgrade.plan.text}"
+    changed = differences(upgrade.trees["before"], upgrade.trees["planned"])
+    assert not changed, "a plan should leave everything as it is:\n" + "\n".join(changed[:30])
+    told = re.findall(r"\[\w+\]\s+(?:re)?(?:issue|start|load|place) .*", upgrade.plan.text)
+    assert not told, f"nothing should be announced: {told}"
+
+
+def test_nothing_restarts(upgrade: Upgrade) -> None:
+    assert len(upgrade.processes["before"]) > 15, f"all of the cluster should run: {upgrade.processes['before']}"
+    moved = restarted(upgrade.processes["before"], upgrade.processes["after"])
+    assert not moved, f"the same processes should run: {moved}"
+
+
+def test_nothing_on_the_machines_changes_but_what_is_named(upgrade: Upgrade) -> None:
+    """Every file of ours with its digest, so every certificate and key too."""
+    changed = differences(upgrade.trees["before"], upgrade.trees["after"])
+    assert paths(changed) == set(NAMED), "only what is named should change:\n" + "\n".join(changed[:30])
+    assert not upgrade.run.changes, f"the run should have nothing to do: {upgrade.run.changes}"
+
+
+def test_the_controller_keeps_every_key_and_certificate_of_its_cas(upgrade: Upgrade) -> None:
+    was, now = ({path.read_bytes() for path in lab.state.rglob("*.pem")} for lab in (upgrade.earlier, upgrade.lab))
+    assert len(was) >= 6, "three CAs should have been made, a key and a certificate each"
+    assert was <= now, "each should still be there, byte for byte"
+    loose = [path for path in upgrade.lab.state.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    assert not loose, f"files should be their owner's only: {loose}"
+
+
+@pytest.fixture(scope="module")
+def stacked(machines: Lab, request: pytest.FixtureRequest) -> Lab:
+    """A master that is a node, and a node; made by this code where there is no earlier one."""
+    run = request.getfixturevalue("upgrade").run if has_history() else machines.deploy()
+    assert_finished(machines, run)
+    return machines
+
+
+def run_pods(lab: Lab, replicas: int) -> Counter[str]:
+    """Scale Deployment `web`, and count its pods that are ready: machine -> how many."""
+    lab.kubectl("scale", "deployment", "web", f"--replicas={replicas}")
+    lab.kubectl("rollout", "status", "deployment/web", "--timeout=90s")
+    names = {lab.address(machine): machine for machine in lab.nodes}
+    return Counter(names[pod["spec"]["nodeName"]] for pod in lab.get("pods", "-l", "app=web")["items"])
+
+
+def test_ordinary_pods_keep_off_a_master_that_is_a_node(stacked: Lab) -> None:
+    image = stacked.get("-n", "kube-flannel", "daemonset", "kube-flannel-ds")["spec"]["template"]["spec"]
+    sleeper = [f"--image={image['containers'][0]['image']}", "--", "sh", "-c", "trap exit TERM; sleep 3600 & wait"]
+    stacked.kubectl("create", "deployment", "web", *sleeper)
+    assert run_pods(stacked, 4) == {"two": 4}
+
+
+def test_a_setting_lets_pods_onto_masters_and_takes_the_leave_back(stacked: Lab) -> None:
+    settings = stacked.directory / "group_data" / "all.py"
+    text = settings.read_text()
+    settings.write_text(f"{text}masters_schedulable = True\n")
+    done = stacked.deploy("--json")
+    assert {"network | taint of one"} <= done.changes.keys(), f"the taint should have gone: {done.changes}"
+    spread = run_pods(stacked, 12)
+    assert spread["one"] > 0, f"pods should be on the master now: {spread}"
+    settings.write_text(text)
+    back = stacked.deploy("--json")
+    assert "network | taint of one" in back.changes
+    run_pods(stacked, 0)
+    until("no pod of it is left", lambda: not stacked.get("pods", "-l", "app=web")["items"], 60)
+    assert run_pods(stacked, 4) == {"two": 4}, "the taint should be back"
+    assert_finished(stacked, back)
