@@ -37,13 +37,14 @@ class _Part(BaseModel):
 
 
 class RunMachine(_Part):
-    """One machine of the inventory; `arch` if the run has asked for it."""
+    """One machine of the inventory; `arch`: if the run has asked; `etcd_member`: its name there, or ""."""
 
     name: str
     address: str
     hostname: str
     groups: tuple[str, ...]
     arch: str | None = None
+    etcd_member: str = ""
 
 
 class Span(_Part):
