@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from kubeinfra.cluster import consistency as checks
-from kubeinfra.cluster.cluster import GROUPS, Cluster, Machine, is_ipv4
+from kubeinfra.cluster.cluster import GROUPS, Cluster, Machine
 from kubeinfra.cluster.layers import Layer, disagreements, merged
 from kubeinfra.cluster.settings import PER_MACHINE, MachineSettings, Settings, read
+from kubeinfra.cluster.types import is_control, is_ipv4, is_ipv6
 from kubeinfra.errors import KubeinfraError
 
 
@@ -101,11 +102,20 @@ def _machine(entry: InventoryEntry) -> tuple[Machine | None, list[str]]:
     own = {name: value for name, value in entry.data.items() if name not in Settings.model_fields}
     said, problems = read(MachineSettings, own, dict.fromkeys(own, place))
     problems = of_cluster + problems
+    if any(map(is_control, entry.name)):
+        problems.append(f"inventory: {entry.name!r} has a control character in its name; take that out")
+        return None, problems
     if said is None:
         return None, problems
     address = said.address or next(
         (IPv4Address(text) for text in (entry.ssh_hostname or "", entry.name) if is_ipv4(text)), None
     )
+    if address is None and (ipv6 := next(filter(is_ipv6, (entry.ssh_hostname or "", entry.name)), None)):
+        problems.append(
+            f"{place}: {ipv6} is IPv6, and the cluster uses IPv4; add the machine's own, such as "
+            '"address": "192.168.80.10"'
+        )
+        return None, problems
     if address is None:
         problems.append(
             f"inventory: {entry.name} has no address; say "

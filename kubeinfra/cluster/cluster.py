@@ -8,6 +8,7 @@ from functools import cached_property
 from ipaddress import IPv4Address
 
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.cluster.types import is_ipv4
 from kubeinfra.releases import catalogue as releases
 
 GROUPS = ("master", "node", "etcd", "lb")
@@ -173,11 +174,3 @@ class Cluster:
     @property
     def _endpoint_host(self) -> str:
         return self.endpoint.rpartition(":")[0]
-
-
-def is_ipv4(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except ValueError:
-        return False
-    return True

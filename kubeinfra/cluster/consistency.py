@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
 from kubeinfra.cluster.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster, Machine
-from kubeinfra.cluster.settings import MachineSettings, Settings, read
+from kubeinfra.cluster.settings import MachineSettings, read
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.releases import catalogue as releases
 
@@ -143,11 +143,6 @@ def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> 
             f"inventory: group lb has {_machines(cluster.load_balancers)}, but virtual_ip is not set; set it in "
             "group_data/lb.py to a free address of their subnet, such as 192.168.80.100"
         )
-    if endpoint is not None and not _is_address_and_port(endpoint):
-        yield (
-            f"{where('control_plane_endpoint')}: control_plane_endpoint {endpoint!r} is not address:port; "
-            "say it without https://, such as '192.168.80.88:6443' or 'k8s.example.com:443'"
-        )
 
 
 def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -209,12 +204,6 @@ def health_is_asked_without_a_certificate(cluster: Cluster, where: Callable[[str
             "keepalived and the other masters ask /readyz without a certificate, and would get 401; take it out: "
             "RBAC lets anonymous users see no more than health and version"
         )
-
-
-def _is_address_and_port(text: str) -> bool:
-    name, _, port = text.rpartition(":")
-    readable, _ = read(Settings, {"cluster_domain": name}, {})  # a DNS name; an address reads as one too
-    return readable is not None and port.isdecimal() and 0 < int(port) < 65536
 
 
 def _machines(machines: Iterable[Machine]) -> str:

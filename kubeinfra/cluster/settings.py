@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from kubeinfra.cluster.labels import Labels, Taints
 from kubeinfra.cluster.types import (
     Address,
+    ArtifactMirror,
+    BaseUrl,
+    Digest,
     Directory,
     DnsLabel,
     DnsName,
+    DnsUpstream,
+    DockerVersion,
+    Endpoint,
+    EtcdVersion,
     Flag,
+    Host,
     HostName,
+    ImageReference,
+    LocalPath,
     LogSize,
     Network,
+    OwnBuild,
     Port,
     Ports,
+    RegistryMirror,
     Retention,
+    SysctlName,
     VrrpPassword,
     Years,
+    is_control,
+    texts_of,
 )
 from kubeinfra.releases import catalogue as releases
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_line(cls, value: object) -> object:
+        """Values become lines of units, of configuration files and of shell: a line break would begin another one."""
+        if any(is_control(character) for text in texts_of(value) for character in text):
+            raise ValueError("it has a line break or another control character in it; take that out")
+        return value
 
 
 class _PerMachine:
@@ -47,7 +71,7 @@ class Settings(_Strict):
     """Name of the cluster: in kubeconfigs, and the directory of its authorities, `.kubeinfra/<cluster_name>/`."""
     kubernetes_version: str = releases.SUPPORTED[-1]
     """Kubernetes release; what goes with it (etcd, CNI plugins, images) follows from it."""
-    etcd_version: str | None = None
+    etcd_version: EtcdVersion | None = None
     """etcd release; by default the one that goes with the Kubernetes release."""
     service_cidr: Network = IPv4Network("10.0.0.0/24")
     """Network of the Services' cluster addresses; the first address is the API server's own Service."""
@@ -61,7 +85,7 @@ class Settings(_Strict):
     """Prefix length of a node's piece of `cluster_cidr`: 24 gives a node 254 pod addresses."""
     node_port_range: Ports = "30000-32767"
     """Ports for Services of type NodePort."""
-    control_plane_endpoint: str | None = None
+    control_plane_endpoint: Endpoint | None = None
     """`address:port` where clients reach the API servers; by default `virtual_ip`, or the only master."""
     apiserver_port: Port = 6443
     """Port of each API server."""
@@ -75,37 +99,37 @@ class Settings(_Strict):
     """Life of the client certificates that the controller-manager signs for kubelets, in years."""
 
     # Artifacts
-    artifacts_dir: str | None = None
+    artifacts_dir: LocalPath | None = None
     """Directory that a person filled with releases and image tars, looked into first; layout in docs/artifacts.md."""
-    cache_dir: str | None = None
+    cache_dir: LocalPath | None = None
     """Where downloads are kept on this machine; by default `~/.cache/kubeinfra`."""
-    artifact_mirror: str | None = None
+    artifact_mirror: ArtifactMirror | None = None
     """URL prefix in place of scheme and host of every download; `{host}` in it is upstream's host: `https://files.m.daocloud.io/{host}`."""
-    own_builds: dict[str, str] = Field(default_factory=dict)
+    own_builds: dict[OwnBuild, Digest] = Field(default_factory=dict)
     """Releases and images that you built yourself: path below `artifacts_dir` -> `sha256:<hex>`; shown as `(built)`."""
 
     # Machines
     disable_ipv6: bool = True
     """Switch IPv6 off on the machines."""
-    extra_sysctls: dict[str, int | str] = Field(default_factory=dict)
+    extra_sysctls: dict[SysctlName, int | str] = Field(default_factory=dict)
     """Further sysctls for every machine; they win over the deploy's own."""
-    time_servers: list[str] = Field(default_factory=lambda: ["ntp.aliyun.com", "pool.ntp.org"])
+    time_servers: list[Host] = Field(default_factory=lambda: ["ntp.aliyun.com", "pool.ntp.org"])
     """NTP servers for chrony; not used where a time daemon already keeps the clock right."""
 
     # Container runtime
     docker_source: Literal["docker-ce", "distribution"] = "docker-ce"
     """Where Docker comes from: Docker's packages, or Debian's and Ubuntu's own (`docker.io`)."""
-    docker_repository: str = "https://mirrors.aliyun.com/docker-ce"
+    docker_repository: BaseUrl = "https://mirrors.aliyun.com/docker-ce"
     """Base URL of Docker's packages; Docker's own is `https://download.docker.com`."""
-    docker_version: str | None = None
+    docker_version: DockerVersion | None = None
     """Release of docker-ce, a prefix such as `24.0`; by default the newest that goes with the Kubernetes release."""
-    registry_mirrors: list[str] | None = None
+    registry_mirrors: list[RegistryMirror] | None = None
     """Registry mirrors of Docker, such as `https://<yours>.mirror.aliyuncs.com`; by default what is there stays."""
     docker_log_max_size: LogSize = "500m"
     """Size at which a container's log is rotated."""
     docker_log_max_files: Annotated[int, Field(ge=1)] = 3
     """How many log files of a container are kept."""
-    docker_extra_config: dict[str, Any] = Field(default_factory=dict)
+    docker_extra_config: dict[str, JsonValue] = Field(default_factory=dict)
     """Further keys of daemon.json; keys that others wrote into it are kept in any case."""
 
     # etcd
@@ -151,29 +175,29 @@ class Settings(_Strict):
     """Labels of the node, such as `{"example.com/disk": "ssd"}`; may differ by group and machine."""
     node_taints: PerMachine[Taints] = Field(default_factory=list)
     """Taints of the node, such as `["example.com/gpu=yes:NoSchedule"]`; may differ by group and machine."""
-    kubelet_extra_config: PerMachine[dict[str, Any]] = Field(default_factory=dict)
+    kubelet_extra_config: PerMachine[dict[str, JsonValue]] = Field(default_factory=dict)
     """Further fields of KubeletConfiguration; they win over the deploy's own; may differ by group and machine."""
     kube_proxy_mode: Literal["ipvs", "iptables"] = "ipvs"
     """How kube-proxy balances Services; without ip_vs in the kernel, 1.20 falls back to iptables."""
     ipvs_scheduler: Literal["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq"] = "rr"
     """How ipvs picks a backend: rr is round robin, lc is least connections."""
-    kube_proxy_conntrack: dict[str, Any] = Field(default_factory=dict)
+    kube_proxy_conntrack: dict[str, JsonValue] = Field(default_factory=dict)
     """Field `conntrack` of KubeProxyConfiguration."""
     flannel_backend: Literal["vxlan", "host-gw"] = "vxlan"
     """How pods of different nodes reach each other; host-gw needs all nodes in one layer-2 network."""
-    pause_image: str | None = None
+    pause_image: ImageReference | None = None
     """Image of the pods' pause container; by default the one that goes with the release."""
-    flannel_image: str | None = None
+    flannel_image: ImageReference | None = None
     """Image of flannel; by default the one that goes with the release."""
-    flannel_cni_plugin_image: str | None = None
+    flannel_cni_plugin_image: ImageReference | None = None
     """Image that brings flannel's CNI plugin; by default the one that goes with the release."""
-    coredns_image: str | None = None
+    coredns_image: ImageReference | None = None
     """Image of CoreDNS; by default the one that goes with the release."""
     coredns_replicas: Annotated[int, Field(ge=1)] = 2
     """How many pods answer DNS questions."""
-    dns_upstreams: list[str] = Field(default_factory=lambda: ["/etc/resolv.conf"])
+    dns_upstreams: list[DnsUpstream] = Field(default_factory=lambda: ["/etc/resolv.conf"])
     """Where CoreDNS asks for names outside the cluster: name servers, or a resolv.conf; empty: nowhere."""
-    verify_image: str | None = None
+    verify_image: ImageReference | None = None
     """Image (agnhost) of the pods that check the traffic; by default the one that goes with the release."""
 
 
@@ -210,7 +234,13 @@ def read(model: type[Model], values: dict[str, Any], source: dict[str, str]) -> 
         return None, problems + [_mistyped(entry, source) for entry in error.errors()]
 
 
+# Names that settings had before -> their names now.
+_RENAMED = {"authority_years": "ca_years"}
+
+
 def _unknown(key: str, where: str, known: dict[str, Any]) -> str:
+    if key in _RENAMED:
+        return f"{where}: {key} is now {_RENAMED[key]}; rename it"
     close = get_close_matches(key, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "README.md lists every setting"
     return f"{where}: unknown setting {key}; {hint}"
@@ -224,5 +254,5 @@ def _mistyped(entry: Any, source: dict[str, str]) -> str:
 
 
 def shown(name: str, value: object) -> str:
-    """A setting's value as a message may have it."""
-    return "(secret)" if "password" in name else repr(value)
+    """A setting's value as a message may have it, without passwords."""
+    return "(secret)" if "password" in name else re.sub(r"://[^/@]*@", "://(secret)@", repr(value))

@@ -7,10 +7,37 @@ A type refuses with a ValueError whose text follows "<setting> is <value>: " in 
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Network
+import unicodedata
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+_IPV6 = "this is IPv6; the cluster uses IPv4, such as "
+_HOST = "use a host name or an IPv4 address, such as 'ntp.example.com' or '192.168.80.1'"
+_ENDPOINT = "use address:port without https://, such as '192.168.80.88:6443' or 'k8s.example.com:443'"
+_UPSTREAM = (
+    "use an IPv4 address, if need be with ':' and a port, or the path of a resolv.conf from / on, "
+    "such as '192.168.80.1' or '/etc/resolv.conf'"
+)
+
+
+def texts_of(value: object) -> Iterator[str]:
+    """Every piece of text in a value, keys of dictionaries included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for pair in value.items():
+            yield from texts_of(pair)
+    elif isinstance(value, list | tuple | set):
+        for one in value:
+            yield from texts_of(one)
+
+
+def is_control(character: str) -> bool:
+    """Whether it breaks a line, steers a terminal, or is half a character that UTF-8 cannot write."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _dns_label(value: str) -> str:
@@ -45,11 +72,133 @@ def _like(pattern: str, wanted: str) -> AfterValidator:
     return AfterValidator(fitting)
 
 
+def is_ipv4(text: str) -> bool:
+    return _is_address(IPv4Address, text)
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether this is an IPv6 address, in the brackets of a URL or without them."""
+    return _is_address(IPv6Address, text.strip("[]"))
+
+
+def _is_address(family: type[IPv4Address] | type[IPv6Address], text: str) -> bool:
+    try:
+        family(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _ipv4(value: object) -> object:
+    """Before pydantic reads it, which would take a number too."""
+    if not isinstance(value, str | IPv4Address):
+        raise ValueError("use text, such as '192.168.80.10'")
+    if is_ipv6(str(value)):
+        raise ValueError(f"{_IPV6}'192.168.80.10'")
+    return value
+
+
+def _network(value: object) -> object:
+    if not isinstance(value, str | IPv4Network):
+        raise ValueError("use text, such as '10.244.0.0/16'")
+    address, slash, _ = str(value).partition("/")
+    if is_ipv6(address):
+        raise ValueError(f"{_IPV6}'10.244.0.0/16'")
+    if is_ipv4(address) and not slash:
+        raise ValueError(f"its prefix length is missing, such as '{address}/24'")
+    try:
+        network = IPv4Network(value, strict=False)
+    except ValueError:
+        return value  # pydantic says so
+    if network.network_address != IPv4Address(address):
+        raise ValueError(f"it has host bits set; the network is '{network}'")
+    return value
+
+
+def _host(text: str) -> str:
+    if is_ipv6(text):
+        raise ValueError(f"{_IPV6}'192.168.80.1'")
+    if not is_ipv4(text) and not _is_name(text):
+        raise ValueError(_HOST)
+    return text
+
+
+def _is_name(text: str) -> bool:
+    """Whether DNS may have this name. One that ends in a number is an address that was mistyped (RFC 3696, 2)."""
+    try:
+        _dns_name(text.lower())
+    except ValueError:
+        return False
+    return len(text) <= 253 and not text.rpartition(".")[2].isdigit()
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
+
+
+def _is_host_and_port(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return (is_ipv4(host) or _is_name(host)) and _is_port(port)
+
+
+def _endpoint(text: str) -> str:
+    if is_ipv6(text) or is_ipv6(text.rpartition(":")[0]):
+        raise ValueError(f"{_IPV6}'192.168.80.88:6443'")
+    if not _is_host_and_port(text):
+        raise ValueError(_ENDPOINT)
+    return text
+
+
+def _dns_upstream(text: str) -> str:
+    if is_ipv6(text) or is_ipv6(text.rpartition(":")[0]):
+        raise ValueError(f"{_IPV6}'192.168.80.1'")
+    address, colon, port = text.partition(":")
+    is_server = is_ipv4(address) and (not colon or _is_port(port))
+    if not is_server and not re.fullmatch(r"(/[\w.-]+)+", text, re.ASCII):
+        raise ValueError(_UPSTREAM)
+    return text
+
+
+def _url(path: str, example: str) -> AfterValidator:
+    """http or https, a host, perhaps a port, and the path that the regular expression `path` allows."""
+    wanted = f"use https:// or http:// and a host, {example}"
+
+    def checked(text: str) -> str:
+        found = re.fullmatch(rf"https?://([^/?#]+){path}", text.replace("{host}", "host"), re.ASCII)
+        if not found:
+            raise ValueError(wanted)
+        if "@" in found[1]:
+            raise ValueError("take the user and the password out of it: they would be shown in files and logs")
+        if is_ipv6(found[1]) or is_ipv6(found[1].rpartition(":")[0]):
+            raise ValueError(f"{_IPV6}'https://192.168.80.1'")
+        if not (is_ipv4(found[1]) or _is_name(found[1]) or _is_host_and_port(found[1])):
+            raise ValueError(wanted)
+        return text
+
+    return AfterValidator(checked)
+
+
+def _own_build(text: str) -> str:
+    parts = text.split("/")
+    fitting = all(re.fullmatch(r"[\w.+~@-]+", part, re.ASCII) and part.strip(".") for part in parts)
+    if not fitting or len(parts) != (2 if parts[0] == "images" else 3):
+        raise ValueError("use its path below artifacts_dir, <name>/<version>/<file> or images/<file>")
+    return text
+
+
+_PATH = r"(/[\w.~%+,=:@-]*)*"
+# https://github.com/distribution/reference/blob/main/regexp.go, with a tag or a digest, as "latest" means nothing here.
+_IMAGE = (
+    r"([a-zA-Z0-9][a-zA-Z0-9.-]*(:\d+)?/)?"
+    r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*"
+    r"(:\w[\w.-]{0,127}(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})"
+)
+
 DnsLabel = Annotated[str, AfterValidator(_dns_label)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
 HostName = Annotated[str, AfterValidator(_host_name)]
-Address = Annotated[IPv4Address, WithJsonSchema({"type": "string", "format": "address"})]
-Network = Annotated[IPv4Network, WithJsonSchema({"type": "string", "format": "network"})]
+Address = Annotated[IPv4Address, BeforeValidator(_ipv4), WithJsonSchema({"type": "string", "format": "address"})]
+Network = Annotated[IPv4Network, BeforeValidator(_network), WithJsonSchema({"type": "string", "format": "network"})]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Flag = Annotated[str, _like(r"[a-z][a-z0-9-]*", "name the flag without the dashes before it, such as 'feature-gates'")]
 Ports = Annotated[
@@ -64,3 +213,28 @@ VrrpPassword = Annotated[
     str, _like(r"[\w.+-]{1,8}", "use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'")
 ]
 Years = Annotated[int, Field(ge=1, le=50)]
+Host = Annotated[str, AfterValidator(_host)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+DnsUpstream = Annotated[str, AfterValidator(_dns_upstream)]
+RegistryMirror = Annotated[str, _url("/?", "without a path, such as 'https://mirror.example.com'")]
+BaseUrl = Annotated[str, _url(_PATH, "such as 'https://mirror.example.com/docker-ce'")]
+ArtifactMirror = Annotated[str, _url(_PATH, "and no braces but {host}, such as 'https://mirror.example.com/{host}'")]
+LocalPath = Annotated[str, _like(r".*\S.*", "use a path, such as '/data/artifacts'")]
+ImageReference = Annotated[
+    str, _like(_IMAGE, "use an image's name with its tag, such as 'registry.example.com/pause:3.2'")
+]
+EtcdVersion = Annotated[str, _like(r"\d+\.\d+\.\d+(-[\w.]+)?", "use a whole version without v, such as '3.4.26'")]
+DockerVersion = Annotated[
+    str, _like(r"\d+(\.[\w.~+-]*)?", "use the beginning of a version, without v or 5: before it, such as '24.0'")
+]
+OwnBuild = Annotated[str, AfterValidator(_own_build)]
+Digest = Annotated[
+    str,
+    _like(
+        r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}",
+        "use sha256: and 64 hex digits in lower case, as sha256sum prints them",
+    ),
+]
+SysctlName = Annotated[
+    str, _like(r"[a-z][\w-]*(\.[\w/-]+)+", "use a sysctl's name with dots, such as 'net.core.somaxconn'")
+]

@@ -248,15 +248,18 @@ MISTAKES: list[Row] = [
         )
         for said in ("false", "False", "0")
     ),
-    *(
-        (
-            f"endpoint {endpoint}",
-            THREE,
-            {"control_plane_endpoint": endpoint},
-            f"{ALL}: control_plane_endpoint {endpoint!r} is not address:port; say it without https://, "
-            "such as '192.168.80.88:6443' or 'k8s.example.com:443'",
-        )
-        for endpoint in ("192.168.80.88", "https://192.168.80.88:6443", ":6443", "lb:", "lb:0", "lb:65536", "lb:²")
+    (
+        "a machine that has IPv6 only",
+        [*THREE, entry("n3", "fd00::13", "node")],
+        {},
+        "inventory: n3: fd00::13 is IPv6, and the cluster uses IPv4; add the machine's own, such as "
+        '"address": "192.168.80.10"',
+    ),
+    (
+        "a name with a line break",
+        [*THREE, entry("n3\n", "192.168.80.13", "node", hostname="n3")],
+        {},
+        "inventory: 'n3\\n' has a control character in its name; take that out",
     ),
 ]
 
