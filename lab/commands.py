@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import shlex
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from kubeinfra.atomic import locked
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.errors import KubeinfraError
 from lab import artifacts, engine, host, image, inventory, keys, machines, network, settings
@@ -193,10 +193,9 @@ def _machine(options: argparse.Namespace) -> Machine:
 def _alone() -> Iterator[None]:
     """One `up` or `down` at a time; the lock goes with the process."""
     LAB.mkdir(mode=0o700, exist_ok=True)
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KubeinfraError("another `python -m lab` is at work: wait until it has finished") from None
+    with locked(LOCK, _refuse_a_second):
         yield
+
+
+def _refuse_a_second() -> None:
+    raise KubeinfraError("another `python -m lab` is at work: wait until it has finished")

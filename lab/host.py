@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from kubeinfra.atomic import write_whole
 from kubeinfra.errors import KubeinfraError
 from lab.docker import docker
 from lab.names import BRIDGE, LABEL
@@ -93,10 +94,7 @@ def _parsed(text: str) -> dict[str, str]:
 
 
 def _save(image: str, saved: Path) -> None:
-    saved.parent.mkdir(parents=True, exist_ok=True)
-    part = saved.with_suffix(".part")
-    part.write_text(_sysctls(image) + "\n")
-    part.rename(saved)
+    write_whole(saved, _sysctls(image) + "\n")
 
 
 def _sysctls(image: str) -> str:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from kubeinfra.atomic import whole_path
 from kubeinfra.errors import KubeinfraError
 from lab import engine
 from lab.console import Phase
@@ -156,12 +157,11 @@ def _cached(reference: str) -> Path:
 
 def _cache(reference: str) -> None:
     """Keep the image for the next engine, whole or not at all, and let go of those of older recipes."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    part = _cached(reference).with_suffix(".part")
-    docker("save", "--output", str(part), reference)
+    with whole_path(_cached(reference)) as part:
+        docker("save", "--output", str(part), reference)
     for tar in CACHE.glob("*.tar"):
-        tar.unlink()
-    part.rename(_cached(reference))
+        if tar != _cached(reference):
+            tar.unlink()
     for older in _all():
         if older != reference:
             attempt("image", "rm", older)  # refused while a machine runs from it

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kubeinfra.artifacts.digests import hash_file, stamp, whole_file
-from kubeinfra.errors import KubeinfraError, file_errors
+from kubeinfra.artifacts.digests import hash_file, stamp
+from kubeinfra.atomic import sync, whole_directory, whole_file, write_whole
+from kubeinfra.errors import KubeinfraError
 
 CHUNK = 1 << 20
 RECORD = "index.json"
@@ -48,17 +49,12 @@ def unpack(archive: Path, members: Mapping[str, str], directory: Path) -> None:
     The directory gets its name when all is in it and on the disk. KubeinfraError if the archive is not a tar
     file, lacks a member, or holds something else than a regular file under its name.
     """
-    part = directory.with_name(directory.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    with file_errors(directory, "written"):
-        part.mkdir(parents=True)
+    with whole_directory(directory, 0o755) as part:
         with ThreadPoolExecutor() as pool:  # hashlib and fsync let go of the interpreter
             entries = {path.name: pool.submit(_entry, path) for path in _written(archive, members, part)}
         record = {name: entry.result() for name, entry in sorted(entries.items())}
-        with whole_file(part / RECORD) as file:
-            file.write(json.dumps(record, indent=1).encode())
+        write_whole(part / RECORD, json.dumps(record, indent=1))
         shutil.rmtree(directory, ignore_errors=True)
-        part.replace(directory)
 
 
 def compress(copies: Mapping[Path, Path]) -> None:
@@ -120,8 +116,7 @@ def _require(good: bool, archive: Path, entry: tarfile.TarInfo) -> None:
 
 
 def _entry(path: Path) -> dict[str, str | int]:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(path)
     return {"sha256": hash_file(path, "sha256").removeprefix("sha256:"), **stamp(path)}
 
 

@@ -1,13 +1,12 @@
-"""Digests of files, remembered from run to run, and files that arrive whole."""
+"""Digests of files, remembered from run to run."""
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from kubeinfra.atomic import write_whole
 from kubeinfra.errors import KubeinfraError, file_errors
 
 HEX_LENGTH = {"sha256": 64, "sha512": 128}
@@ -40,26 +39,6 @@ def hash_file(path: Path, algorithm: str) -> str:
     """Its digest as "<algorithm>:<hex>", read in pieces; KubeinfraError if it cannot be read."""
     with file_errors(path, "read"), path.open("rb") as file:
         return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """
-    A file to write that gets its name when it is complete and on the disk; an error leaves nothing behind.
-
-    Two processes must not write the same path at once: both would use `<path>.part`.
-    """
-    part = path.with_name(path.name + ".part")
-    with file_errors(path, "written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def stamp(path: Path) -> dict[str, int]:
@@ -117,6 +96,5 @@ class Index:
         """Write it if anything is new; only one process at a time may do so."""
         text = json.dumps({"pins": self.pins, "files": self.files}, indent=1, sort_keys=True) + "\n"
         if text != self._saved:
-            with whole_file(self.path) as file:
-                file.write(text.encode())
+            write_whole(self.path, text)
             self._saved = text

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from kubeinfra.artifacts.digests import whole_file
+from kubeinfra.atomic import whole_file
 
 TIMEOUT = 20.0
 """Seconds for connecting, and for each wait for more bytes."""

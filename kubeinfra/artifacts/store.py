@@ -8,7 +8,6 @@ Where binaries and images come from: a directory that a person filled, the cache
     <cache_dir>/index.json                                  digests, see `Index`
 """
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +22,8 @@ from kubeinfra.artifacts.digests import Index, is_digest
 from kubeinfra.artifacts.download import Progress
 from kubeinfra.artifacts.images import Image, image_id, image_path
 from kubeinfra.artifacts.sources import Pin, Sources
-from kubeinfra.errors import KubeinfraError, file_errors
+from kubeinfra.atomic import locked
+from kubeinfra.errors import KubeinfraError
 from kubeinfra.releases.catalogue import Artifact
 
 
@@ -216,15 +216,11 @@ class Store:
     def _locked(self) -> Iterator[None]:
         """Keep other processes from filling the cache at the same time; what the index learns is saved."""
         path = self.sources.cache_dir / "lock"
-        with file_errors(path, "written"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
-        with self._turn, file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.sources.progress(f"waiting for another process that fills {path.parent}", 0, None)
-                fcntl.flock(file, fcntl.LOCK_EX)
+
+        def busy() -> None:
+            self.sources.progress(f"waiting for another process that fills {path.parent}", 0, None)
+
+        with self._turn, locked(path, busy):
             self.sources.index.reload()
             try:
                 yield

@@ -12,9 +12,6 @@ only that may be created: an authority made a second time would cut off every ma
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
+from kubeinfra.atomic import locked, sync, whole_directory, write_whole
 from kubeinfra.errors import KubeinfraError, file_errors
 from kubeinfra.pki.ca import CA, CERTIFICATE_FILE, KEY_FILE, RESTORE_CA, CAName, public_key_pem
 
@@ -65,11 +63,9 @@ class ControllerDirectory:
         path = self._ca_path(name)
         with self._creating(path):
             ca = CA.create(COMMON_NAMES[name], years)
-            beside = _fresh_name_beside(path)
-            beside.mkdir(mode=0o700)
-            _write(beside / CERTIFICATE_FILE, ca.certificate_pem)
-            _write(beside / KEY_FILE, ca.key_pem)
-            _rename(beside, path)
+            with whole_directory(path) as part:
+                write_whole(part / CERTIFICATE_FILE, ca.certificate_pem, 0o600)
+                write_whole(part / KEY_FILE, ca.key_pem, 0o600)
         return ca
 
     def secret(self, name: SecretName) -> str | None:
@@ -89,7 +85,7 @@ class ControllerDirectory:
         """Keep a new secret, safely on disk when this returns; refused when anything is under its name."""
         path = self._secret_path(name)
         with self._creating(path):
-            _write_whole(path, value)
+            write_whole(path, value, 0o600)
 
     def admin_kubeconfig(self) -> str | None:
         """The administrator's kubeconfig, or None before the first deploy."""
@@ -99,7 +95,7 @@ class ControllerDirectory:
     def write_admin_kubeconfig(self, text: str) -> None:
         """In place of an older one."""
         with self._writing(self.admin_kubeconfig_path):
-            _write_whole(self.admin_kubeconfig_path, text)
+            write_whole(self.admin_kubeconfig_path, text, 0o600)
 
     def problems(self) -> list[str]:
         """A line for each thing here that cannot be used; none for a new cluster. Changes nothing."""
@@ -139,8 +135,8 @@ class ControllerDirectory:
             self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for directory in dict.fromkeys((self.directory, path.parent)):
                 directory.mkdir(mode=0o700, exist_ok=True)
-                _sync(directory.parent)
-            with _lock(self.directory):
+                sync(directory.parent)
+            with locked(self.directory):
                 yield
 
 
@@ -191,52 +187,3 @@ def _read(path: Path, advice: str) -> str:
             raise KubeinfraError(f"{path}: is missing; {advice}") from None
         except UnicodeDecodeError:
             raise KubeinfraError(f"{path}: is not text; {advice}") from None
-
-
-@contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # released at the latest when this process dies
-        yield
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # under gevent, os.close comes only with the next turn of its loop
-        os.close(descriptor)
-
-
-def _fresh_name_beside(path: Path) -> Path:
-    """A name for writing, under the lock; what a writer that died left under it goes away."""
-    beside = path.with_name(f".{path.name}.new")
-    if beside.is_dir():
-        shutil.rmtree(beside)
-    beside.unlink(missing_ok=True)
-    return beside
-
-
-def _write_whole(path: Path, text: str) -> None:
-    beside = _fresh_name_beside(path)
-    _write(beside, text)
-    _rename(beside, path)
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _rename(beside: Path, path: Path) -> None:
-    if beside.is_dir():
-        _sync(beside)
-    beside.rename(path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,6 +10,7 @@ from pathlib import Path
 from pyinfra import host, state
 from pyinfra.api import FileDownloadCommand, FileUploadCommand, FunctionCommand, QuoteString, StringCommand, operation
 
+from kubeinfra.atomic import part_of, whole_path, write_whole
 from kubeinfra.cluster.cluster import EtcdMember
 from kubeinfra.controller import snapshots
 from kubeinfra.facts.health import Succeeds
@@ -90,21 +90,20 @@ def _save(etcdctl: str, directory: str, path: str, keep: int) -> str:
 
 
 def _bring(remote: str, local: Path, digest: str) -> Commands:
-    part = local.with_name(f".{local.name}.part")
     local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left_behind in local.parent.glob(".etcd-*.part"):
+    for left_behind in local.parent.glob(part_of(Path("etcd-*")).name):
         left_behind.unlink()
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-    yield StringCommand(
-        "sh", "-ec", QuoteString(f"{_OPEN_EXCHANGE}; install -m 600 -o ${{SUDO_UID:-0}} {remote} {EXCHANGE}/snapshot")
-    )
-    yield FileDownloadCommand(f"{EXCHANGE}/snapshot", str(part), _sudo=False)
-    yield StringCommand("rm", "-rf", EXCHANGE)
-    if snapshots.file_digest(part) != digest:
-        yield failure(f"{local.name} arrived damaged on the controller; run again")
-    part.chmod(0o600)
-    snapshots.digest_file(local).write_text(f"{digest}  {local.name}\n")
-    part.rename(local)
+    with whole_path(local, 0o600) as part:
+        yield StringCommand(
+            "sh",
+            "-ec",
+            QuoteString(f"{_OPEN_EXCHANGE}; install -m 600 -o ${{SUDO_UID:-0}} {remote} {EXCHANGE}/snapshot"),
+        )
+        yield FileDownloadCommand(f"{EXCHANGE}/snapshot", str(part), _sudo=False)
+        yield StringCommand("rm", "-rf", EXCHANGE)
+        if snapshots.file_digest(part) != digest:
+            yield failure(f"{local.name} arrived damaged on the controller; run again")
+        write_whole(snapshots.digest_file(local), f"{digest}  {local.name}\n")
 
 
 @operation(is_idempotent=False)

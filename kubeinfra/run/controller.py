@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
@@ -12,6 +10,7 @@ from pyinfra import logger
 
 from kubeinfra.artifacts.download import Progress, progress_line
 from kubeinfra.artifacts.store import Store
+from kubeinfra.atomic import hold_lock
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.controller.directory import ControllerDirectory
 from kubeinfra.errors import KubeinfraError
@@ -36,13 +35,10 @@ def acquire_run_lock() -> int:
     Keep other runs from this checkout away for as long as this process lives: each would restart a member while the
     other restarts another. KubeinfraError where one is at work. Gives the open file that holds the lock.
     """
-    directory = os.open(ROOT, os.O_RDONLY)
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return hold_lock(ROOT)
     except BlockingIOError:
-        os.close(directory)
         raise KubeinfraError(f"another run from {ROOT} is at work; wait until it has ended, and run again") from None
-    return directory
 
 
 class _Lines:

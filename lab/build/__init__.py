@@ -5,7 +5,6 @@ Each recipe is a page: kubernetes.py, etcd.py, cni.py, flannel.py, coredns.py. I
 """
 
 import ast
-import fcntl
 import hashlib
 import inspect
 import platform
@@ -21,8 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from kubeinfra.artifacts.digests import whole_file
 from kubeinfra.artifacts.images import image_path
+from kubeinfra.atomic import locked, whole_file
 from kubeinfra.errors import KubeinfraError
 
 from . import cni, coredns, debian, etcd, flannel, index, kubernetes
@@ -88,7 +87,7 @@ def build(paths: Iterable[str], into: Path, work: Path, console: Console) -> dic
     wanted = _known(paths)
     if missing := _missing(wanted, into):
         _need_amd64()
-        with _lock(work, console):
+        with locked(work / "lock", lambda: _say(console, f"another build is running in {work}; waiting for it")):
             missing = _missing(wanted, into)  # another process may have built them meanwhile
             with _clocks(console) as clocks, ThreadPoolExecutor(AT_ONCE) as pool:
                 failed = threading.Event()
@@ -138,19 +137,6 @@ def _need_amd64() -> None:
             f"this machine is {platform.machine()}; the lab builds artifacts on and for x86_64 only: "
             "put upstream's files for your machines into artifacts_dir"
         )
-
-
-@contextmanager
-def _lock(work: Path, console: Console) -> Iterator[None]:
-    """Wait until no other process builds here; the lock goes with the process that holds it."""
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print(f"another build is running in {work}; waiting for it", highlight=False)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _clocks(console: Console) -> Progress:

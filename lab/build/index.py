@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kubeinfra.artifacts.digests import hash_file, stamp, whole_file
+from kubeinfra.artifacts.digests import hash_file, stamp
+from kubeinfra.atomic import write_whole
 from kubeinfra.errors import KubeinfraError
 
 NAME = "built.json"
@@ -23,8 +24,7 @@ def add(directory: Path, path: str, recipe: str) -> None:
     """Take the artifact at this path into the index. Only one process may do so at a time."""
     artifact = directory / path
     entry = {"recipe": recipe, "digest": hash_file(artifact, "sha256"), **stamp(artifact)}
-    with whole_file(directory / NAME) as file:
-        file.write(json.dumps(_read(directory) | {path: entry}, indent=1, sort_keys=True).encode())
+    write_whole(directory / NAME, json.dumps(_read(directory) | {path: entry}, indent=1, sort_keys=True))
 
 
 def _read(directory: Path) -> dict[str, dict[str, Any]]:

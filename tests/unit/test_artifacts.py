@@ -13,6 +13,7 @@ from artifact_files import Server, digest, problem, put, tarball
 
 from kubeinfra.artifacts import archives, digests, download
 from kubeinfra.artifacts.store import Store
+from kubeinfra.atomic import part_of
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.releases.catalogue import Artifact
 
@@ -154,13 +155,13 @@ def test_a_truncated_download_is_refused(server: Server, etcd: Artifact, cache: 
 
 def test_an_interrupted_download_leaves_nothing_and_the_next_one_succeeds(etcd: Artifact, cache: Path) -> None:
     def interrupt(what: str, done: int, total: int | None) -> None:
-        assert (cache / f"{etcd.path}.part").exists(), "a download is written beside its final name"
+        assert part_of(cache / etcd.path).exists(), "a download is written beside its final name"
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fetch(Store(cache, progress=interrupt), etcd)
     assert archives_in(cache) == []
-    put(cache / f"{etcd.path}.part", b"what a killed process left")
+    put(part_of(cache / etcd.path), b"what a killed process left")
     fetch(Store(cache), etcd)
     assert archives_in(cache) == [etcd.path]
 

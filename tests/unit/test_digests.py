@@ -7,8 +7,9 @@ from artifact_files import digest, problem, put
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.artifacts.digests import Index, is_digest, published_digest, whole_file
+from kubeinfra.artifacts.digests import Index, is_digest, published_digest
 from kubeinfra.artifacts.store import Store
+from kubeinfra.atomic import whole_file
 
 
 @pytest.fixture
