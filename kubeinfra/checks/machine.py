@@ -1,0 +1,167 @@
+"""Whether a machine, as preflight saw it, can take the part that the inventory gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.findings import EXPLAINED, Finding
+from kubeinfra.machine.edits import has_resolver_for_pods
+from kubeinfra.machine.state import MachineState
+from kubeinfra.releases.catalogue import ARCHES
+
+# The oldest that reads all of the units as they are meant: "+" before a command (systemd's NEWS, 231).
+SYSTEMD = 231
+CLOCKS_DIFFER = 240  # seconds; a certificate begins 300 s before it is made (kubeinfra/pki/ca.py)
+
+Findings = Iterator[Finding]
+_error = partial(Finding, level="error")
+
+
+def machine_findings(cluster: Cluster, machine: Machine, found: MachineState) -> list[Finding]:
+    """What of this machine cannot work; nothing for one that can."""
+    return [
+        *_user(machine, found),
+        *_arch(machine, found),
+        *_systemd(machine, found),
+        *_family(machine, found),
+        *_address(machine, found),
+        *_clock(cluster, machine, found),
+        *_docker(cluster, machine, found),
+        *_networks(cluster, machine, found),
+        *_name_servers(cluster, machine, found),
+    ]
+
+
+def _user(machine: Machine, found: MachineState) -> Findings:
+    if found.uid != 0:
+        yield _error(
+            check="root",
+            machine=machine.name,
+            found=f"commands run as user {found.uid}",
+            wanted="root is needed",
+            remedy="set _sudo = True in group_data/all.py, or connect with --ssh-user root",
+        )
+
+
+def _arch(machine: Machine, found: MachineState) -> Findings:
+    if found.arch not in ARCHES:
+        yield _error(
+            check="architecture",
+            machine=machine.name,
+            found=f"architecture {found.arch} is not supported",
+            wanted=" or ".join(ARCHES),
+            joints=(": ", "; "),
+        )
+
+
+def _systemd(machine: Machine, found: MachineState) -> Findings:
+    if found.systemd is None:
+        yield _error(
+            check="systemd",
+            machine=machine.name,
+            found="systemd is not PID 1",
+            wanted="every component is a systemd unit",
+            remedy="take a machine that has it",
+            joints=EXPLAINED,
+        )
+    elif found.systemd < SYSTEMD:
+        yield _error(
+            check="systemd",
+            machine=machine.name,
+            found=f"systemd {found.systemd} is too old",
+            wanted=f"{SYSTEMD} or newer is needed",
+            remedy="take RHEL 8, Debian 10, Ubuntu 20.04 or newer ones",
+            joints=(", ", ": "),
+        )
+
+
+def _family(machine: Machine, found: MachineState) -> Findings:
+    if not found.family:
+        yield _error(
+            check="distribution",
+            machine=machine.name,
+            found="has neither apt-get nor dnf or yum",
+            remedy="install from a Debian- or RHEL-like",
+        )
+
+
+def _address(machine: Machine, found: MachineState) -> Findings:
+    """A cloud's public address is often on none of the machine's interfaces: nothing could listen there."""
+    has = [one.ip for one in found.addresses if not one.ip.is_loopback]
+    if has and machine.address not in has:
+        yield _error(
+            check="address",
+            machine=machine.name,
+            found=f"no interface has its address {machine.address}",
+            wanted=f"it has {', '.join(map(str, has))}",
+            remedy="say in the inventory which of them the other machines reach, such as "
+            f'{{"ssh_hostname": "{machine.address}", "address": "{has[0]}"}}',
+            joints=EXPLAINED,
+        )
+
+
+def _clock(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """If the deploy sets up chrony, that puts the clock right."""
+    sets_it_up = cluster.settings.time_servers and not found.keeps_time and not found.container
+    if abs(found.clock_ahead) > CLOCKS_DIFFER and not sets_it_up:
+        how = "ahead of" if found.clock_ahead > 0 else "behind"
+        yield _error(
+            check="clock",
+            machine=machine.name,
+            found=f"its clock is {abs(found.clock_ahead):.0f} s {how} this controller's",
+            wanted=f"certificates need clocks that agree within {CLOCKS_DIFFER} s",
+            remedy="set the one that is wrong, and see why its time daemon has not",
+            joints=EXPLAINED,
+        )
+
+
+def _docker(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    if "node" not in machine.groups:
+        return
+    settings, below = cluster.settings, cluster.release.docker_below
+    if settings.docker_source == "distribution" and found.family == "redhat":
+        yield _error(
+            check="container runtime",
+            machine=machine.name,
+            found="RHEL-likes have no Docker of their own, their package docker is Podman",
+            remedy='set docker_source = "docker-ce" in group_data/all.py, and docker_repository to a mirror that the '
+            "machine reaches",
+        )
+    if found.docker_major is not None and found.docker_major >= below:
+        yield _error(
+            check="container runtime",
+            machine=machine.name,
+            found=f"Docker {found.docker_major} is installed",
+            wanted=f"Kubernetes {settings.kubernetes_version} needs one below {below}",
+            remedy="remove it, and the deploy installs one that fits, or put an older one in its place",
+            joints=EXPLAINED,
+        )
+
+
+def _networks(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Services and pods must not have addresses of the network that the machines themselves are in."""
+    own = next((one.network for one in found.addresses if one.ip == machine.address), None)
+    networks = {"service_cidr": cluster.settings.service_cidr, "cluster_cidr": cluster.settings.cluster_cidr}
+    for setting, network in networks.items():
+        if own and own.overlaps(network):
+            yield _error(
+                check="networks",
+                machine=machine.name,
+                found=f"{setting} {network} overlaps its own network {own}",
+                remedy="take one that shares no address with it",
+            )
+
+
+def _name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    uses_it = "/etc/resolv.conf" in cluster.settings.dns_upstreams and "node" in machine.groups
+    if uses_it and not found.systemd_resolv_conf and not has_resolver_for_pods(found.resolv_conf):
+        yield _error(
+            check="name servers",
+            machine=machine.name,
+            found="/etc/resolv.conf names no server that pods can reach",
+            wanted="and CoreDNS asks those of it",
+            remedy='set dns_upstreams in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside '
+            "the cluster",
+        )

@@ -1,0 +1,41 @@
+"""Whether the controller still has the secrets that the machines share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import get_args
+
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.controller.directory import SecretName
+from kubeinfra.findings import Finding
+from kubeinfra.machine.state import MachineState
+
+SECRETS: tuple[SecretName, ...] = get_args(SecretName)
+
+
+def needed_secrets(cluster: Cluster) -> list[SecretName]:
+    """Those that the controller makes: a setting may say one, and without load balancers one is of no use."""
+    is_given = cluster.settings.vrrp_password or not cluster.load_balancers
+    return [name for name in SECRETS if name != "vrrp-password" or not is_given]
+
+
+def secret_findings(
+    cluster: Cluster, machine: Machine, found: MachineState, kept: Collection[SecretName], directory: Path
+) -> list[Finding]:
+    """
+    Another service account key would cut off every pod; another token or password, whoever has the old one.
+
+    + kept: what the controller has in its directory
+    """
+    return [
+        Finding(
+            "secrets",
+            machine.name,
+            "error",
+            f"has the cluster's {secret}, but {directory} does not",
+            remedy="restore that directory from a backup, or bring it from the controller that set the cluster up",
+        )
+        for secret in needed_secrets(cluster)
+        if secret in found.secrets and secret not in kept
+    ]

@@ -1,0 +1,120 @@
+"""What preflight judges of a machine: nothing for a sound one, one exact sentence for each thing that cannot work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster_samples import cluster, guide
+
+from kubeinfra.checks.machine import machine_findings
+from kubeinfra.checks.secrets import needed_secrets, secret_findings
+from kubeinfra.machine.state import MachineState
+
+SOUND = MachineState(
+    uid=0,
+    arch="amd64",
+    systemd=252,
+    family="debian",
+    distribution="debian",
+    container=False,
+    resolv_conf="nameserver 192.168.80.1\n",
+    systemd_resolv_conf=False,
+    keeps_time=True,
+    addresses=(IPv4Interface("127.0.0.1/8"), IPv4Interface("192.168.80.11/24")),
+)
+Row = tuple[dict[str, Any], dict[str, Any], str]
+ROWS: dict[str, Row] = {
+    "root": (
+        {"uid": 1000},
+        {},
+        "n1: commands run as user 1000, root is needed; "
+        "set _sudo = True in group_data/all.py, or connect with --ssh-user root",
+    ),
+    "architecture": ({"arch": "riscv64"}, {}, "n1: architecture riscv64 is not supported: amd64 or arm64"),
+    "systemd": (
+        {"systemd": 219},
+        {},
+        "n1: systemd 219 is too old, 231 or newer is needed: take RHEL 8, Debian 10, Ubuntu 20.04 or newer ones",
+    ),
+    "distribution": (
+        {"family": ""},
+        {},
+        "n1: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like",
+    ),
+    "address": (
+        {"addresses": (IPv4Interface("10.1.0.5/24"),)},
+        {},
+        "n1: no interface has its address 192.168.80.11; it has 10.1.0.5: say in the inventory which of them the "
+        'other machines reach, such as {"ssh_hostname": "192.168.80.11", "address": "10.1.0.5"}',
+    ),
+    "clock": (
+        {"clock_ahead": -300.4},
+        {},
+        "n1: its clock is 300 s behind this controller's; certificates need clocks that agree within 240 s: set the "
+        "one that is wrong, and see why its time daemon has not",
+    ),
+    "container runtime": (
+        {"docker_major": 29},
+        {},
+        "n1: Docker 29 is installed; Kubernetes 1.20.15 needs one below 29: remove it, and the deploy installs one "
+        "that fits, or put an older one in its place",
+    ),
+    "networks": (
+        {},
+        {"service_cidr": "192.168.80.128/25", "dns_address": "192.168.80.130"},
+        "n1: service_cidr 192.168.80.128/25 overlaps its own network 192.168.80.0/24; take one that shares no "
+        "address with it",
+    ),
+    "name servers": (
+        {"resolv_conf": "nameserver 127.0.0.53\n"},
+        {},
+        "n1: /etc/resolv.conf names no server that pods can reach, and CoreDNS asks those of it; set dns_upstreams "
+        'in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside the cluster',
+    ),
+}
+
+
+def test_of_a_sound_machine_nothing_is_said() -> None:
+    found = cluster()
+    assert machine_findings(found, found.machine("n1"), SOUND) == []
+
+
+@pytest.mark.parametrize("check", ROWS)
+def test_what_cannot_work_is_an_error_with_its_check(check: str) -> None:
+    differs, settings, sentence = ROWS[check]
+    found = cluster(**settings)
+    (finding,) = machine_findings(found, found.machine("n1"), replace(SOUND, **differs))
+    assert finding.sentence() == sentence
+    assert (finding.check, finding.machine, finding.level) == (check, "n1", "error")
+
+
+def test_a_clock_that_the_deploy_sets_is_no_error() -> None:
+    found = cluster()
+    assert machine_findings(found, found.machine("n1"), replace(SOUND, clock_ahead=300, keeps_time=False)) == []
+
+
+def test_a_machine_without_pods_may_have_any_docker() -> None:
+    found = cluster()
+    here = (IPv4Interface("192.168.80.10/24"),)
+    state = replace(SOUND, docker_major=29, resolv_conf="", addresses=here)
+    assert machine_findings(found, found.machine("m1"), state) == []
+
+
+def test_a_secret_that_only_the_machine_has_is_an_error() -> None:
+    found = guide()
+    state = replace(SOUND, secrets=frozenset({"bootstrap-token", "service-account-key"}))
+    (finding,) = secret_findings(found, found.machine("m1"), state, ["bootstrap-token"], Path("/c"))
+    assert finding.sentence() == (
+        "m1: has the cluster's service-account-key, but /c does not; restore that directory from a backup, or bring "
+        "it from the controller that set the cluster up"
+    )
+
+
+def test_a_password_is_made_only_for_load_balancers_without_one() -> None:
+    assert "vrrp-password" in needed_secrets(guide())
+    assert "vrrp-password" not in needed_secrets(guide(vrrp_password="8letters"))
+    assert "vrrp-password" not in needed_secrets(cluster())
