@@ -3,19 +3,25 @@ python -m kubeinfra: what can be asked without a machine.
 
     check INVENTORY      read inventory and settings, tell every mistake; connects nowhere
     artifacts INVENTORY  fetch all that the cluster needs ahead of time
+    report [INVENTORY]   one HTML page of the newest run, or of a named one
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from kubeinfra.atomic import write_whole
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.errors import KubeinfraError
+
+_NO_RECORDS = "has no record of a run; each run that may change machines leaves one"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,13 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--group-data", type=Path, action="append", default=[], metavar="DIRECTORY")
         if name == "artifacts":
             command.add_argument("--arch", default="amd64", help="amd64 (default) or arm64")
+    _add_report(commands)
     options = parser.parse_args(arguments)
     try:
-        return _run(options)
+        return _report(options) if options.command == "report" else _run(options)
     except KubeinfraError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return 1
+
+
+def _add_report(commands: Any) -> None:
+    what = "one HTML page of the newest run, or of a named one; connects nowhere"
+    command = commands.add_parser("report", help=what, description=what)
+    command.add_argument("inventory", type=Path, nargs="?", help="needed if this checkout has several clusters")
+    command.add_argument("--group-data", type=Path, action="append", default=[], metavar="DIRECTORY")
+    command.add_argument("--run", metavar="NAME", help="such as 2026-11-25T12-00, or as much of it as is unique")
+    command.add_argument("--output", type=Path, metavar="FILE", help="by default .kubeinfra/<cluster>/report.html")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -79,6 +95,38 @@ def _fetch(cluster: Cluster, arch: str) -> None:
     for reference in node_images(cluster):
         image = place.image(reference, arch)
         console.print(f"{image.label}: tar file" if image else f"{reference}: no tar file, nodes pull it")
+
+
+def _report(options: argparse.Namespace) -> int:
+    from kubeinfra.controller.run_records import RunRecords
+    from kubeinfra.reports.page import page
+
+    directory = _cluster_directory(options.inventory, options.group_data)
+    records = RunRecords(directory, lambda sentence: print(f"warning: {sentence}", file=sys.stderr))
+    record = records.named(options.run) if options.run else records.newest()
+    if record is None:
+        raise KubeinfraError(f"{records.directory}: {_NO_RECORDS}")
+    output = options.output or directory / "report.html"
+    write_whole(output, page(record, datetime.now(UTC)), 0o600)
+    print(f"{output}: run {record.name}, {record.result}")
+    return 0
+
+
+def _cluster_directory(inventory: Path | None, group_data: list[Path]) -> Path:
+    """Of the inventory's cluster; without an inventory, of the only cluster that this checkout has runs of."""
+    from kubeinfra.run.controller import ROOT
+    from kubeinfra.run.inventory import load
+
+    every = ROOT / ".kubeinfra"
+    if inventory:
+        return every / load(inventory, group_data)[0].settings.cluster_name
+    found = sorted(path.parent for path in every.glob("*/runs"))
+    if not found:
+        raise KubeinfraError(f"{every}: {_NO_RECORDS}")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise KubeinfraError(f"{every}: has runs of {len(found)} clusters ({names}); name the inventory of one")
+    return found[0]
 
 
 if __name__ == "__main__":
