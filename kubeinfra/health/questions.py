@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from shlex import quote
@@ -66,7 +65,7 @@ def probes(cluster: Cluster, machine: Machine, kubectl: str, asks_api: bool) -> 
 # Well, and by which mode: without ip_vs in the kernel it is iptables.
 _KUBE_PROXY = "curl -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && curl -sSf -m 5 127.0.0.1:10249/proxyMode"
 VIRTUAL_ADDRESS = "virtual address"
-_HOLDS = "holds it"
+HOLDS = "holds it"
 
 
 def has_address(address: IPv4Address | None) -> str:
@@ -77,26 +76,8 @@ def has_address(address: IPv4Address | None) -> str:
 def _keepalived(address: IPv4Address | None) -> str:
     return (
         "state=$(systemctl is-active keepalived) || { echo keepalived is $state; exit 1; }; "
-        f"if {has_address(address)}; then echo {_HOLDS}; else echo stands by; fi"
+        f"if {has_address(address)}; then echo {HOLDS}; else echo stands by; fi"
     )
-
-
-def contradictions(rows: Iterable[Row], load_balancers: int) -> list[str]:
-    """
-    What is wrong although every row for itself is well: one sentence each.
-
-    + load_balancers: how many there are; where not all were asked, one of the others may hold the address
-    """
-    asked = [row for row in rows if row.component == VIRTUAL_ADDRESS]
-    holders = [row.subject for row in asked if row.detail == _HOLDS]
-    if len(holders) > 1:
-        return [
-            f"{' and '.join(holders)} both hold the virtual address: VRRP (IP protocol 112) does not pass between "
-            "them; look for a firewall, or another vrrp_password on one of them (journalctl -u keepalived)"
-        ]
-    if asked and not holders and len(asked) == load_balancers and all(row.healthy for row in asked):
-        return ["no load balancer holds the virtual address; journalctl -u keepalived says why"]
-    return []
 
 
 def pod_network(machine: Machine, move: bool = False) -> str:

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from kubeinfra.facts.health import Health
-from kubeinfra.health.questions import Row, contradictions
+from kubeinfra.health.findings import contradictions, unhealthy
+from kubeinfra.health.questions import Row
 from kubeinfra.operations.gates import failure
 
 Commands = Generator[StringCommand, None, None]
@@ -49,15 +50,11 @@ def judge(load_balancers: int | None = None) -> Commands:
 
     + load_balancers: how many there are, on the host that also judges whether all answers fit together; else None
     """
-    reasons = [
-        f"{row.component} {row.subject} is not well: {row.detail}"
-        for row in _rows.get(host.name, [])
-        if not row.healthy
-    ]
+    findings = unhealthy(host.name, _rows.get(host.name, []))
     if load_balancers is not None:
-        reasons += contradictions((row for rows in _rows.values() for row in rows), load_balancers)
-    if reasons:
-        yield failure("\n".join(reasons))
+        findings += contradictions((row for rows in _rows.values() for row in rows), load_balancers)
+    if findings:
+        yield failure("\n".join(finding.text() for finding in findings))
 
 
 def _table() -> Table:

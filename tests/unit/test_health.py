@@ -11,7 +11,8 @@ from local_machine import answer, program, shell
 from rich.console import Console
 
 from kubeinfra.facts.health import Health
-from kubeinfra.health.questions import Row, contradictions, pod_network, probes, read
+from kubeinfra.health.findings import contradictions, unhealthy
+from kubeinfra.health.questions import Row, pod_network, probes, read
 from kubeinfra.operations import health as operations
 
 KUBECTL = "/opt/kubernetes/bin/kubectl"
@@ -158,8 +159,12 @@ HOLDS, BY = "holds it", "stands by"
     [
         ([HOLDS, BY], ""),
         ([BY, HOLDS], ""),
-        ([HOLDS, HOLDS], "lb1 and lb2 both hold the virtual address"),
-        ([BY, BY], "no load balancer holds the virtual address"),
+        (
+            [HOLDS, HOLDS],
+            "lb1 and lb2 both hold the virtual address: VRRP (IP protocol 112) does not pass between them; look for a "
+            "firewall, or another vrrp_password on one of them (journalctl -u keepalived)",
+        ),
+        ([BY, BY], "no load balancer holds the virtual address; journalctl -u keepalived says why"),
         ([BY], ""),  # the other was not asked
         ([], ""),
     ],
@@ -167,7 +172,14 @@ HOLDS, BY = "holds it", "stands by"
 def test_one_load_balancer_holds_the_address(details: list[str], complaint: str) -> None:
     rows = [Row("virtual address", f"lb{number}", True, detail) for number, detail in enumerate(details, 1)]
     told = contradictions(rows, load_balancers=2)
-    assert [sentence.startswith(complaint) for sentence in told] == ([True] if complaint else [])
+    assert [finding.sentence() for finding in told] == ([complaint] if complaint else [])
+
+
+def test_each_answer_that_is_not_well_is_an_error_of_the_machine_that_gave_it() -> None:
+    rows = [Row("etcd", "etcd01", True, "3.4.26"), Row("kube-scheduler", "m1", False, "no answer")]
+    (finding,) = unhealthy("m1", rows)
+    assert (finding.check, finding.machine, finding.level) == ("kube-scheduler", "m1", "error")
+    assert finding.text() == "kube-scheduler m1 is not well: no answer"
 
 
 def test_all_questions_are_one_command_and_each_gets_its_answer(tmp_path: Path) -> None:
