@@ -18,8 +18,8 @@ from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import Probe, apply, barrier, require
 from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import Unit, converge, start
-from kubeinfra.pki.ca import public_key_pem
 from kubeinfra.pki.certificates import CONTROLLER_MANAGER_USER, KUBERNETES_SSL, SCHEDULER_USER, master_certificates
+from kubeinfra.pki.keys import public_key_pem
 from kubeinfra.pki.kubeconfig import kubeconfig
 from kubeinfra.run.controller import controller
 from kubeinfra.run.hosts import (

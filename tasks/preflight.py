@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import get_args
 
-from cryptography import x509
 from pyinfra import host, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
 from kubeinfra.checks.machine import machine_findings
-from kubeinfra.checks.secrets import SECRETS, needed_secrets, secret_findings
+from kubeinfra.checks.secrets import needed_secrets, secret_findings
+from kubeinfra.checks.trust import trust_findings
 from kubeinfra.cluster.cluster import Machine
-from kubeinfra.controller.directory import CAName
+from kubeinfra.errors import KubeinfraError
 from kubeinfra.facts.machine import MachineFacts
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import MachineState
 from kubeinfra.operations.controller import require_exclusive_run
-from kubeinfra.pki.ca import fingerprint, public_key_der
-from kubeinfra.run.controller import controller
+from kubeinfra.pki.secrets import SECRET_NAMES
+from kubeinfra.run.controller import controller, secrets
 from kubeinfra.run.hosts import is_lead_host
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 
-CA_NAMES: tuple[CAName, ...] = get_args(CAName)
 _machines: dict[str, MachineState] = {}
 _one_asks = Lock()  # else all hosts would ask the same one at once, more than its sshd lets into one connection
 
@@ -58,16 +56,21 @@ def _look_at_it() -> MachineState:
 
 
 def _findings(name: str, found: MachineState) -> list[Finding]:
-    unreadable = [Finding("controller", "", "error", problem) for problem in controller().problems()]
-    return [
-        *machine_findings(cluster(), cluster().machine(name), found),
-        *(unreadable or _kept_findings(name, found)),
-    ]
+    return [*machine_findings(cluster(), cluster().machine(name), found), *_kept_findings(name, found)]
 
 
 def _kept_findings(name: str, found: MachineState) -> list[Finding]:
-    """Whether what the controller keeps is what this machine has."""
-    return [*_ca_findings(name, found), *_secret_findings(name, found)]
+    """Whether what the controller keeps can be used, and is what this machine has."""
+    try:
+        kept = secrets()
+    except KubeinfraError as error:
+        return [Finding("controller", "", "error", problem) for problem in error.problems]
+    directory = controller().directory
+    given = [secret for secret in SECRET_NAMES if kept.secret(secret) is not None]
+    return [
+        *trust_findings(name, found.cas, kept.cas, directory),
+        *secret_findings(cluster(), cluster().machine(name), found, given, directory),
+    ]
 
 
 def _refuse(judge: Callable[[str, MachineState], list[Finding]], hosts: Sequence[Host]) -> None:
@@ -91,46 +94,11 @@ def machine_state() -> MachineState:
     return _machines[host.name]
 
 
-def _ca_findings(name: str, found: MachineState) -> list[Finding]:
-    """A machine that trusts an authority which this controller does not have belongs to another's cluster."""
-    findings = []
-    with as_pyinfra_error():
-        ours = {ca: controller().ca(ca) for ca in CA_NAMES}
-    for ca, pem in found.cas.items():
-        mine = ours[ca]
-        try:
-            theirs = x509.load_pem_x509_certificate(pem.encode())
-        except ValueError:
-            continue  # a damaged copy is put right from ours
-        if mine and public_key_der(mine.certificate.public_key()) == public_key_der(theirs.public_key()):
-            continue
-        has = f"has another one, {mine.fingerprint}" if mine else "has none"
-        findings.append(
-            Finding(
-                "CAs",
-                name,
-                "error",
-                f"trusts authority {ca} {fingerprint(theirs)}; {controller().directory} {has}",
-                remedy="Bring that directory from the controller that set the cluster up; a second authority would "
-                "cut it off",
-                joints=("; ", ". "),
-            )
-        )
-    return findings
-
-
-def _secret_findings(name: str, found: MachineState) -> list[Finding]:
-    with as_pyinfra_error():
-        kept = [secret for secret in SECRETS if controller().secret(secret) is not None]
-    return secret_findings(cluster(), cluster().machine(name), found, kept, controller().directory)
-
-
 def check_absent_machines() -> None:
     """Before an authority or a secret is made: machines that this run leaves out (--limit) may have one already."""
     if not is_lead_host():
         return
     with as_pyinfra_error():
-        complete = all(controller().ca(name) for name in CA_NAMES)
-        complete = complete and all(controller().secret(name) for name in needed_secrets(cluster()))
-    if not complete:
+        kept = secrets()
+    if not all([*kept.cas.values(), *map(kept.secret, needed_secrets(cluster()))]):
         _refuse(_kept_findings, [other for other in state.inventory if other not in state.activated_hosts])

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import get_args
 
 from kubeinfra.cluster.cluster import Cluster, Machine
-from kubeinfra.controller.directory import SecretName
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import MachineState
-
-SECRETS: tuple[SecretName, ...] = get_args(SecretName)
+from kubeinfra.pki.secrets import SECRET_NAMES, SecretName
 
 
 def needed_secrets(cluster: Cluster) -> list[SecretName]:
     """Those that the controller makes: a setting may say one, and without load balancers one is of no use."""
     is_given = cluster.settings.vrrp_password or not cluster.load_balancers
-    return [name for name in SECRETS if name != "vrrp-password" or not is_given]
+    return [name for name in SECRET_NAMES if name != "vrrp-password" or not is_given]
 
 
 def secret_findings(

@@ -1,5 +1,5 @@
 """
-What the controller keeps: the authorities, and the secrets that several machines share.
+What the controller keeps: the CAs, and the secrets that several machines share.
 
     .kubeinfra/<cluster>/                      0700
         authorities/<name>/ca.pem, ca-key.pem  one directory each, so that both files appear together
@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TypeVar
 
 from kubeinfra.atomic import locked, sync, whole_directory, write_whole
 from kubeinfra.errors import KubeinfraError, file_errors
-from kubeinfra.pki.ca import CA, CERTIFICATE_FILE, KEY_FILE, RESTORE_CA, CAName, public_key_pem
-
-SecretName = Literal["service-account-key", "bootstrap-token", "vrrp-password"]
+from kubeinfra.pki.ca import CA, CERTIFICATE_FILE, KEY_FILE, RESTORE_CA
+from kubeinfra.pki.keys import public_key_pem
+from kubeinfra.pki.secrets import CA_NAMES, ClusterSecrets, SecretName
+from kubeinfra.pki.spec import CAName
 
 COMMON_NAMES: dict[CAName, str] = {
     "etcd": "etcd-ca",
@@ -32,6 +33,7 @@ COMMON_NAMES: dict[CAName, str] = {
 }
 
 RESTORE = "restore it from a backup"
+T = TypeVar("T")
 
 
 class ControllerDirectory:
@@ -44,13 +46,15 @@ class ControllerDirectory:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.created = 0
+        """How often this object has created something: what was read before may be out of date since."""
 
     @property
     def admin_kubeconfig_path(self) -> Path:
         return self.directory / "admin.kubeconfig"
 
     def ca(self, name: CAName) -> CA | None:
-        """The authority, or None when there is nothing at all under its name."""
+        """The CA, or None when there is nothing at all under its name."""
         path = self._ca_path(name)
         if not self._is_there(path):
             return None
@@ -59,12 +63,12 @@ class ControllerDirectory:
         return CA.load(certificate, _read_private(path / KEY_FILE, RESTORE_CA), str(path))
 
     def create_ca(self, name: CAName, years: int) -> CA:
-        """A new authority, safely on disk when this returns; refused when anything is under its name."""
+        """A new CA, safely on disk when this returns; refused when anything is under its name."""
         path = self._ca_path(name)
         with self._creating(path):
             ca = CA.create(COMMON_NAMES[name], years)
             with whole_directory(path) as part:
-                write_whole(part / CERTIFICATE_FILE, ca.certificate_pem, 0o600)
+                write_whole(part / CERTIFICATE_FILE, ca.signing_pem, 0o600)
                 write_whole(part / KEY_FILE, ca.key_pem, 0o600)
         return ca
 
@@ -97,15 +101,35 @@ class ControllerDirectory:
         with self._writing(self.admin_kubeconfig_path):
             write_whole(self.admin_kubeconfig_path, text, 0o600)
 
+    def secrets(self) -> ClusterSecrets:
+        """Everything that machines share, read once; a KubeinfraError has a line for each thing that cannot be used."""
+        problems: list[str] = []
+
+        def read(one: Callable[[], T]) -> T | None:
+            try:
+                return one()
+            except KubeinfraError as error:
+                problems.extend(error.problems)
+                return None
+
+        found = ClusterSecrets(
+            cas={name: read(partial(self.ca, name)) for name in CA_NAMES},
+            service_account_key=read(partial(self.secret, "service-account-key")),
+            bootstrap_token=read(partial(self.secret, "bootstrap-token")),
+            vrrp_password=read(partial(self.secret, "vrrp-password")),
+        )
+        read(self.admin_kubeconfig)
+        if problems:
+            raise KubeinfraError(*dict.fromkeys(problems))  # an open directory is found by each read below it
+        return found
+
     def problems(self) -> list[str]:
         """A line for each thing here that cannot be used; none for a new cluster. Changes nothing."""
-        reads: list[Callable[[], object]] = [
-            *(partial(self.ca, name) for name in COMMON_NAMES),
-            *(partial(self.secret, name) for name in get_args(SecretName)),
-            self.admin_kubeconfig,
-        ]
-        problems = [problem for read in reads for problem in _problems(read)]
-        return list(dict.fromkeys(problems))  # an open directory is found by each read below it
+        try:
+            self.secrets()
+        except KubeinfraError as error:
+            return list(error.problems)
+        return []
 
     def _ca_path(self, name: CAName) -> Path:
         return self.directory / "authorities" / name
@@ -127,6 +151,7 @@ class ControllerDirectory:
             if self._is_there(path):
                 raise KubeinfraError(f"{path}: is there already, perhaps from a run at the same time; run again")
             yield
+        self.created += 1
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
@@ -138,14 +163,6 @@ class ControllerDirectory:
                 sync(directory.parent)
             with locked(self.directory):
                 yield
-
-
-def _problems(read: Callable[[], object]) -> tuple[str, ...]:
-    try:
-        read()
-    except KubeinfraError as error:
-        return error.problems
-    return ()
 
 
 def _exists(path: Path) -> bool:

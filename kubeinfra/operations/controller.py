@@ -1,23 +1,24 @@
-"""What the controller makes for the cluster: authorities, shared secrets, the administrator's kubeconfig."""
+"""What the controller makes for the cluster: CAs, shared secrets, the administrator's kubeconfig."""
 
 from __future__ import annotations
 
-import secrets
 from base64 import b64decode
 from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any
 
 import yaml
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, operation
 
-from kubeinfra.controller.directory import SecretName
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.pki.ca import CAName, CertificateSpec, new_service_account_key, public_key_pem
 from kubeinfra.pki.judge import reasons_to_reissue
+from kubeinfra.pki.keys import new_service_account_key, public_key_pem
 from kubeinfra.pki.kubeconfig import kubeconfig
-from kubeinfra.run.controller import acquire_run_lock, controller
+from kubeinfra.pki.secrets import SecretName
+from kubeinfra.pki.spec import CAName, CertificateSpec
+from kubeinfra.run.controller import acquire_run_lock, controller, secrets
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
 
@@ -25,8 +26,8 @@ Commands = Generator[FunctionCommand, None, None]
 ADMIN = CertificateSpec("kubernetes-admin", "client", "system:masters")
 
 _NEW_SECRETS: dict[SecretName, Callable[[], str]] = {
-    "bootstrap-token": lambda: secrets.token_hex(16),
-    "vrrp-password": lambda: secrets.token_hex(4),  # VRRP reads 8 characters
+    "bootstrap-token": lambda: token_hex(16),
+    "vrrp-password": lambda: token_hex(4),  # VRRP reads 8 characters
     "service-account-key": new_service_account_key,
 }
 
@@ -49,8 +50,8 @@ def cas(names: Sequence[CAName], shared: Sequence[SecretName] = ()) -> Commands:
     + names: authorities; + shared: names of secrets
     """
     with as_pyinfra_error():
-        new = [name for name in names if controller().ca(name) is None]
-        new_secrets = [secret for secret in shared if controller().secret(secret) is None]
+        new = [name for name in names if secrets().cas[name] is None]
+        new_secrets = [secret for secret in shared if secrets().secret(secret) is None]
     years = cluster().settings.ca_years
     for name in new:
         announce(f"make authority {name} in {controller().directory}, for {years} years")
@@ -77,14 +78,14 @@ def admin_kubeconfig() -> Commands:
 
 
 def _write_admin_kubeconfig() -> None:
-    ca = controller().ca("kubernetes")
-    assert ca is not None, "the control plane runs on certificates of this authority"
+    ca = secrets().cas["kubernetes"]
+    assert ca is not None, "the control plane runs on certificates of this CA"
     issued = ca.issue(ADMIN, 365 * cluster().settings.certificate_years, datetime.now(UTC))
     controller().write_admin_kubeconfig(
         kubeconfig(
             server=cluster().server,
             user="admin",
-            ca=ca.certificate_pem,
+            ca=ca.bundle_pem,
             certificate=issued.certificate_pem,
             key=issued.key_pem,
         )
@@ -92,7 +93,7 @@ def _write_admin_kubeconfig() -> None:
 
 
 def _reasons_for_new_kubeconfig() -> list[str]:
-    ca = controller().ca("kubernetes")
+    ca = secrets().cas["kubernetes"]
     text = controller().admin_kubeconfig()
     if text is None or ca is None:
         return ["missing"]
@@ -101,9 +102,9 @@ def _reasons_for_new_kubeconfig() -> list[str]:
         public_key = public_key_pem(key)
     except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError, KubeinfraError):
         return ["not readable"]
-    reasons = reasons_to_reissue(ADMIN, ca.certificate, certificate, public_key, datetime.now(UTC))
-    if trusted != ca.certificate_pem:
-        reasons.append("another authority")
+    reasons = reasons_to_reissue(ADMIN, ca, certificate, public_key, datetime.now(UTC))
+    if trusted != ca.bundle_pem:
+        reasons.append("the CA's certificates are others")
     if server != cluster().server:
         reasons.append(f"server {server} -> {cluster().server}")
     return reasons

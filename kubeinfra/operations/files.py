@@ -15,7 +15,7 @@ from kubeinfra.machine.wanted import SCRIPT, Change, Directory, Wanted, compare,
 from kubeinfra.operations.artifacts import paths_to_place, placing, targets_of
 from kubeinfra.pki.certificates import Certificate
 from kubeinfra.pki.issue import certificate_changes
-from kubeinfra.run.controller import controller
+from kubeinfra.run.controller import secrets
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
 
@@ -53,8 +53,7 @@ def install(
 
 
 def _certificate_changes(wanted: Sequence[Certificate], found: Mapping[str, CertificateState]) -> list[Change]:
-    cas = {name: controller().ca(name) for name in dict.fromkeys(item.ca for item in wanted)}
-    return certificate_changes(wanted, found, cas, cluster().settings.certificate_years, datetime.now(UTC))
+    return certificate_changes(wanted, found, secrets().cas, cluster().settings.certificate_years, datetime.now(UTC))
 
 
 def _write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:

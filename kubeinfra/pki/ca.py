@@ -1,5 +1,5 @@
 """
-Authorities and the certificates that they issue.
+CAs and the certificates that they issue.
 
 Times are aware datetimes in UTC. Keys are ECDSA P-256 in SEC1 ("EC PRIVATE KEY"), which every release of
 Kubernetes and etcd reads. Whether a machine's certificate is still good is decided in `kubeinfra/pki/judge.py`.
@@ -7,19 +7,20 @@ Kubernetes and etcd reads. Whether a machine's certificate is still good is deci
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
-from typing import Literal
+from types import MappingProxyType
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import NameOID
 
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.pki.keys import UNREADABLE, SigningKey, load_key, private_key_pem, public_key_der
+from kubeinfra.pki.spec import EXTENDED_KEY_USAGE, CertificateSpec, Issued
 
 CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca-key.pem"
@@ -28,26 +29,6 @@ KEY_FILE = "ca-key.pem"
 # a certificate that was made just now.
 CLOCK_SKEW = timedelta(minutes=5)
 
-# What `cryptography` raises, besides ValueError, for bytes that only look like PEM or DER.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-
-CAName = Literal["etcd", "kubernetes", "front-proxy"]
-Usage = Literal["server", "client", "both"]
-SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey  # Kubernetes reads no other, Ed25519 included
-
-EXTENDED_KEY_USAGE: dict[Usage, tuple[x509.ObjectIdentifier, ...]] = {
-    "server": (ExtendedKeyUsageOID.SERVER_AUTH,),
-    "client": (ExtendedKeyUsageOID.CLIENT_AUTH,),
-    "both": (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH),
-}
-
 RESTORE_CA = (
     "restore it from a backup. Only if no machine has a certificate of this authority yet, "
     "remove its directory: the next run makes a new one"
@@ -55,61 +36,20 @@ RESTORE_CA = (
 
 
 @dataclass(frozen=True)
-class CertificateSpec:
-    """
-    What a certificate should say; the order of names and addresses does not matter.
-
-    common_name and organization are the user and the group for Kubernetes. Clients find a server by
-    dns_names and addresses only: the common name is ignored since Kubernetes 1.19.
-    Raises KubeinfraError for a name that X.509 cannot hold (more than 64 characters, RFC 5280 appendix A.1).
-    """
-
-    common_name: str
-    usage: Usage
-    organization: str | None = None
-    dns_names: tuple[str, ...] = ()
-    addresses: tuple[IPv4Address, ...] = ()
-
-    def __post_init__(self) -> None:
-        for what, name in (("common name", self.common_name), ("organization", self.organization)):
-            if name is not None and not 1 <= len(name) <= 64:
-                raise KubeinfraError(
-                    f'the {what} of a certificate would be "{name}", {len(name)} characters; '
-                    "1 to 64 are allowed: choose a shorter name for the machine or the user"
-                )
-
-    def subject(self) -> x509.Name:
-        common_name = x509.NameAttribute(NameOID.COMMON_NAME, self.common_name)
-        if self.organization is None:
-            return x509.Name([common_name])
-        return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.organization), common_name])
-
-    def alternative_names(self) -> list[x509.GeneralName]:
-        """Each name and address once, sorted, names first."""
-        return [
-            *(x509.DNSName(name) for name in sorted(set(self.dns_names))),
-            *(x509.IPAddress(address) for address in sorted(set(self.addresses))),
-        ]
-
-
-@dataclass(frozen=True)
-class Issued:
-    """A certificate with the key that was made for it; the key is kept nowhere else and never printed."""
-
-    certificate_pem: str
-    key_pem: str = field(repr=False)
-
-
-@dataclass(frozen=True)
 class CA:
-    """A self-signed certificate that signs others, with its key."""
+    """
+    A set of certificates that are trusted, and the one of them that signs, with its key.
+
+    + certificate, key: what signs; + others: what is trusted too, such as the one that signed before a rotation
+    """
 
     certificate: x509.Certificate
     key: SigningKey = field(repr=False)
+    others: tuple[x509.Certificate, ...] = ()
 
     @classmethod
     def create(cls, common_name: str, years: int, now: datetime | None = None) -> CA:
-        """A new authority with a new key, for `years` of 365 days; nothing is written anywhere."""
+        """A new CA with a new key, for `years` of 365 days; nothing is written anywhere."""
         now = now or datetime.now(UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -121,23 +61,49 @@ class CA:
         return cls(builder.sign(key, hashes.SHA256()), key)
 
     @classmethod
-    def load(cls, cert_pem: str, key_pem: str, source: str, now: datetime | None = None) -> CA:
+    def load(
+        cls,
+        cert_pem: str,
+        key_pem: str,
+        source: str,
+        now: datetime | None = None,
+        trusted: Mapping[str, str] = MappingProxyType({}),
+    ) -> CA:
         """
-        The authority in these two PEM texts, made here or brought along (then RSA is as good as ECDSA).
+        The CA in these PEM texts, made here or brought along (then RSA is as good as ECDSA).
 
-        source is the directory that they were read from, for the message.
-        Raises KubeinfraError when one is unreadable, when they do not belong together, when the certificate
-        is no authority, or when its life has not begun or is over.
+        + cert_pem, key_pem: what signs; + trusted: file name -> certificates that are trusted too, any number
+        + source: the directory that they were read from, for the message
+
+        Raises KubeinfraError when one is unreadable, when key and certificate do not belong together, when a
+        certificate is not of a CA, or when the life of the one that signs has not begun or is over.
         """
         certificate = _load_certificate(cert_pem, f"{source}/{CERTIFICATE_FILE}")
-        key = _load_key(key_pem, f"{source}/{KEY_FILE}", RESTORE_CA)
+        key = load_key(key_pem, f"{source}/{KEY_FILE}", RESTORE_CA)
         if public_key_der(certificate.public_key()) != public_key_der(key.public_key()):
             raise KubeinfraError(f"{source}/{KEY_FILE}: is not the key of {CERTIFICATE_FILE} beside it; {RESTORE_CA}")
         _check_life(certificate, source, now or datetime.now(UTC))
-        return cls(certificate, key)
+        others = [one for file, pem in trusted.items() for one in _load_trusted(pem, f"{source}/{file}")]
+        return cls(certificate, key, tuple(others))
 
     @property
-    def certificate_pem(self) -> str:
+    def trusted(self) -> tuple[x509.Certificate, ...]:
+        """
+        Each trusted certificate once, the signing one among them, the oldest first.
+
+        The order does not depend on which of them signs: no file changes, and so nothing restarts, when another
+        one of the same set begins to sign.
+        """
+        return tuple(sorted({*self.others, self.certificate}, key=lambda one: (one.not_valid_before_utc, _pem(one))))
+
+    @property
+    def bundle_pem(self) -> str:
+        """All trusted certificates, for whoever verifies: the content of every ca.pem and of kubeconfigs."""
+        return "".join(map(_pem, self.trusted))
+
+    @property
+    def signing_pem(self) -> str:
+        """The signing certificate alone, for what signs: the controller-manager refuses a file with two."""
         return _pem(self.certificate)
 
     @property
@@ -154,7 +120,7 @@ class CA:
         return self.certificate.not_valid_after_utc
 
     def issue(self, spec: CertificateSpec, days: int, now: datetime) -> Issued:
-        """A certificate for this leaf with a new key, valid for `days`, at most as long as the authority."""
+        """A certificate that says this, with a new key, valid for `days`, at most as long as the signing one."""
         key = ec.generate_private_key(ec.SECP256R1())
         ends = min(now + timedelta(days=days), self.ends)
         builder = (
@@ -171,7 +137,7 @@ class CA:
     def _key_identifier(self) -> x509.AuthorityKeyIdentifier:
         try:
             own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        except x509.ExtensionNotFound:  # an authority that was brought along may have none
+        except x509.ExtensionNotFound:  # a CA that was brought along may have none
             return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
@@ -181,36 +147,14 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
-def new_service_account_key() -> str:
-    """
-    A new key for signing service account tokens, PEM.
-
-    RSA 2048 and not ECDSA: releases take both, but RS256 is the one signature that every outside verifier of
-    tokens must know (OpenID Connect Core 1.0, section 15.1), and it is what kubeadm makes.
-    """
-    return private_key_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+def certificates_in(bundle_pem: str) -> list[x509.Certificate]:
+    """All certificates of a PEM text, in its order; ValueError if it has none, or a damaged one."""
+    return x509.load_pem_x509_certificates(bundle_pem.encode())
 
 
-def public_key_pem(private_pem: str, source: str = "the private key") -> str:
-    """
-    The public half, as `openssl pkey -pubout` prints it.
-
-    Raises KubeinfraError naming source when private_pem is no RSA or ECDSA key.
-    """
-    public = _load_key(private_pem, source, "restore it from a backup").public_key()
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return public.public_bytes(serialization.Encoding.PEM, form).decode()
-
-
-def private_key_pem(key: SigningKey) -> str:
-    """SEC1 for ECDSA, PKCS#1 for RSA; not encrypted, for the processes that use it start unattended."""
-    form = serialization.PrivateFormat.TraditionalOpenSSL
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-
-
-def public_key_der(key: PublicKeyTypes) -> bytes:
-    """The same bytes for the same key, whatever file it came from."""
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+def same_key(one: x509.Certificate, other: x509.Certificate) -> bool:
+    """Whether what one has signed, the other verifies: a CA's certificate that was renewed keeps its key."""
+    return public_key_der(one.public_key()) == public_key_der(other.public_key())
 
 
 def _builder(
@@ -250,12 +194,32 @@ def _pem(certificate: x509.Certificate) -> str:
 def _load_certificate(pem: str, file: str) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
-        is_authority = _may_sign(certificate.extensions)
     except UNREADABLE as error:
-        raise KubeinfraError(f"{file}: is not a readable certificate (cut off or damaged); {RESTORE_CA}") from error
-    if not is_authority:
-        raise KubeinfraError(f"{file}: is a certificate, but not of an authority (no CA:TRUE); {RESTORE_CA}")
+        raise _unreadable(file) from error
+    _require_cas([certificate], file)
     return certificate
+
+
+def _load_trusted(pem: str, file: str) -> list[x509.Certificate]:
+    try:
+        certificates = certificates_in(pem)
+    except UNREADABLE as error:
+        raise _unreadable(file) from error
+    _require_cas(certificates, file)
+    return certificates
+
+
+def _unreadable(file: str) -> KubeinfraError:
+    return KubeinfraError(f"{file}: is not a readable certificate (cut off or damaged); {RESTORE_CA}")
+
+
+def _require_cas(certificates: Iterable[x509.Certificate], file: str) -> None:
+    try:
+        good = all(_may_sign(one.extensions) for one in certificates)
+    except UNREADABLE as error:
+        raise _unreadable(file) from error
+    if not good:
+        raise KubeinfraError(f"{file}: is a certificate, but not of an authority (no CA:TRUE); {RESTORE_CA}")
 
 
 def _may_sign(extensions: x509.Extensions) -> bool:
@@ -263,18 +227,6 @@ def _may_sign(extensions: x509.Extensions) -> bool:
         return extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
-
-
-def _load_key(pem: str, file: str, advice: str) -> SigningKey:
-    try:
-        key = serialization.load_pem_private_key(pem.encode(), password=None)
-    except UNREADABLE as error:
-        # TypeError is how `cryptography` says that a passphrase is needed.
-        reason = "encrypted with a passphrase" if isinstance(error, TypeError) else "cut off or damaged"
-        raise KubeinfraError(f"{file}: is not a readable private key ({reason}); {advice}") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise KubeinfraError(f"{file}: is a key of a kind that Kubernetes cannot use; bring ECDSA or RSA")
-    return key
 
 
 def _check_life(certificate: x509.Certificate, source: str, now: datetime) -> None:

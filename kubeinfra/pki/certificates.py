@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from kubeinfra.cluster.cluster import Cluster, EtcdMember, Machine
-from kubeinfra.pki.ca import CAName, CertificateSpec
+from kubeinfra.pki.spec import CAName, CertificateSpec
 
 ETCD_SSL = "/opt/etcd/ssl"
 KUBERNETES_SSL = "/opt/kubernetes/ssl"

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from kubeinfra.machine.state import CertificateState
 from kubeinfra.machine.wanted import Change, set_mode, unknown, write
-from kubeinfra.pki.ca import CA, CAName
+from kubeinfra.pki.ca import CA
 from kubeinfra.pki.certificates import Certificate
 from kubeinfra.pki.judge import reasons_to_reissue
+from kubeinfra.pki.spec import CAName
 
 _NOTHING = CertificateState(None, None, "", "")
 
@@ -37,8 +38,7 @@ def certificate_changes(
 
 def _changes(item: Certificate, found: CertificateState, ca: CA | None, years: int, now: datetime) -> list[Change]:
     """The key before its certificate: a run cut off between them leaves a pair that does not match, and is seen."""
-    issued_by = ca.certificate if ca else None
-    reasons = reasons_to_reissue(item.spec, issued_by, found.certificate_pem, found.public_key_pem, now)
+    reasons = reasons_to_reissue(item.spec, ca, found.certificate_pem, found.public_key_pem, now)
     if not reasons:
         return _mode_changes(item, found)
     sentence = f"issue {item.certificate_path}: {', '.join(reasons)}"

@@ -11,7 +11,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kubeinfra.pki.ca import EXTENDED_KEY_USAGE, UNREADABLE, CertificateSpec, public_key_der
+from kubeinfra.pki.ca import CA
+from kubeinfra.pki.keys import UNREADABLE, public_key_der
+from kubeinfra.pki.spec import EXTENDED_KEY_USAGE, CertificateSpec
 
 RENEW_BEFORE = timedelta(days=30)  # certificates are made for a year at least
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
@@ -19,7 +21,7 @@ _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT
 
 def reasons_to_reissue(
     spec: CertificateSpec,
-    ca: x509.Certificate | None,
+    ca: CA | None,
     certificate_pem: str | None,
     public_key_pem: str | None,
     now: datetime,
@@ -27,8 +29,8 @@ def reasons_to_reissue(
     """
     Why this certificate must be made anew, a short sentence each; none when it is good as it is.
 
-    + leaf: what it should say
-    + authority: what should have issued it; None before there is any
+    + spec: what it should say
+    + ca: who should have issued it; None before there is any
     + certificate_pem: what the machine has; None when the file is missing
     + public_key_pem: what `openssl pkey -pubout` printed for the key file there; None when it could not
     + now: it is renewed when less than RENEW_BEFORE is left
@@ -106,9 +108,14 @@ def _describe(name: x509.GeneralName) -> str:
     return f"{type(name).__name__} {name.value}"
 
 
-def _issuer_reasons(certificate: x509.Certificate, ca: x509.Certificate | None) -> list[str]:
-    if ca is not None and _is_issued_by(certificate, ca):
+def _issuer_reasons(certificate: x509.Certificate, ca: CA | None) -> list[str]:
+    if ca is None:
+        return ["issued by another authority"]
+    if _is_issued_by(certificate, ca.certificate):
         return []
+    # Everybody trusts it still; it moves to the one that signs now, so that the other can be given up.
+    if any(_is_issued_by(certificate, other) for other in ca.others):
+        return ["issued by a CA that is still trusted, but signs no longer"]
     return ["issued by another authority"]
 
 
@@ -141,12 +148,12 @@ def _name_reasons(found: list[str], wanted: list[str]) -> list[str]:
     return [*added, *(f"{name} removed" for name in found if name not in wanted)]
 
 
-def _life_reasons(certificate: x509.Certificate, ca: x509.Certificate | None, now: datetime) -> list[str]:
+def _life_reasons(certificate: x509.Certificate, ca: CA | None, now: datetime) -> list[str]:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begins:
         return [f"begins on {begins:%F %T} UTC, later than now"]
-    # One that ends together with its authority would be no younger after renewal.
-    capped = ca is not None and ends >= ca.not_valid_after_utc
+    # One that ends together with its CA would be no younger after renewal.
+    capped = ca is not None and ends >= ca.ends
     if capped or now + RENEW_BEFORE <= ends:
         return []
     return [f"ended on {ends:%F}"] if ends < now else [f"ends on {ends:%F}, {_in_days(ends - now)}"]

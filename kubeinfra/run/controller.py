@@ -14,19 +14,35 @@ from kubeinfra.atomic import hold_lock
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.controller.directory import ControllerDirectory
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.pki.secrets import ClusterSecrets
 from kubeinfra.run.inventory import cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def controller() -> ControllerDirectory:
-    """The directory of this cluster's authorities and secrets: `.kubeinfra/<cluster_name>` beside deploy.py."""
+    """The directory of this cluster's CAs and secrets: `.kubeinfra/<cluster_name>` beside deploy.py."""
     return _state(cluster().settings.cluster_name)
 
 
 @lru_cache
 def _state(cluster_name: str) -> ControllerDirectory:
     return ControllerDirectory(ROOT / ".kubeinfra" / cluster_name)
+
+
+def secrets() -> ClusterSecrets:
+    """
+    The CAs and secrets of this cluster, read once a run, and once more after the run has created some.
+
+    KubeinfraError, with a line for each thing that cannot be used.
+    """
+    directory = controller()
+    return _secrets(directory, directory.created)
+
+
+@lru_cache(maxsize=1)
+def _secrets(directory: ControllerDirectory, created: int) -> ClusterSecrets:
+    return directory.secrets()
 
 
 @lru_cache

@@ -8,8 +8,8 @@ from pathlib import Path
 from pyinfra import host, state
 
 from kubeinfra.cluster.cluster import Machine
-from kubeinfra.pki.ca import CAName
-from kubeinfra.run.controller import controller
+from kubeinfra.pki.spec import CAName
+from kubeinfra.run.controller import secrets
 from kubeinfra.run.inventory import cluster
 
 
@@ -43,11 +43,9 @@ def _is_first(machines: Iterable[Machine]) -> bool:
 
 
 def ca_pem(name: CAName) -> str | None:
-    """Certificate of an authority; None in a plan on a new cluster, before a run has made it."""
-    ca = controller().ca(name)
-    return ca.certificate_pem if ca else None
+    """All certificates that are trusted as this CA; None in a plan on a new cluster, before a run has made it."""
+    return secrets().bundle(name)
 
 
 def ca_key_pem(name: CAName) -> str | None:
-    ca = controller().ca(name)
-    return ca.key_pem if ca else None
+    return secrets().signing_key_pem(name)

@@ -244,7 +244,7 @@ def test_a_controller_without_authorities_stops_at_a_machine_that_trusts_one(
     project: Project, arguments: tuple[str, ...]
 ) -> None:
     theirs = CA.create("kubernetes-ca", 10)
-    trusting = MASTER.trusting("kubernetes", theirs.certificate_pem)
+    trusting = MASTER.trusting("kubernetes", theirs.signing_pem)
     ran = project.plan([trusting, NODE], *arguments)
     assert ran.message == [
         f"m1: trusts authority kubernetes {theirs.fingerprint}; {project.directory}/.kubeinfra/kubernetes has none. "
@@ -263,7 +263,7 @@ def test_nodes_alone_need_the_authority_that_the_control_plane_makes(project: Pr
 def test_a_controller_of_another_cluster_stops_too(project: Project) -> None:
     ours = ControllerDirectory(project.directory / ".kubeinfra/kubernetes").create_ca("etcd", 10)
     theirs = CA.create("etcd-ca", 10)
-    ran = project.plan([MASTER.trusting("etcd", theirs.certificate_pem), NODE])
+    ran = project.plan([MASTER.trusting("etcd", theirs.signing_pem), NODE])
     (message,) = ran.message
     assert message.startswith(f"m1: trusts authority etcd {theirs.fingerprint}; ")
     assert f"has another one, {ours.fingerprint}. " in message

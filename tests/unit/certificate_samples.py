@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import strategies as st
 
-from kubeinfra.pki.ca import CA, CertificateSpec, Issued, public_key_pem
+from kubeinfra.pki.ca import CA
 from kubeinfra.pki.judge import reasons_to_reissue
+from kubeinfra.pki.keys import public_key_pem
+from kubeinfra.pki.spec import CertificateSpec, Issued
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 AUTHORITY = CA.create("kubernetes-ca", years=10, now=NOW)
@@ -41,7 +43,7 @@ LEAVES = st.builds(
 def reasons(spec: CertificateSpec, issued: Issued, ca: CA = AUTHORITY, now: datetime = NOW, **other: int) -> list[str]:
     """With the key file that belongs to the certificate, as the machine has it."""
     public = public_key_pem(issued.key_pem)
-    return reasons_to_reissue(spec, ca.certificate, issued.certificate_pem, public, now, **other)
+    return reasons_to_reissue(spec, ca, issued.certificate_pem, public, now, **other)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, passphrase: bytes = b"") -> str:

@@ -19,7 +19,8 @@ from killing import killed_after
 from kubeinfra.controller import directory as state_module
 from kubeinfra.controller.directory import COMMON_NAMES, ControllerDirectory, SecretName
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.pki.ca import CA, new_service_account_key
+from kubeinfra.pki.ca import CA
+from kubeinfra.pki.keys import new_service_account_key
 
 NOBODY = 65534
 SECRETS: dict[SecretName, str] = {

@@ -11,8 +11,8 @@ from local_machine import answer, needs_root, shell
 
 from kubeinfra.facts.certificates import CertificateState, CertificateStates
 from kubeinfra.facts.files import OnDisk
-from kubeinfra.pki.ca import public_key_pem
 from kubeinfra.pki.judge import reasons_to_reissue
+from kubeinfra.pki.keys import public_key_pem
 
 ISSUED = AUTHORITY.issue(APISERVER, 365, NOW)
 NOTHING = CertificateState(None, None, "", "")
@@ -35,7 +35,7 @@ def state(pair: tuple[Path, Path]) -> CertificateState:
 
 
 def reasons(found: CertificateState) -> list[str]:
-    return reasons_to_reissue(APISERVER, AUTHORITY.certificate, found.certificate_pem, found.public_key_pem, NOW)
+    return reasons_to_reissue(APISERVER, AUTHORITY, found.certificate_pem, found.public_key_pem, NOW)
 
 
 @needs_root

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kubeinfra.machine.state import CertificateState
 from kubeinfra.machine.wanted import Change
-from kubeinfra.pki.ca import CA, public_key_pem
+from kubeinfra.pki.ca import CA
 from kubeinfra.pki.certificates import Certificate
 from kubeinfra.pki.issue import certificate_changes
+from kubeinfra.pki.keys import public_key_pem
 
 ROW = Certificate("kubernetes", ADMIN, "/opt/kubernetes/ssl/admin")
 CERTIFICATE, KEY = ROW.files

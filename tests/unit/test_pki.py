@@ -29,7 +29,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.pki.ca import CA, CertificateSpec, fingerprint, new_service_account_key, public_key_pem
+from kubeinfra.pki.ca import CA, fingerprint
+from kubeinfra.pki.keys import new_service_account_key, public_key_pem
+from kubeinfra.pki.spec import CertificateSpec
 
 AS_TEXT = (
     "x509",
@@ -105,7 +107,7 @@ def test_no_key_shows_when_an_object_is_printed() -> None:
 
 @pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.common_name)
 def test_openssl_trusts_the_certificate_for_its_usage_alone(spec: CertificateSpec, tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text(AUTHORITY.certificate_pem)
+    (tmp_path / "ca.pem").write_text(AUTHORITY.signing_pem)
     (tmp_path / "leaf.pem").write_text(AUTHORITY.issue(spec, 365, NOW).certificate_pem)
     for usage in ("server", "client"):
         arguments = "-x509_strict", "-purpose", f"ssl{usage}", "-CAfile", tmp_path / "ca.pem"
@@ -132,7 +134,7 @@ def test_openssl_prints_what_an_apiserver_certificate_should_say() -> None:
 
 
 def test_openssl_prints_what_an_authority_should_say() -> None:
-    text = openssl(*AS_TEXT, stdin=AUTHORITY.certificate_pem)
+    text = openssl(*AS_TEXT, stdin=AUTHORITY.signing_pem)
     for expected in (
         "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:0\n",
         "X509v3 Key Usage: critical\n                Certificate Sign, CRL Sign\n",
@@ -143,7 +145,7 @@ def test_openssl_prints_what_an_authority_should_say() -> None:
 
 
 def test_fingerprint_and_public_key_are_as_openssl_prints_them() -> None:
-    printed = openssl("x509", "-noout", "-fingerprint", "-sha256", stdin=AUTHORITY.certificate_pem)
+    printed = openssl("x509", "-noout", "-fingerprint", "-sha256", stdin=AUTHORITY.signing_pem)
     assert printed.strip().split("=")[1] == AUTHORITY.fingerprint == fingerprint(AUTHORITY.certificate)
     for key in (AUTHORITY.issue(ADMIN, 365, NOW).key_pem, new_service_account_key()):
         assert openssl("pkey", "-pubout", stdin=key) == public_key_pem(key)
@@ -161,7 +163,7 @@ def test_keys_have_the_oldest_form_that_go_reads() -> None:
 
 
 def test_an_authority_survives_its_pem_and_issues_as_before() -> None:
-    again = CA.load(AUTHORITY.certificate_pem, AUTHORITY.key_pem, "here", NOW)
+    again = CA.load(AUTHORITY.signing_pem, AUTHORITY.key_pem, "here", NOW)
     assert again.fingerprint == AUTHORITY.fingerprint
     assert reasons(ADMIN, again.issue(ADMIN, 365, NOW)) == []
 
@@ -181,11 +183,11 @@ def brought_along(key: rsa.RSAPrivateKey, organization: str) -> x509.Certificate
 def test_an_rsa_authority_that_was_brought_along_issues_too() -> None:
     key = rsa.generate_private_key(65537, 2048)
     made = CA(brought_along(key, "Example"), key)
-    ca = CA.load(made.certificate_pem, made.key_pem, "here", NOW)
+    ca = CA.load(made.signing_pem, made.key_pem, "here", NOW)
     assert reasons(ETCD, ca.issue(ETCD, 365, NOW), ca) == []
 
 
-CERTIFICATE, KEY = AUTHORITY.certificate_pem, AUTHORITY.key_pem
+CERTIFICATE, KEY = AUTHORITY.signing_pem, AUTHORITY.key_pem
 
 
 @pytest.mark.parametrize(
@@ -229,10 +231,10 @@ def test_an_authority_from_the_future_is_an_error_about_the_clock() -> None:
 def test_an_expired_authority_is_renewed_by_the_command_that_the_error_names(tmp_path: Path) -> None:
     old = CA.create("etcd-ca", years=1, now=NOW - timedelta(days=400))
     certificate, key = tmp_path / "ca.pem", tmp_path / "ca-key.pem"
-    certificate.write_text(old.certificate_pem)
+    certificate.write_text(old.signing_pem)
     key.write_text(old.key_pem)
     with pytest.raises(KubeinfraError, match=f"ended on {old.ends:%F}") as caught:
-        CA.load(old.certificate_pem, old.key_pem, str(tmp_path), NOW)
+        CA.load(old.signing_pem, old.key_pem, str(tmp_path), NOW)
     command = str(caught.value).partition("own key: ")[2]
     openssl(*command.split()[1:])
     renewed = CA.load(certificate.read_text(), key.read_text(), str(tmp_path))

@@ -28,8 +28,10 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.pki.ca import CA, CertificateSpec, Issued, public_key_pem
+from kubeinfra.pki.ca import CA
 from kubeinfra.pki.judge import reasons_to_reissue
+from kubeinfra.pki.keys import public_key_pem
+from kubeinfra.pki.spec import CertificateSpec, Issued
 
 
 def without_pem_armour(pem: str) -> bytes:
@@ -81,9 +83,8 @@ def test_several_differences_are_all_named() -> None:
 
 @pytest.mark.parametrize("ca", [OTHER_AUTHORITY, CA.create("etcd-ca", 10, NOW), None])
 def test_another_authority_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
-    certificate = ca.certificate if ca else None
     public = public_key_pem(LEAF.key_pem)
-    found = reasons_to_reissue(ADMIN, certificate, LEAF.certificate_pem, public, NOW)
+    found = reasons_to_reissue(ADMIN, ca, LEAF.certificate_pem, public, NOW)
     assert found == ["issued by another authority"]
 
 
@@ -96,7 +97,7 @@ def test_another_authority_is_a_reason_even_with_the_same_name(ca: CA | None) ->
     ],
 )
 def test_a_key_that_is_not_the_certificates_is_a_reason(public_key: str | None, reason: str) -> None:
-    found = reasons_to_reissue(ADMIN, AUTHORITY.certificate, LEAF.certificate_pem, public_key, NOW)
+    found = reasons_to_reissue(ADMIN, AUTHORITY, LEAF.certificate_pem, public_key, NOW)
     assert found == [reason]
 
 
@@ -110,7 +111,7 @@ def test_a_key_that_is_not_the_certificates_is_a_reason(public_key: str | None, 
     ],
 )
 def test_a_missing_or_damaged_certificate_is_the_only_reason(certificate: str | None, reason: str) -> None:
-    assert reasons_to_reissue(ADMIN, AUTHORITY.certificate, certificate, None, NOW) == [reason]
+    assert reasons_to_reissue(ADMIN, AUTHORITY, certificate, None, NOW) == [reason]
 
 
 LEAF_CERTIFICATE = x509.load_pem_x509_certificate(LEAF.certificate_pem.encode())
@@ -123,7 +124,7 @@ def test_a_certificate_with_a_changed_byte_is_reissued_never_a_crash(data: st.Da
     signed = len(LEAF_CERTIFICATE.tbs_certificate_bytes)
     der[data.draw(st.integers(0, signed - 1))] ^= data.draw(st.integers(1, 255))
     public = public_key_pem(LEAF.key_pem)
-    assert reasons_to_reissue(ADMIN, AUTHORITY.certificate, with_pem_armour(bytes(der)), public, NOW)
+    assert reasons_to_reissue(ADMIN, AUTHORITY, with_pem_armour(bytes(der)), public, NOW)
 
 
 def test_a_certificate_without_a_usage_or_names_says_none() -> None:
