@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,10 @@ from typing import Any
 # What a core takes for WORK when nobody shares it, of those that the limits in seconds are for.
 QUIET_CORE = 0.45
 WORK = "import time\nfor _ in range(30_000_000): pass\nprint(time.process_time())"
-BARRIER = "--> Starting operation: --- "
+# The end of a phase, in our own words or (with -v) as pyinfra tells of an operation.
+PHASE = re.compile(r"(?:--> Starting operation: --- |--- [\d.]+ s  )(.+?)(?: \([\d.]+ s\))?$")
+# What is told of one machine or of several together, and lines of a diff below it.
+TOLD = re.compile(r" *\[([\w. -]+)\] +(.*)$")
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,34 @@ class Invocation:
 
     @property
     def phases(self) -> dict[str, float]:
-        """Barrier -> seconds after the start at which all hosts had come to it."""
-        return {line.removeprefix(BARRIER).strip(): at for at, line in self.said if line.startswith(BARRIER)}
+        """What was reached at the end of each phase -> seconds after the start at which all machines had."""
+        return {found[1]: at for at, line in self.said if (found := PHASE.match(line))}
+
+    def told(self, machine: str) -> list[str]:
+        """The sentences about a machine, alone or with others, and the lines of their diffs."""
+        sentences: list[str] = []
+        about: list[str] = []
+        for _, line in self.said:
+            if found := TOLD.match(line):
+                about, line = found[1].split(), found[2]
+            elif not line.startswith("        "):
+                about = []
+            if machine in about:
+                sentences.append(line.strip())
+        return sentences
 
     def __str__(self) -> str:
         return " ".join(self.command)
+
+
+def ends(phase: str) -> Callable[[str], bool]:
+    """Whether a line says that all machines have come to the end of this phase."""
+
+    def says_so(line: str) -> bool:
+        found = PHASE.match(line.rstrip())
+        return found is not None and found[1] == phase
+
+    return says_so
 
 
 def slowness() -> float:

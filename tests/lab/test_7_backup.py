@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from invocation import BARRIER
+from invocation import ends
 from laboratory import Lab
 from observe import processes
 
@@ -106,7 +106,7 @@ def test_a_restore_that_was_cut_off_gives_exactly_the_objects_of_the_backup_when
     cluster.kubectl("create", "namespace", "made-later")
     assert objects(cluster) != backup.objects
     restore = ("day2/restore.py", "--data", f"snapshot={backup.snapshot}", "--data", "confirm=lab")
-    cut_off = cluster.pyinfra(*restore, kill_when=lambda line: line.startswith(f"{BARRIER}etcd is stopped"))
+    cut_off = cluster.pyinfra(*restore, kill_when=ends("etcd is stopped"))
     assert cut_off.code == -9, f"it should have been killed:\n{cut_off.text}"
     assert not any(name == "etcd" for _, name in processes(cluster)), "it should have stopped etcd by then"
     done = cluster.pyinfra(*restore)

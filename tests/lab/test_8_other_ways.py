@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from invocation import BARRIER
+from invocation import ends
 from laboratory import Lab, until
 from observe import assert_finished, command_lines, processes, secrets, spoken
 
@@ -42,14 +42,14 @@ def test_killed_while_binaries_are_sent(killed: Lab) -> None:
             return True
         return False
 
-    done = killed.pyinfra("deploy.py", kill_when=is_sending)
+    done = killed.pyinfra("deploy.py", "-v", kill_when=is_sending)  # it names each operation
     assert done.code == -9, f"it should have been killed:\n{done.text}"
     final = killed.run(killed.etcd[-1], "ls /opt/etcd/bin/etcd 2>/dev/null; exit 0")
     assert not final, "nothing that was cut off should have its final name"
 
 
 def test_killed_between_etcd_and_the_control_plane(killed: Lab) -> None:
-    done = killed.pyinfra("deploy.py", kill_when=lambda line: line.startswith(f"{BARRIER}etcd is started"))
+    done = killed.pyinfra("deploy.py", kill_when=ends("etcd is started"))
     assert done.code == -9, f"it should have been killed:\n{done.text}"
     names = {name for _, name in processes(killed)}
     assert "etcd" in names and "kube-apiserver" not in names, f"it should have come no further than etcd: {names}"
@@ -61,9 +61,9 @@ def test_killed_between_a_kubelets_start_and_its_certificate(killed: Lab) -> Non
     def has_started(line: str) -> bool:
         if line.startswith("--> Starting operation: node | start"):
             killed.everywhere(f"pkill -STOP {signer[:15]}", killed.masters)
-        return line.startswith(f"{BARRIER}nodes are started")
+        return ends("nodes are started")(line)
 
-    done = killed.pyinfra("deploy.py", kill_when=has_started)
+    done = killed.pyinfra("deploy.py", "-v", kill_when=has_started)
     assert done.code == -9, f"it should have been killed:\n{done.text}"
     names = {name for _, name in processes(killed)}
     signed = killed.run(killed.nodes[0], "ls /opt/kubernetes/ssl/kubelet-client-current.pem 2>/dev/null; exit 0")
