@@ -8,7 +8,9 @@ from shlex import quote
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from kubeinfra.checks.system import comes_with_module, missing_modules, refused, sysctls_out_of_reach
 from kubeinfra.facts.machine import MissingPackages, System
+from kubeinfra.findings import Finding
 from kubeinfra.machine.state import SystemState
 from kubeinfra.run.plan import announce
 
@@ -57,7 +59,7 @@ def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str]) -> 
     + modules: kernel module -> a path that exists when it is there; + sysctls: key -> value
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=list(sysctls))
-    _note_missing(now)
+    _note([*missing_modules(host.name, now), *sysctls_out_of_reach(host.name, now, sysctls)])
     required = [*_firewall(now), *_hostname(now, hostname)]
     attempts = [*_selinux(now), *_swap(now), *_loadable(now)]
     later = list(_sysctls(now, sysctls))
@@ -78,7 +80,7 @@ def load_modules(modules: dict[str, str], missing: str) -> Commands:
     if all(found == "missing" for found in now.modules.values()):
         note(f"the kernel has no module {', '.join(modules)}; {missing}")
         return
-    _note_missing(now)
+    _note(missing_modules(host.name, now))
     attempts = list(_loadable(now))
     yield from _carry_out(_tried(attempts), "kernel modules are loaded")
     if attempts and state.is_executing:
@@ -100,8 +102,7 @@ def _tried(steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _note_refused(left: Iterable[tuple[str, str]]) -> None:
-    for sentence, command in left:
-        note(f"{sentence}: this machine does not allow it ({command} changed nothing)")
+    _note(refused(host.name, sentence, command) for sentence, command in left)
 
 
 Steps = Iterator[tuple[str, str]]
@@ -136,26 +137,19 @@ def _loadable(now: SystemState) -> Steps:
             yield f"load kernel module {name}", f"modprobe {name}"
 
 
-def _note_missing(now: SystemState) -> None:
-    for name, found in now.modules.items():
-        if found == "missing":
-            note(f"the kernel has no module {name}; what needs it will not work here")
-
-
 def _sysctls(now: SystemState, keys: dict[str, str]) -> Steps:
     for key, value in keys.items():
         has = now.sysctls.get(key)
-        if has is None:
-            loads_later = key.startswith("net.bridge.") and now.modules.get("br_netfilter") == "loadable"
-            if loads_later:
-                there = f"/proc/sys/{key.replace('.', '/')}"
-                yield f"sysctl {key} = {value}", f"[ ! -e {there} ] || sysctl -q -w {quote(f'{key}={value}')}"
-            else:
-                note(f"the kernel has no sysctl {key} (wanted {value})")
-        elif has != value and key in now.read_only:
-            note(f"sysctl {key} is {has}, wanted {value}, and cannot be set from inside this machine")
-        elif has != value:
+        if has is None and comes_with_module(now, key):
+            there = f"/proc/sys/{key.replace('.', '/')}"
+            yield f"sysctl {key} = {value}", f"[ ! -e {there} ] || sysctl -q -w {quote(f'{key}={value}')}"
+        elif has not in (None, value) and key not in now.read_only:
             yield f"sysctl {key}: {has} -> {value}", f"sysctl -q -w {quote(f'{key}={value}')}"
+
+
+def _note(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        note(finding.text())
 
 
 def note(sentence: str) -> None:

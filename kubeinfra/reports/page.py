@@ -80,6 +80,6 @@ def _tiles(record: RunRecord, certificates: list[contents.CertificateLine]) -> l
 
 def _first_to_end(line: contents.CertificateLine) -> Tile:
     if line.mark == "ended":
-        return Tile("ended", f"a certificate, on {line.certificate.ends:%Y-%m-%d}", "certificates", "bad")
+        return Tile(f"{line.certificate.ends:%Y-%m-%d}", "a certificate has ended", "certificates", "bad")
     mark = {"very-soon": "bad"}.get(line.mark, line.mark)
     return Tile(counted(line.left, "day"), "until a certificate ends", "certificates", mark)
