@@ -8,11 +8,14 @@ from paramiko.transport import Transport
 from pyinfra import config
 from pyinfra.api.exceptions import PyinfraError
 
+from kubeinfra.run.user_files import without_traceback
+
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
 config.FAIL_PERCENT = 0  # the first host that fails stops the run: what follows may depend on it
 
 # A message for a person, which pyinfra shows at the end; gevent would print a traceback before it.
 Hub.NOT_ERROR = (*Hub.NOT_ERROR, PyinfraError)
+without_traceback()
 
 
 def _tuned(connect: Any) -> Any:

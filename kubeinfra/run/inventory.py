@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,12 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import connector_data_meta
 from pyinfra.context import ctx_state
 
+from kubeinfra.cluster import groups
 from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.cluster import GROUPS, Cluster
 from kubeinfra.cluster.settings import PER_MACHINE, shown
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.run.user_files import MALFORMED, group_data_files, malformed, problem, syntax_problems
 
 # pyinfra's own keys: how to connect by ssh, and arguments such as _sudo; then those of its other connectors.
 _SSH_KEYS, _ARGUMENTS = set(connector_data_meta), {name for name, _ in all_global_arguments()}
@@ -56,23 +59,41 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
     """
     if not path.is_file():
         raise KubeinfraError(f"{path}: no such inventory; name a file such as inventory.py")
-    from pyinfra_cli.inventory import make_inventory  # which replaces the threads of whoever imports it
+    from pyinfra_cli.exceptions import UnexpectedExternalError  # these two replace the threads of who imports them
+    from pyinfra_cli.inventory import make_inventory
 
-    root = str(Path.cwd())
-    if root not in sys.path:
-        sys.path.append(root)
+    root = Path.cwd()
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    places = [root / "group_data", path.resolve().parent / "group_data", *group_data]
+    if problems := syntax_problems([path, *group_data_files(places)]):
+        raise KubeinfraError(*problems)
     directories = [str(directory) for directory in group_data]
     with ctx_state.use(State()):  # pyinfra notes in it which file it executes
-        return from_inventory(make_inventory(str(path), cwd=root, group_data_directories=directories))
+        try:
+            inventory = make_inventory(str(path), cwd=str(root), group_data_directories=directories)
+        except UnexpectedExternalError as error:
+            raise KubeinfraError(problem(error.exception, error.filename)) from error
+        except (PyinfraError, *MALFORMED) as error:
+            raise KubeinfraError(malformed(error)) from error
+        return from_inventory(inventory)
 
 
 def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
+    """The cluster and the warnings about it; KubeinfraError with all mistakes."""
+    # pyinfra takes a pair for (names, data).
+    if pairs := [group for group, data in inventory.group_data.items() if not isinstance(data, Mapping)]:
+        raise KubeinfraError(*(f"inventory: {group} is no list of names; write [ ] in place of ( )" for group in pairs))
     values, source, problems = _settings(inventory)
     by_group, wrong = _settings_by_group(inventory)
-    problems += wrong + _listed_twice(inventory)
-    entries = [_entry(inventory, name) for name in inventory.hosts]
+    in_groups = _groups(inventory)
+    problems += wrong + groups.problems(in_groups) + _listed_twice(inventory)
+    problems += _directories(values, source)
     for where, data in _places(inventory):
         problems += _misspelled(where, data)
+    meant = groups.corrected(in_groups)
+    strangers = groups.strangers(in_groups)
+    entries = [_entry(inventory, name, meant.get(name, set())) for name in inventory.hosts if name not in strangers]
     try:
         found = build(entries, values, source, by_group)
     except KubeinfraError as error:
@@ -80,6 +101,39 @@ def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
     if problems:
         raise KubeinfraError(*problems)
     return found
+
+
+def _groups(inventory: Inventory) -> dict[str, list[str]]:
+    """Every group -> its machines, as the inventory has them; without the two that pyinfra makes of all machines."""
+    return {
+        group: [host.name for host in inventory.get_group(group)]
+        for group in inventory.group_data
+        if group in inventory.groups
+    }
+
+
+def _directories(values: Mapping[str, Any], source: Mapping[str, str]) -> Iterator[str]:
+    """Whether this machine has the directories that settings name."""
+    for name, is_there, wanted in (
+        ("artifacts_dir", _is_readable, "a directory that can be read: create it, or remove the setting"),
+        ("cache_dir", _may_be_made, "a directory, and none can be made there: name another one"),
+    ):
+        if isinstance(text := values.get(name), str) and text.isprintable() and text.strip():
+            try:
+                path = Path(text).expanduser()
+            except RuntimeError:  # the home of a user who is not known
+                path = Path(text)
+            if not is_there(path):
+                yield f"{source[name]}: {name} {path} is not {wanted}"
+
+
+def _is_readable(path: Path) -> bool:
+    return os.access(path / ".", os.R_OK | os.X_OK)
+
+
+def _may_be_made(path: Path) -> bool:
+    nearest = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    return nearest.is_dir() and not str(path).startswith("~")
 
 
 def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], list[str]]:
@@ -105,17 +159,29 @@ def _settings(inventory: Inventory) -> tuple[dict[str, Any], dict[str, str], lis
 def _settings_by_group(inventory: Inventory) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Group -> what its file says of the settings that may differ by machine; any group of the inventory may."""
     found: dict[str, dict[str, Any]] = {}
-    problems = []
+    problems: list[str] = []
     for group, data in inventory.group_data.items():
-        own = _own(data)
-        found[group] = _without(inventory.get_override_data(), {key: own[key] for key in PER_MACHINE if key in own})
-        rest = [] if group in GROUPS else [key for key in own if key not in PER_MACHINE]
-        if rest:
-            problems.append(
-                f"group_data/{group}.py: {', '.join(rest)} would not be read; "
-                f"settings stand in all.py, {', '.join(f'{known}.py' for known in GROUPS)}"
-            )
+        problems += _unread(inventory, group, data)
+        if group in inventory.groups or group in GROUPS:
+            own = _own(data)
+            said = {key: own[key] for key in PER_MACHINE if key in own}
+            found[group] = _without(inventory.get_override_data(), said)  # --data wins over every layer
     return found, problems
+
+
+def _unread(inventory: Inventory, group: str, data: Mapping[str, Any]) -> Iterator[str]:
+    """What nobody would read: a file of a group that is not there, and settings of the cluster in one of the user's."""
+    if group in GROUPS or group == "all":
+        return
+    own, place = _own(data), f"group_data/{group}.py"
+    role = groups.meant(group)
+    if group not in inventory.groups and (own or (data and role)):
+        close = [role] if role else get_close_matches(group, ["all", *inventory.groups], n=1)
+        hint = f"did you mean {close[0]}.py?" if close else "name it all.py, or as a group of the inventory"
+        yield f"{place}: no machine is in group {group}; {hint}"
+    elif rest := [key for key in own if key not in PER_MACHINE]:
+        known = ", ".join(f"{one}.py" for one in GROUPS)
+        yield f"{place}: {', '.join(rest)} would not be read; settings of the cluster stand in all.py, {known}"
 
 
 def _without(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,11 +223,10 @@ def _misspelled(where: str, data: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _entry(inventory: Inventory, name: str) -> InventoryEntry:
+def _entry(inventory: Inventory, name: str, in_groups: Iterable[str]) -> InventoryEntry:
     data = inventory.get_host_data(name)
     forced = [key for key in PER_MACHINE if key in inventory.get_override_data()]  # --data wins over every layer
-    groups = frozenset(inventory.get_host(name).groups)
-    return InventoryEntry(name, groups, _without(forced, _own(data)), data.get("ssh_hostname"))
+    return InventoryEntry(name, frozenset(in_groups), _without(forced, _own(data)), data.get("ssh_hostname"))
 
 
 def _own(data: Mapping[str, Any]) -> dict[str, Any]:

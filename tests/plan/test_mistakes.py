@@ -159,7 +159,10 @@ MISTAKES: dict[str, Row] = {
     "releases without a place": (
         SMALL,
         {"artifacts_dir": "/no/such/directory"},
-        ["artifacts_dir /no/such/directory is not a directory that can be read: create it, or remove the setting"],
+        [
+            "group_data/all.py: artifacts_dir /no/such/directory is not a directory that can be read: "
+            "create it, or remove the setting"
+        ],
     ),
 }
 
@@ -171,6 +174,64 @@ def test_a_mistake_is_told(project: Project, situation: str) -> None:
     assert ran.code == 1
     assert ran.message == message
     assert not (project.directory / ".kubeinfra").exists()
+
+
+NOT_PYTHON = {
+    "a syntax error in settings": (
+        "group_data/lb.py",
+        "virtual_ip = (\n",
+        "group_data/lb.py, line 1: not valid Python, '(' was never closed; correct that line",
+    ),
+    "an exception in settings": (
+        "group_data/all.py",
+        "\nservice_cidr = net\n",
+        "group_data/all.py, line 2: NameError: name 'net' is not defined; correct that line",
+    ),
+    "a syntax error in the inventory": (
+        "inventory.py",
+        'machines = ["a]\n',
+        "inventory.py, line 1: not valid Python, unterminated string literal (detected at line 1); correct that line",
+    ),
+    "an exception in the inventory": (
+        "inventory.py",
+        "machines = [1 / 0]\n",
+        "inventory.py, line 1: ZeroDivisionError: division by zero; correct that line",
+    ),
+    "a list of another shape": (
+        "inventory.py",
+        'machines = [("m1",)]\n',
+        "inventory: pyinfra cannot read its lists (tuple index out of range); write machines as a list of "
+        '("name", {"ssh_hostname": "192.168.80.10"}), and each group as a list of names',
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", NOT_PYTHON)
+def test_a_file_that_python_cannot_execute_is_told_by_file_and_line(project: Project, situation: str) -> None:
+    file, text, message = NOT_PYTHON[situation]
+    (project.directory / file).write_text(text)
+    ran = project.run("--dry", "inventory.py", "deploy.py")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1] == f"--> pyinfra error: {message}"
+    assert "Traceback" not in ran.err
+    assert not (project.directory / "pyinfra-debug.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("node = [", "nodes = [", "inventory: group nodes (n1) is none of master, node, etcd, lb; did you mean node?"),
+        (
+            "node = ['@fake/n1'",
+            "node = ['@fake/n11'",
+            "inventory: node has n11, which is not in machines; did you mean n1?",
+        ),
+    ],
+)
+def test_a_misspelled_name_of_the_inventory_is_told(project: Project, before: str, after: str, message: str) -> None:
+    (project.directory / "inventory.py").write_text(inventory_of(SMALL).replace(before, after))
+    ran = project.run("--dry", "inventory.py", "deploy.py")
+    assert ran.message == [message]
 
 
 def test_a_clock_that_is_wrong_although_a_time_daemon_runs_is_told(project: Project) -> None:

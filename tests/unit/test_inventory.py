@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import PYTHON_CODES
 
 from kubeinfra.__main__ import main
-from kubeinfra.run.inventory import load
+from kubeinfra.run.inventory import from_inventory, load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,10 +109,21 @@ def test_settings_that_nobody_reads_are_a_mistake(project: Path, capsys: pytest.
     assert check() == 0, "a group of the user's own may say how to connect"
     capsys.readouterr()
     settings(project, "nodes.py", 'kube_proxy_mode = "iptables"\n')
+    assert problems(capsys) == ["group_data/nodes.py: no machine is in group nodes; did you mean node.py?"]
+    (project / "group_data/nodes.py").unlink()
+    settings(project, "machines.py", 'kube_proxy_mode = "iptables"\n')
     assert problems(capsys) == [
-        "group_data/nodes.py: kube_proxy_mode would not be read; "
-        "settings stand in all.py, master.py, node.py, etcd.py, lb.py"
+        "group_data/machines.py: kube_proxy_mode would not be read; "
+        "settings of the cluster stand in all.py, master.py, node.py, etcd.py, lb.py"
     ]
+    settings(project, "machines.py", "")
+    settings(project, "gpus.py", "node_labels = {}\n")
+    assert problems(capsys) == [
+        "group_data/gpus.py: no machine is in group gpus; name it all.py, or as a group of the inventory"
+    ]
+    settings(project, "gpus.py", "")
+    settings(project, "masters.py", "ssh_port = 2222\n")
+    assert problems(capsys) == ["group_data/masters.py: no machine is in group masters; did you mean master.py?"]
 
 
 def test_what_may_differ_by_machine_stands_in_the_file_of_any_group(project: Path) -> None:
@@ -167,6 +179,143 @@ def test_an_even_number_of_members_is_a_warning_and_no_mistake(
 def test_an_inventory_that_is_not_there_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "inventroy.py"]) == 1
     assert capsys.readouterr().err == "inventroy.py: no such inventory; name a file such as inventory.py\n"
+
+
+NOT_PYTHON = [
+    (
+        "all.py",
+        "a = 1\nb = (\n",
+        "group_data/all.py, line 2: not valid Python, '(' was never closed; correct that line",
+    ),
+    ("all.py", b"a = '\xff'\n", "group_data/all.py: not UTF-8 at byte 5; save it as UTF-8"),
+    (
+        "all.py",
+        "import os\n\nservice_cidr = os.environ['KUBE_NET']\n",
+        "group_data/all.py, line 3: KeyError: 'KUBE_NET'; correct that line",
+    ),
+    (
+        "node.py",
+        "def size(n):\n    return n / 0\n\n\nbackup_keep = size(3)\n",
+        "group_data/node.py, line 2: ZeroDivisionError: division by zero; correct that line",
+    ),
+    (
+        "../inventory.py",
+        "machines = []\nmaster = mahcines\n",
+        "inventory.py, line 2: NameError: name 'mahcines' is not defined; correct that line",
+    ),
+    (
+        "../inventory.py",
+        "import settings_of_mine\n",
+        "inventory.py, line 1: ModuleNotFoundError: No module named 'settings_of_mine'; correct that line",
+    ),
+    ("../inventory.py", "if True:\nx = 1\n", "inventory.py, line 2: not valid Python, expected an indented block"),
+    (
+        "../inventory.py",
+        'machines = [("m1", "192.168.80.10")]\n',
+        "inventory: pyinfra cannot read its lists (dictionary update sequence element #0 has length 1; 2 is required); "
+        'write machines as a list of ("name", {"ssh_hostname": "192.168.80.10"}), and each group as a list of names',
+    ),
+    (
+        "../inventory.py",
+        INVENTORY + 'node = ("n1", "n2")\n',
+        "inventory: node is no list of names; write [ ] in place of ( )",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "sentence"), NOT_PYTHON)
+def test_a_file_that_python_cannot_execute_is_told_by_file_and_line(
+    project: Path, capsys: pytest.CaptureFixture[str], file: str, text: str | bytes, sentence: str
+) -> None:
+    (project / "group_data" / file).write_bytes(text if isinstance(text, bytes) else text.encode())
+    (told,) = problems(capsys)
+    assert told.startswith(sentence)
+
+
+def test_all_files_that_are_not_python_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "lab").mkdir()
+    for file in ("group_data/all.py", "group_data/lb.py", "lab/all.py", "inventory.py"):
+        (project / file).write_text("a = (\n")
+    assert [line.split(",")[0] for line in problems(capsys, "--group-data", "lab")] == [
+        "inventory.py",
+        "group_data/all.py",
+        "group_data/lb.py",
+        "lab/all.py",
+    ]
+
+
+def test_an_error_in_a_module_that_a_file_imports_is_told_of_that_module(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "of_mine.py").write_text("a = (\n")
+    settings(project, "all.py", "import sys\nsys.path.insert(0, '.')\nimport of_mine\n")
+    assert problems(capsys) == ["of_mine.py, line 1: not valid Python, '(' was never closed; correct that line"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            'node = ["n1", "n22"]',
+            ["inventory: node has n22, which is not in machines; did you mean n2?"],
+        ),
+        (
+            'node = ["n1", "n2", "worker-of-mine"]',
+            [
+                "inventory: node has worker-of-mine, which is not in machines; "
+                "add its line to machines, or take the name out"
+            ],
+        ),
+        (
+            "nodes = node; node = []",
+            ["inventory: group nodes (n1, n2) is none of master, node, etcd, lb; did you mean node?"],
+        ),
+        (
+            "control_plane = master; master = []",
+            ["inventory: group control_plane (m1) is none of master, node, etcd, lb; did you mean master?"],
+        ),
+    ],
+)
+def test_names_and_groups_that_are_misspelled(
+    project: Path, capsys: pytest.CaptureFixture[str], line: str, told: list[str]
+) -> None:
+    (project / "inventory.py").write_text(f"{INVENTORY}{line}\n")
+    assert problems(capsys) == told
+
+
+def test_directories_that_this_machine_does_not_have_are_told_with_the_other_mistakes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "file").write_text("")
+    text = 'artifacts_dir = "nowhere"\ncache_dir = "file/cache"\napiserver_port = 0\n'
+    settings(project, "all.py", text)
+    assert problems(capsys) == [
+        "group_data/all.py: artifacts_dir nowhere is not a directory that can be read: "
+        "create it, or remove the setting",
+        "group_data/all.py: cache_dir file/cache is not a directory, and none can be made there: name another one",
+        "group_data/all.py: apiserver_port is 0: input should be greater than or equal to 1",
+    ]
+    (project / "nowhere").mkdir()
+    settings(project, "all.py", 'artifacts_dir = "nowhere"\ncache_dir = "new/cache"\n')
+    assert check() == 0
+
+
+def test_a_directory_of_a_user_who_is_not_known(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings(project, "all.py", 'artifacts_dir = "~nobody-of-that-name/a"\ncache_dir = "~nobody-of-that-name/b"\n')
+    assert [line.partition(" is not ")[0] for line in problems(capsys)] == [
+        "group_data/all.py: artifacts_dir ~nobody-of-that-name/a",
+        "group_data/all.py: cache_dir ~nobody-of-that-name/b",
+    ]
+
+
+def test_what_data_says_on_the_command_line_is_for_every_machine(project: Path) -> None:
+    """`--data` is pyinfra's last word on any setting, so on those that differ by machine too."""
+    (project / "inventory.py").write_text(INVENTORY.replace('"hostname": "node-two"', '"node_labels": {"a": "own"}'))
+    settings(project, "node.py", 'node_labels = {"b": "group"}\n')
+    PYTHON_CODES.clear()
+    inventory = make_inventory("inventory.py", {"node_labels": {"c": "all"}}, cwd=str(project))
+    found, _ = from_inventory(inventory)
+    assert [found.settings_of(machine).node_labels for machine in found.nodes] == [{"c": "all"}, {"c": "all"}]
 
 
 def test_the_command_itself_exits_with_1_and_shows_no_traceback(project: Path) -> None:
