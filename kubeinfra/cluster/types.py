@@ -223,7 +223,7 @@ LocalPath = Annotated[str, _like(r".*\S.*", "use a path, such as '/data/artifact
 ImageReference = Annotated[
     str, _like(_IMAGE, "use an image's name with its tag, such as 'registry.example.com/pause:3.2'")
 ]
-EtcdVersion = Annotated[str, _like(r"\d+\.\d+\.\d+(-[\w.]+)?", "use a whole version without v, such as '3.4.26'")]
+EtcdVersion = Annotated[str, _like(r"\d+\.\d+\.\d+(-[\w.]+)?", "use a version of three numbers, without v")]
 DockerVersion = Annotated[
     str, _like(r"\d+(\.[\w.~+-]*)?", "use the beginning of a version, without v or 5: before it, such as '24.0'")
 ]

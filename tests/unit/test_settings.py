@@ -92,7 +92,7 @@ UPSTREAM = (
 )
 SERVER = "use a host name or an IPv4 address, such as 'ntp.example.com' or '192.168.80.1'"
 IMAGE = "use an image's name with its tag, such as 'registry.example.com/pause:3.2'"
-ETCD = "use a whole version without v, such as '3.4.26'"
+ETCD = "use a version of three numbers, without v"
 DOCKER = "use the beginning of a version, without v or 5: before it, such as '24.0'"
 BUILD = "use its path below artifacts_dir, <name>/<version>/<file> or images/<file>"
 DIGEST = "use sha256: and 64 hex digits in lower case, as sha256sum prints them"
