@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cluster_samples import GUIDE, ONE, VIRTUAL_IP, cluster, guide
+from cluster_samples import GUIDE, ONE, THREE, VIRTUAL_IP, cluster, entry, guide
 
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components import flags
@@ -56,6 +56,16 @@ def test_a_persons_own_fields_of_the_kubelet_win() -> None:
     configuration = flags.kubelet_configuration(found, found.nodes[0], "/etc/resolv.conf")
     assert (configuration["maxPods"], configuration["readOnlyPort"]) == (200, 10255)
     assert configuration["cgroupDriver"] == "systemd"
+
+
+def test_a_node_has_the_fields_of_its_kubelet_that_its_own_line_says() -> None:
+    large = entry("n3", "192.168.80.15", "node", kubelet_extra_config={"maxPods": 250})
+    found = cluster([*THREE, large], kubelet_extra_config={"maxPods": 200})
+    assert [flags.kubelet_configuration(found, node, "/etc/resolv.conf")["maxPods"] for node in found.nodes] == [
+        200,
+        200,
+        250,
+    ]
 
 
 def test_no_component_is_told_a_secret() -> None:
