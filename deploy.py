@@ -17,6 +17,7 @@ from tasks import (
     load_balancer,
     network,
     node,
+    node_objects,
     preflight,
     verify,
 )
@@ -29,14 +30,14 @@ artifacts.fetch()
 barrier(name="--- releases are at hand")
 host.operating_system()
 barrier(name="--- operating systems are ready")
-artifacts.stage(["etcd", "control plane"])
+artifacts.stage(components=["etcd", "control plane"])
 barrier(name="--- binaries of etcd and the control plane are on the machines")
 
 etcd.etcd()
 barrier(name="--- etcd is started")
 control_plane.control_plane()
 barrier(name="--- the control plane is started")
-artifacts.stage(["node"])  # while the control plane comes up: controller-manager 1.20 signs nothing for 11 s
+artifacts.stage(components=["node"])  # while the control plane comes up: controller-manager 1.20 signs nothing for 11 s
 barrier(name="--- binaries and images of the nodes are on the machines")
 load_balancer.load_balancer()
 barrier(name="--- load balancers are started")
@@ -60,7 +61,7 @@ barrier(name="--- nodes are registered")
 network.network()  # not earlier: kubelet's restart with its certificate would tear down the pods that it is making
 barrier(name="--- flannel is applied")
 network.network_gate()
-network.taints()
+node_objects.node_objects()
 barrier(name="--- nodes are Ready, and flannel runs")
 addons.addons()
 addons.addons_gate()

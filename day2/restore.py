@@ -8,22 +8,20 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 
+from kubeinfra.components import control_plane, etcd, node
+from kubeinfra.components.runtime import runtime
 from kubeinfra.controller.snapshots import cluster_of
 from kubeinfra.operations import snapshots
 from kubeinfra.operations.gates import barrier, once, wait_until
 from kubeinfra.operations.units import start, stop
 from kubeinfra.run.hosts import is_in_this_run, this_machine
 from kubeinfra.run.inventory import cluster, run_option
-from tasks import control_plane, etcd, network, node
+from kubeinfra.run.seen import here
+from tasks.network import network_gate
 from tasks.preflight import preflight
 
 # flannel and CoreDNS watch the API from where they were; it has gone back, so they would see nothing for long.
-RESTART_WATCHERS = (
-    f"set -e; systemctl restart {node.KUBELET.name} {node.KUBE_PROXY.name}; "
-    "for name in kube-flannel coredns; do "
-    "docker ps --quiet --filter label=io.kubernetes.container.name=$name | xargs -r docker restart >/dev/null; "
-    "done"
-)
+WATCHERS = ["kube-flannel", "coredns"]
 
 
 def asked() -> Path:
@@ -45,6 +43,12 @@ def asked() -> Path:
     return Path(snapshot)
 
 
+def restart_watchers() -> str:
+    """Shell for a node."""
+    units = f"{node.KUBELET.name} {node.KUBE_PROXY.name}"
+    return f"set -e; systemctl restart {units}; {runtime(cluster()).restart_containers(WATCHERS)}"
+
+
 def require_all_members() -> None:
     needed = {*cluster().group("etcd"), *cluster().masters, *cluster().nodes}
     missing = sorted(machine.name for machine in needed if not is_in_this_run(machine))
@@ -59,31 +63,32 @@ preflight()
 snapshot = asked()
 require_all_members()
 digest = snapshots.checked(snapshot)
-member = cluster().etcd_member(host.name)
+is_member = "etcd" in host.groups
 
-if member:
-    snapshots.send(snapshot, digest, name="snapshot to every member")
-    snapshots.unpack(member, name="new data")
+if is_member:
+    every = etcd.members(cluster(), here().others)
+    snapshots.send(name="snapshot to every member", snapshot=snapshot, digest=digest)
+    snapshots.unpack(name="new data", member=etcd.member(here()), members=every)
 barrier(name="--- every member has the snapshot's data beside its own")
 if "master" in host.groups:
-    stop(control_plane.UNITS, name="stop the control plane")
+    stop(name="stop the control plane", units=control_plane.UNITS)
 barrier(name="--- nobody writes")
-if member:
-    stop([etcd.UNIT], name="stop etcd")
+if is_member:
+    stop(name="stop etcd", units=[etcd.UNIT])
 barrier(name="--- etcd is stopped")
-if member:
+if is_member:
     snapshots.swap(name="swap")
 barrier(name="--- every member has the snapshot's data")
-if member:
-    start([etcd.UNIT], block=False, name="start etcd")
-    wait_until(etcd.healthy(member), name="etcd healthy")
+if is_member:
+    start(name="start etcd", units=[etcd.UNIT], block=False)
+    wait_until(name="etcd healthy", probe=etcd.healthy(here()))
 barrier(name="--- etcd is healthy")
 if "master" in host.groups:
-    start(control_plane.UNITS, block=False, name="start the control plane")
-    wait_until(control_plane.READY, name="API ready")
+    start(name="start the control plane", units=control_plane.UNITS, block=False)
+    wait_until(name="API ready", probe=control_plane.READY)
 barrier(name="--- the API answers")
 if "node" in host.groups:
-    once("kubelet, kube-proxy, flannel and CoreDNS start anew", command=RESTART_WATCHERS, name="watchers")
-    wait_until(node.ready_again(this_machine()), name="Ready anew")
+    once(name="watchers", what="restart kubelet, kube-proxy, flannel and CoreDNS", command=restart_watchers())
+    wait_until(name="Ready again", probe=node.ready_again(this_machine()))
 barrier(name="--- nodes see the restored state")
-network.network_gate()
+network_gate()

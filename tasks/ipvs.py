@@ -5,27 +5,25 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra.machine.edits import ipvs_modules, modules_conf
-from kubeinfra.machine.wanted import File
+from kubeinfra.components import host as component
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import load_modules, packages
 from kubeinfra.run.hosts import is_deploy_file
 from kubeinfra.run.inventory import cluster
-from tasks.preflight import machine_state, preflight
+from kubeinfra.run.seen import here
+from tasks.preflight import preflight
 
 FALLBACK = "kube-proxy falls back to iptables up to Kubernetes 1.25, and does not start from 1.26 on"
 
 
 @deploy("ipvs")
 def ipvs() -> None:
-    """Only where kube-proxy is to use it."""
-    settings = cluster().settings
-    if "node" not in host.groups or settings.kube_proxy_mode != "ipvs":
-        return
-    modules = ipvs_modules(settings.ipvs_scheduler)
-    packages(["ipset", "ipvsadm"], machine_state().family, name="packages")
-    install([File("/etc/modules-load.d/ipvs.conf", modules_conf(modules))], name="files")
-    load_modules(modules, FALLBACK, name="modules")
+    """Only if kube-proxy is to use it."""
+    if "node" in host.groups and component.uses_ipvs(cluster()):
+        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler)
+        packages(name="packages", names=component.IPVS_PACKAGES, family=here().seen.family)
+        install(name="files", describe=component.describe_ipvs)
+        load_modules(name="modules", modules=modules, missing=FALLBACK)
 
 
 if is_deploy_file(__file__):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Lock
 
 from pyinfra import host, state
 from pyinfra.api import Host
@@ -12,19 +11,17 @@ from pyinfra.api.exceptions import PyinfraError
 from kubeinfra.checks.machine import machine_findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
 from kubeinfra.checks.trust import trust_findings
-from kubeinfra.cluster.cluster import Machine
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.facts.machine import MachineFacts
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import MachineState
 from kubeinfra.operations.controller import require_exclusive_run
 from kubeinfra.pki.secrets import SECRET_NAMES
+from kubeinfra.run.context import run
 from kubeinfra.run.controller import controller, secrets
 from kubeinfra.run.hosts import is_lead_host
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
-
-_machines: dict[str, MachineState] = {}
-_one_asks = Lock()  # else all hosts would ask the same one at once, more than its sshd lets into one connection
+from kubeinfra.run.seen import look_at
 
 
 def preflight(changes: bool = True) -> None:
@@ -37,7 +34,7 @@ def preflight(changes: bool = True) -> None:
     if changes:
         require_exclusive_run(name="preflight | no other run is at work")
     found = _look_at_it()
-    _machines[host.name] = found
+    run().machines[host.name] = found
     if _findings(host.name, found):
         _refuse(_findings, [one for one in state.inventory if one in state.active_hosts])
 
@@ -75,23 +72,11 @@ def _kept_findings(name: str, found: MachineState) -> list[Finding]:
 
 def _refuse(judge: Callable[[str, MachineState], list[Finding]], hosts: Sequence[Host]) -> None:
     """End the run with what is wrong on any of these hosts; go on where nothing is."""
-    with _one_asks:
-        for one in hosts:
-            if one.name not in _machines and (found := one.get_fact(MachineFacts)):
-                _machines[one.name] = found
-    every = [finding for one in hosts if one.name in _machines for finding in judge(one.name, _machines[one.name])]
+    look_at(hosts)
+    machines = run().machines
+    every = [finding for one in hosts if one.name in machines for finding in judge(one.name, machines[one.name])]
     if every:
         raise PyinfraError("\n" + "\n".join(dict.fromkeys(finding.sentence() for finding in every)))
-
-
-def arch_of(machine: Machine) -> str:
-    """Its architecture; this host's, where preflight has not looked at it."""
-    return _machines.get(machine.name, machine_state()).arch
-
-
-def machine_state() -> MachineState:
-    """What preflight saw of this host."""
-    return _machines[host.name]
 
 
 def check_absent_machines() -> None:

@@ -1,4 +1,4 @@
-"""Is the cluster well? Health is only read; the traffic check makes pods on every node, and removes them."""
+"""Is the cluster healthy? Health is only read; the traffic check makes pods on every node, and removes them."""
 
 from __future__ import annotations
 
@@ -6,70 +6,53 @@ from shlex import quote
 
 from pyinfra.api import deploy
 
-from kubeinfra.artifacts.needs import KUBERNETES_BIN
+from kubeinfra.components import verify as component
 from kubeinfra.health.questions import probes
-from kubeinfra.machine.render import template
 from kubeinfra.operations import health as operations
-from kubeinfra.operations.gates import Probe, barrier, once, require
-from kubeinfra.run.hosts import is_deploy_file, is_lead_host, runs_kubectl, this_machine
+from kubeinfra.operations.gates import barrier, once, require
+from kubeinfra.run.hosts import is_deploy_file, is_lead_host, runs_kubectl
 from kubeinfra.run.inventory import cluster
-from tasks.control_plane import KUBECTL
+from kubeinfra.run.seen import here
 from tasks.preflight import preflight
-
-CONFIGMAP = "kubeinfra-verified"
-# Which nodes with which pod networks under which flannel: traffic that was proved for the same is not proved again.
-NETWORK = (
-    f"{{ {KUBECTL} get nodes -o jsonpath='{{range .items[*]}}{{.metadata.uid}} {{.spec.podCIDR}} {{end}}'; "
-    f"{KUBECTL} -n kube-flannel get daemonset kube-flannel-ds "
-    "-o jsonpath='{.metadata.uid} {.metadata.generation}'; "
-    "} | sha256sum"
-)
 
 
 @deploy("verify")
 def health() -> None:
-    """A table of every component; what is not well fails its host, with what it said."""
-    operations.ask(probes(cluster(), this_machine(), KUBECTL, runs_kubectl()), name="health")
+    """A table of every component; what is not healthy fails its host, with what it said."""
+    operations.ask(name="health", asked=probes(here(), asks_api=runs_kubectl()))
     barrier(name="all have answered")
     if is_lead_host():
         operations.show(name="table")
     barrier(name="the table is shown")
-    operations.judge(len(cluster().load_balancers) if is_lead_host() else None, name="well")
+    operations.judge(name="well", load_balancers=len(cluster().load_balancers) if is_lead_host() else None)
 
 
 @deploy("verify")
 def traffic_where_changed() -> None:
-    """The traffic check, where it has not been passed by these nodes on this network yet."""
-    verified = f"{KUBECTL} -n kube-system get configmap {CONFIGMAP} -o jsonpath='{{.data.network}}'"
-    _traffic(unless=f'[ "$({verified})" = "$({NETWORK})" ]')
+    """The traffic check, if these nodes have not passed it on this network yet."""
+    _traffic(unless=component.PASSED)
 
 
 @deploy("verify")
 def traffic() -> None:
+    """The traffic check in any case."""
     _traffic(unless=None)
 
 
 def _traffic(unless: str | None) -> None:
-    """Pods on every node reach each other by pod address and through a Service."""
-    if not runs_kubectl():
-        return
-    manifest = template("verify/traffic.yaml.j2", image=cluster().verify_image)
-    script = template(
-        "verify/traffic.sh.j2",
-        kubectl=KUBECTL,
-        manifest=manifest,
-        configmap=CONFIGMAP,
-        network=NETWORK,
-        cluster_domain=cluster().settings.cluster_domain,
-    )
-    once("check the traffic between pods of all nodes", unless=unless, command=f"sh -c {quote(script)}", name="traffic")
+    if runs_kubectl():
+        once(
+            name="traffic",
+            what="check the traffic between pods of all nodes",
+            unless=unless,
+            command=f"sh -c {quote(component.traffic(cluster()))}",
+        )
 
 
 if is_deploy_file(__file__):
     preflight(changes=False)
     if runs_kubectl():
-        is_set_up = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]")
-        require(is_set_up, "run tasks/control_plane.py first", name="the control plane is set up")
+        require(name="the control plane is set up", probe=component.SET_UP, remedy="run tasks/control_plane.py first")
     barrier(name="there is something to ask")
     health()
     traffic()

@@ -129,11 +129,11 @@ def _docker(cluster: Cluster, machine: Machine, found: MachineState) -> Findings
             remedy='set docker_source = "docker-ce" in group_data/all.py, and docker_repository to a mirror that the '
             "machine reaches",
         )
-    if found.docker_major is not None and found.docker_major >= below:
+    if found.runtime_major is not None and found.runtime_major >= below:
         yield _error(
             check="container runtime",
             machine=machine.name,
-            found=f"Docker {found.docker_major} is installed",
+            found=f"Docker {found.runtime_major} is installed",
             wanted=f"Kubernetes {settings.kubernetes_version} needs one below {below}",
             remedy="remove it, and the deploy installs one that fits, or put an older one in its place",
             joints=EXPLAINED,

@@ -30,21 +30,15 @@ class Machine:
         """Its name as a Kubernetes node: the address, as in the guide."""
         return str(self.address)
 
-
-@dataclass(frozen=True)
-class EtcdMember:
-    """One member of etcd; its name counts in the order of the inventory: etcd01, etcd02, ..."""
-
-    name: str
-    machine: Machine
+    @property
+    def etcd_client_url(self) -> str:
+        """Where clients reach it as an etcd member."""
+        return f"https://{self.address}:{ETCD_CLIENT_PORT}"
 
     @property
-    def client_url(self) -> str:
-        return f"https://{self.machine.address}:{ETCD_CLIENT_PORT}"
-
-    @property
-    def peer_url(self) -> str:
-        return f"https://{self.machine.address}:{ETCD_PEER_PORT}"
+    def etcd_peer_url(self) -> str:
+        """Where the other members reach it as an etcd member."""
+        return f"https://{self.address}:{ETCD_PEER_PORT}"
 
 
 @dataclass(frozen=True)
@@ -77,15 +71,12 @@ class Cluster:
         return self.group("lb")
 
     @cached_property
-    def etcd_members(self) -> tuple[EtcdMember, ...]:
-        return tuple(EtcdMember(f"etcd{number:02}", machine) for number, machine in enumerate(self.group("etcd"), 1))
+    def etcd_machines(self) -> tuple[Machine, ...]:
+        return self.group("etcd")
 
     def machine(self, name: str) -> Machine:
         """The machine of this inventory name; KeyError is a mistake in the code, not in the inventory."""
         return {machine.name: machine for machine in self.machines}[name]
-
-    def etcd_member(self, name: str) -> EtcdMember | None:
-        return next((member for member in self.etcd_members if member.machine.name == name), None)
 
     @cached_property
     def release(self) -> releases.Release:
@@ -138,7 +129,7 @@ class Cluster:
 
     @property
     def etcd_servers(self) -> str:
-        return ",".join(member.client_url for member in self.etcd_members)
+        return ",".join(machine.etcd_client_url for machine in self.etcd_machines)
 
     @property
     def apiserver_service_address(self) -> IPv4Address:

@@ -37,7 +37,7 @@ def problems(cluster: Cluster, source: Mapping[str, str]) -> list[str]:
 def warnings(cluster: Cluster) -> list[str]:
     """One sentence for each thing that works, but not as well as it looks."""
     found = []
-    members = len(cluster.etcd_members)
+    members = len(cluster.etcd_machines)
     if members % 2 == 0:
         found.append(
             f"inventory: group etcd has {members} members; an even number survives no more losses than "

@@ -8,19 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 from kubeinfra.cluster.cluster import Cluster, Machine
-from kubeinfra.pki.certificates import (
-    FRONT_PROXY_CLIENT,
-    KUBELET_CLIENT,
+from kubeinfra.components.runtime import runtime
+from kubeinfra.paths import (
+    FRONT_PROXY_CA,
+    KUBELET_KUBECONFIG,
+    KUBERNETES_CA,
+    KUBERNETES_CA_KEY,
+    KUBERNETES_CFG,
+    KUBERNETES_LOGS,
     KUBERNETES_SSL,
-    apiserver_serving,
+    MASTER_ETCD_CA,
+    SERVICE_ACCOUNT_KEY,
+    SERVICE_ACCOUNT_PUBLIC_KEY,
+    TOKEN_CSV,
 )
-
-CFG = "/opt/kubernetes/cfg"
-LOGS = "/opt/kubernetes/logs"
-CA_FILE = f"{KUBERNETES_SSL}/ca.pem"
-KUBELET_CLIENT_PEM = f"{KUBERNETES_SSL}/kubelet-client-current.pem"
-SERVICE_ACCOUNT_KEY = f"{KUBERNETES_SSL}/service-account-key.pem"
-SERVICE_ACCOUNT_PUBLIC_KEY = f"{KUBERNETES_SSL}/service-account.pem"
+from kubeinfra.pki.certificates import FRONT_PROXY_CLIENT, KUBELET_CLIENT, apiserver_serving
 
 
 def apiserver_flags(cluster: Cluster, master: Machine) -> dict[str, str]:
@@ -33,19 +35,19 @@ def apiserver_flags(cluster: Cluster, master: Machine) -> dict[str, str]:
         "audit-log-maxage": str(settings.audit_log_max_days),
         "audit-log-maxbackup": str(settings.audit_log_max_files),
         "audit-log-maxsize": str(settings.audit_log_max_megabytes),
-        "audit-log-path": f"{LOGS}/audit.log",
-        "audit-policy-file": f"{CFG}/audit-policy.yaml",
+        "audit-log-path": f"{KUBERNETES_LOGS}/audit.log",
+        "audit-policy-file": f"{KUBERNETES_CFG}/audit-policy.yaml",
         "authorization-mode": "Node,RBAC",
-        "client-ca-file": CA_FILE,
+        "client-ca-file": KUBERNETES_CA,
         # Masters run no kube-proxy, so Service addresses lead nowhere there.
         "enable-aggregator-routing": "true",
         "enable-admission-plugins": "NodeRestriction",
         "enable-bootstrap-token-auth": "true",
-        "etcd-cafile": f"{KUBERNETES_SSL}/etcd-ca.pem",
+        "etcd-cafile": MASTER_ETCD_CA,
         "etcd-certfile": f"{etcd_client}.pem",
         "etcd-keyfile": f"{etcd_client}-key.pem",
         "etcd-servers": cluster.etcd_servers,
-        "kubelet-certificate-authority": CA_FILE,
+        "kubelet-certificate-authority": KUBERNETES_CA,
         "kubelet-client-certificate": f"{KUBERNETES_SSL}/{KUBELET_CLIENT}.pem",
         "kubelet-client-key": f"{KUBERNETES_SSL}/{KUBELET_CLIENT}-key.pem",
         "kubelet-preferred-address-types": "InternalIP,Hostname",
@@ -53,7 +55,7 @@ def apiserver_flags(cluster: Cluster, master: Machine) -> dict[str, str]:
         "proxy-client-cert-file": f"{KUBERNETES_SSL}/{FRONT_PROXY_CLIENT}.pem",
         "proxy-client-key-file": f"{KUBERNETES_SSL}/{FRONT_PROXY_CLIENT}-key.pem",
         "requestheader-allowed-names": FRONT_PROXY_CLIENT,
-        "requestheader-client-ca-file": f"{KUBERNETES_SSL}/front-proxy-ca.pem",
+        "requestheader-client-ca-file": FRONT_PROXY_CA,
         "requestheader-extra-headers-prefix": "X-Remote-Extra-",
         "requestheader-group-headers": "X-Remote-Group",
         "requestheader-username-headers": "X-Remote-User",
@@ -65,26 +67,27 @@ def apiserver_flags(cluster: Cluster, master: Machine) -> dict[str, str]:
         "service-node-port-range": settings.node_port_range,
         "tls-cert-file": serving.certificate_path,
         "tls-private-key-file": serving.key_path,
-        "token-auth-file": f"{CFG}/token.csv",
+        "token-auth-file": TOKEN_CSV,
         "v": "2",
         **settings.apiserver_extra_args,
     }
 
 
-def controller_manager_flags(cluster: Cluster) -> dict[str, str]:
+def controller_manager_flags(cluster: Cluster, signing_ca: str = KUBERNETES_CA) -> dict[str, str]:
+    """+ signing_ca: path of the certificate by which it signs; it must stand alone in its file"""
     settings = cluster.settings
-    kubeconfig = f"{CFG}/kube-controller-manager.kubeconfig"
+    kubeconfig = f"{KUBERNETES_CFG}/kube-controller-manager.kubeconfig"
     return {
         "allocate-node-cidrs": "true",
         "authentication-kubeconfig": kubeconfig,
         "authorization-kubeconfig": kubeconfig,
         "bind-address": "127.0.0.1",
-        "client-ca-file": CA_FILE,
+        "client-ca-file": KUBERNETES_CA,
         "cluster-cidr": str(settings.cluster_cidr),
         "cluster-name": settings.cluster_name,
-        "cluster-signing-cert-file": CA_FILE,
+        "cluster-signing-cert-file": signing_ca,
         "cluster-signing-duration": f"{settings.kubelet_certificate_years * 365 * 24}h",
-        "cluster-signing-key-file": f"{KUBERNETES_SSL}/ca-key.pem",
+        "cluster-signing-key-file": KUBERNETES_CA_KEY,
         "controllers": "*,bootstrapsigner,tokencleaner",
         # Against the client's own throttling (20 a second) while a cluster comes up.
         "kube-api-burst": "200",
@@ -93,8 +96,8 @@ def controller_manager_flags(cluster: Cluster) -> dict[str, str]:
         "leader-elect": "true",
         "node-cidr-mask-size": str(settings.node_cidr_mask),
         "profiling": "false",
-        "requestheader-client-ca-file": f"{KUBERNETES_SSL}/front-proxy-ca.pem",
-        "root-ca-file": CA_FILE,
+        "requestheader-client-ca-file": FRONT_PROXY_CA,
+        "root-ca-file": KUBERNETES_CA,
         "service-account-private-key-file": SERVICE_ACCOUNT_KEY,
         "service-cluster-ip-range": str(settings.service_cidr),
         "use-service-account-credentials": "true",
@@ -105,7 +108,7 @@ def controller_manager_flags(cluster: Cluster) -> dict[str, str]:
 
 
 def scheduler_flags(cluster: Cluster) -> dict[str, str]:
-    kubeconfig = f"{CFG}/kube-scheduler.kubeconfig"
+    kubeconfig = f"{KUBERNETES_CFG}/kube-scheduler.kubeconfig"
     return {
         "authentication-kubeconfig": kubeconfig,
         "authorization-kubeconfig": kubeconfig,
@@ -119,9 +122,14 @@ def scheduler_flags(cluster: Cluster) -> dict[str, str]:
     }
 
 
+def has_plain_status(cluster: Cluster) -> bool:
+    """Up to 1.21 `kubectl get componentstatuses` asks plain ports of scheduler and controller-manager."""
+    return cluster.release.minor <= (1, 21)
+
+
 def _loopback_status(cluster: Cluster, port: str) -> dict[str, str]:
-    """Up to 1.21 `kubectl get componentstatuses` asks these plain ports, on the master itself only."""
-    return {"address": "127.0.0.1", "port": port} if cluster.release.minor <= (1, 21) else {}
+    """On the master itself only."""
+    return {"address": "127.0.0.1", "port": port} if has_plain_status(cluster) else {}
 
 
 MASTER_TAINT = "node-role.kubernetes.io/master:NoSchedule"
@@ -133,21 +141,18 @@ def is_tainted(cluster: Cluster, node: Machine) -> bool:
 
 
 def kubelet_flags(cluster: Cluster, node: Machine) -> dict[str, str]:
-    key, _, effect = MASTER_TAINT.partition(":")
-    # From the first moment on; a taint that a setting changes later is put right in tasks/network.py.
-    taints = {"register-with-taints": f"{key}=:{effect}"} if is_tainted(cluster, node) else {}
+    taints = [*([MASTER_TAINT] if is_tainted(cluster, node) else []), *cluster.settings_of(node).node_taints]
+    with_value = ",".join(taint if "=" in taint else taint.replace(":", "=:", 1) for taint in taints)
     return {
-        **taints,
-        "bootstrap-kubeconfig": f"{CFG}/bootstrap.kubeconfig",
+        # From the first moment on; a taint that a setting changes later is put right in tasks/network.py.
+        **({"register-with-taints": with_value} if taints else {}),
+        **runtime(cluster).kubelet_flags(cluster),
+        "bootstrap-kubeconfig": f"{KUBERNETES_CFG}/bootstrap.kubeconfig",
         "cert-dir": KUBERNETES_SSL,
-        "cni-bin-dir": "/opt/cni/bin",
-        "cni-conf-dir": "/etc/cni/net.d",
-        "config": f"{CFG}/kubelet-config.yaml",
+        "config": f"{KUBERNETES_CFG}/kubelet-config.yaml",
         "hostname-override": node.node_name,
-        "kubeconfig": f"{CFG}/kubelet.kubeconfig",
-        "network-plugin": "cni",
+        "kubeconfig": KUBELET_KUBECONFIG,
         "node-ip": str(node.address),
-        "pod-infra-container-image": cluster.pause_image,
         "v": "2",
     }
 
@@ -161,7 +166,7 @@ def kubelet_configuration(cluster: Cluster, node: Machine, resolv_conf: str) -> 
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": CA_FILE},
+            "x509": {"clientCAFile": KUBERNETES_CA},
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "systemd",
@@ -186,7 +191,7 @@ def kube_proxy_configuration(cluster: Cluster, node: Machine) -> dict[str, Any]:
         "kind": "KubeProxyConfiguration",
         # With 0.0.0.0 it waits for its Node object to learn its own address.
         "bindAddress": str(node.address),
-        "clientConnection": {"kubeconfig": f"{CFG}/kube-proxy.kubeconfig"},
+        "clientConnection": {"kubeconfig": f"{KUBERNETES_CFG}/kube-proxy.kubeconfig"},
         "clusterCIDR": str(settings.cluster_cidr),
         "conntrack": settings.kube_proxy_conntrack,
         "hostnameOverride": node.node_name,
@@ -194,3 +199,7 @@ def kube_proxy_configuration(cluster: Cluster, node: Machine) -> dict[str, Any]:
         "metricsBindAddress": "127.0.0.1:10249",
         "mode": settings.kube_proxy_mode,
     }
+
+
+def kube_proxy_flags() -> dict[str, str]:
+    return {"config": f"{KUBERNETES_CFG}/kube-proxy-config.yaml", "v": "2"}

@@ -1,8 +1,6 @@
-"""Binaries and images on a machine."""
+"""Binaries on a machine."""
 
 from __future__ import annotations
-
-from shlex import join
 
 from pyinfra.api import FactBase
 
@@ -41,23 +39,3 @@ class BinaryStates(FactBase[dict[str, BinaryState]]):
             digest, path, *version = line.split(" ", 2)
             found[path] = BinaryState(digest, " ".join(version).strip())
         return found
-
-
-class ImageIds(FactBase[dict[str, str]]):
-    """
-    Images that Docker has: reference -> ID ("sha256:<hex>"). Empty where Docker does not run yet.
-
-    + references: image references to ask for
-    """
-
-    default = dict
-
-    def command(self, references: list[str]) -> str:
-        # An image that is not there is an answer, and so is a Docker that is not there yet.
-        return (
-            f"for image in {join(references)}; do "
-            'timeout 20 docker image inspect --format "$image {{.Id}}" $image 2>/dev/null; done; exit 0'
-        )
-
-    def process(self, output: list[str]) -> dict[str, str]:
-        return dict(line.split(" ") for line in output if line)

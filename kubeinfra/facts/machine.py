@@ -10,20 +10,33 @@ from time import time
 
 from pyinfra.api import FactBase
 
-from kubeinfra.machine.state import MachineState, SystemState
+from kubeinfra.components.runtime import VERSIONS
+from kubeinfra.machine.state import CHRONY_MARK, InterfaceAddress, MachineState, SystemState
+from kubeinfra.paths import (
+    ETCD_CA,
+    ETCD_CFG,
+    ETCD_DATA,
+    ETCDCTL,
+    FRONT_PROXY_CA,
+    KEEPALIVED_CONF,
+    KUBERNETES_CA,
+    SERVICE_ACCOUNT_KEY,
+    TOKEN_CSV,
+)
 
-CA_FILES = {
-    "etcd": "/opt/etcd/ssl/ca.pem",
-    "kubernetes": "/opt/kubernetes/ssl/ca.pem",
-    "front-proxy": "/opt/kubernetes/ssl/front-proxy-ca.pem",
-}
-CHRONY_MARK = "# Written by kubeinfra"
+CA_FILES = {"etcd": ETCD_CA, "kubernetes": KUBERNETES_CA, "front-proxy": FRONT_PROXY_CA}
 # Where each shared secret is, and what tells that the file is the cluster's: a package may bring a sample.
 SECRET_FILES = {
-    "service-account-key": ("/opt/kubernetes/ssl/service-account-key.pem", "PRIVATE KEY"),
-    "bootstrap-token": ("/opt/kubernetes/cfg/token.csv", "kubelet-bootstrap"),
-    "vrrp-password": ("/etc/keepalived/keepalived.conf", "^vrrp_instance kube_apiserver"),
+    "service-account-key": (SERVICE_ACCOUNT_KEY, "PRIVATE KEY"),
+    "bootstrap-token": (TOKEN_CSV, "kubelet-bootstrap"),
+    "vrrp-password": (KEEPALIVED_CONF, "^vrrp_instance kube_apiserver"),
 }
+# A member keeps the name that its data was made with, whatever the inventory's order has become.
+_ETCD = (
+    f'if [ -d {ETCD_DATA}/member ]; then echo "etcd-name=$(sed -n s/^ETCD_NAME=//p {ETCD_CFG}/etcd 2>/dev/null)"; '
+    f"if ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 timeout 5 {ETCDCTL} endpoint health >/dev/null 2>&1; "
+    "then echo etcd-serves=yes; fi; fi"
+)
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -50,10 +63,8 @@ class MachineFacts(FactBase[MachineState]):
             f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
-            "if dockerd=$(command -v dockerd); then echo \"docker=$(dockerd --version | tr -dc '0-9. ')\"; "
-            "file=$(readlink -f $dockerd); owner=$(dpkg-query -S $file 2>/dev/null) || "
-            "owner=$(rpm -q -f --qf '%{NAME}' $file 2>/dev/null) || owner=; echo \"docker-package=${owner%%:*}\"; fi; "
-            "ip -o -4 addr show | awk '{print \"address=\" $4}'; "
+            f"{VERSIONS}; {_ETCD}; "
+            'ip -o -4 addr show | awk \'{print "address=" $2 " " $4}\'; '
             f"{cas}; {secrets}; date +clock=%s; exit 0"
         )
 
@@ -62,7 +73,7 @@ class MachineFacts(FactBase[MachineState]):
         values: dict[str, str] = {}
         cas = {}
         secrets = set()
-        addresses = []
+        interfaces = []
         for line in output:
             key, _, value = line.partition("=")
             if key == "authority":
@@ -71,7 +82,8 @@ class MachineFacts(FactBase[MachineState]):
             elif key == "secret":
                 secrets.add(value)
             elif key == "address":
-                addresses.append(IPv4Interface(value))
+                interface, address = value.split(" ")
+                interfaces.append(InterfaceAddress(interface, IPv4Interface(address)))
             else:
                 values[key] = value
         return MachineState(
@@ -84,10 +96,12 @@ class MachineFacts(FactBase[MachineState]):
             resolv_conf=b64decode(values.get("resolv", "")).decode(errors="replace"),
             systemd_resolv_conf="resolved" in values,
             keeps_time="time" in values,
-            docker_major=_major(values.get("docker", "")),
-            docker_package=values.get("docker-package", ""),
+            runtime_major=_major(values.get("runtime", "")),
+            runtime_package=values.get("runtime-package", ""),
             clock_ahead=float(values.get("clock", now)) - now,
-            addresses=tuple(addresses),
+            etcd_name=values.get("etcd-name"),
+            etcd_serves="etcd-serves" in values,
+            interfaces=tuple(interfaces),
             cas=cas,
             secrets=frozenset(secrets),
         )

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from shlex import quote
 
-from kubeinfra.cluster.cluster import Cluster, Machine
-from kubeinfra.components.flags import CA_FILE, CFG, KUBELET_CLIENT_PEM
-from kubeinfra.machine.render import template
+from kubeinfra.components import etcd
+from kubeinfra.components.base import Here
+from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.components.load_balancer import has_address
+from kubeinfra.components.network import pod_network
+from kubeinfra.paths import ETCDCTL
 
 
 @dataclass(frozen=True)
@@ -22,23 +25,15 @@ class Row:
     detail: str
 
 
-def probes(cluster: Cluster, machine: Machine, kubectl: str, asks_api: bool) -> list[tuple[str, str, str]]:
+def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
     """
     Component, subject and shell command for everything to be asked on this machine.
 
     + asks_api: whether it also asks the API about the nodes and the leaders; one master of a run does
     """
-    asked = []
-    if member := cluster.etcd_member(machine.name):
-        endpoint = f"ETCDCTL_ENDPOINTS={member.client_url} /usr/local/bin/etcdctl"
-        healthy = f'words=$({endpoint} endpoint health 2>&1) || {{ echo "$words"; exit 1; }}'
-        wanted = " ".join(sorted(one.name for one in cluster.etcd_members))
-        # The third field of a line is the name, empty for one that has not started yet.
-        members = (
-            f"found=$({endpoint} member list | cut -d , -f 3 | sort | xargs) || exit 1; "
-            f'[ "$found" = "{wanted}" ] || {{ echo "the members are $found, not {wanted}"; exit 1; }}'
-        )
-        asked.append(("etcd", member.name, f"{healthy}; {members}; {endpoint} endpoint status -w json"))
+    cluster, machine, kubectl, asked = here.cluster, here.machine, KUBECTL, []
+    if "etcd" in machine.groups:
+        asked.append(("etcd", etcd.member(here).name, _member(here)))
     if "master" in machine.groups:
         asked.append(("kube-apiserver", machine.name, f"{kubectl} get --raw /readyz"))
         for name, port in (("kube-controller-manager", 10257), ("kube-scheduler", 10259)):
@@ -62,15 +57,24 @@ def probes(cluster: Cluster, machine: Machine, kubectl: str, asks_api: bool) -> 
     return asked
 
 
-# Well, and by which mode: without ip_vs in the kernel it is iptables.
+def _member(here: Here) -> str:
+    """Healthy, and one of the members that the inventory has; by their addresses, as the names are etcd's own."""
+    endpoint = f"ETCDCTL_ENDPOINTS={here.machine.etcd_client_url} {ETCDCTL}"
+    wanted = " ".join(sorted(one.etcd_peer_url for one in here.cluster.etcd_machines))
+    return (
+        f'words=$({endpoint} endpoint health 2>&1) || {{ echo "$words"; exit 1; }}; '
+        # A line has the member's ID, whether it has started, its name, its peer URLs, ...
+        f"found=$({endpoint} member list | "
+        """awk -F ', ' '{print $4 ($2 == "started" ? "" : " (not started)")}' | sort | xargs) || exit 1; """
+        f'[ "$found" = "{wanted}" ] || {{ echo "the members are $found, not {wanted}"; exit 1; }}; '
+        f"{endpoint} endpoint status -w json"
+    )
+
+
+# Healthy, and by which mode: without ip_vs in the kernel it is iptables.
 _KUBE_PROXY = "curl -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && curl -sSf -m 5 127.0.0.1:10249/proxyMode"
 VIRTUAL_ADDRESS = "virtual address"
 HOLDS = "holds it"
-
-
-def has_address(address: IPv4Address | None) -> str:
-    """Shell that succeeds where one of the machine's interfaces has this address."""
-    return f"ip -o -4 address | grep -q ' {address}/'"
 
 
 def _keepalived(address: IPv4Address | None) -> str:
@@ -78,23 +82,6 @@ def _keepalived(address: IPv4Address | None) -> str:
         "state=$(systemctl is-active keepalived) || { echo keepalived is $state; exit 1; }; "
         f"if {has_address(address)}; then echo {HOLDS}; else echo stands by; fi"
     )
-
-
-def pod_network(machine: Machine, move: bool = False) -> str:
-    """Shell that succeeds where flannel and the pods' bridge have the network of the Node; `move` puts them there."""
-    return template(
-        "network/pod-network.sh.j2",
-        ask=as_node(f"/api/v1/nodes/{machine.node_name}"),
-        node=machine.node_name,
-        move=move,
-    )
-
-
-def as_node(path: str) -> str:
-    """Shell that asks the API as the kubelet does, with its certificate and at the endpoint that it uses now."""
-    credentials = f"--cacert {CA_FILE} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
-    server = f"\"$(sed -n 's/^ *server: //p' {CFG}/kubelet.kubeconfig)\""
-    return f"curl -sSf --max-time 5 {credentials} {server}{quote(path)}"
 
 
 def read(component: str, subject: str, code: str, words: str) -> Row:

@@ -1,4 +1,4 @@
-"""What a machine of the cluster needs from its operating system, and how present files become right. Pure."""
+"""Files that belong to others too: their present text -> the text with our part right. Pure."""
 
 from __future__ import annotations
 
@@ -9,38 +9,6 @@ from kubeinfra.cluster.cluster import Cluster
 
 HOSTS_BEGIN = "# kubeinfra: begin (the machines of the cluster; lines outside are yours)"
 HOSTS_END = "# kubeinfra: end"
-
-# Module -> what is there when the kernel has it, loaded or built in.
-MODULES = {
-    "overlay": "/sys/module/overlay",
-    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
-    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
-}
-
-
-def ipvs_modules(scheduler: str) -> dict[str, str]:
-    """Those that kube-proxy asks for, and the one of the scheduler; as MODULES."""
-    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}"))
-    return {"ip_vs": "/proc/net/ip_vs"} | {name: f"/sys/module/{name}" for name in schedulers}
-
-
-PACKAGES = {
-    "debian": ["conntrack", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
-    "redhat": ["conntrack-tools", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
-}
-
-
-def sysctls(cluster: Cluster) -> dict[str, str]:
-    """The guide's keys; pods' traffic crosses bridges and is forwarded, so the kernel must let it."""
-    settings = cluster.settings
-    own = {
-        "net.bridge.bridge-nf-call-iptables": "1",
-        "net.bridge.bridge-nf-call-ip6tables": "1",
-        "net.ipv4.ip_forward": "1",
-    }
-    if settings.disable_ipv6:
-        own |= {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}
-    return own | {key: str(value) for key, value in settings.extra_sysctls.items()}
 
 
 def sysctl_conf(keys: dict[str, str]) -> str:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
+CHRONY_MARK = "# Written by kubeinfra"
+"""First words of a chrony configuration that is ours."""
+
+
+@dataclass(frozen=True)
+class InterfaceAddress:
+    """An address of an interface, with its prefix."""
+
+    name: str
+    address: IPv4Interface
+
 
 @dataclass(frozen=True)
 class MachineState:
@@ -16,13 +27,15 @@ class MachineState:
     + systemd: its version where it is PID 1, else None
     + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
-    + addresses: IPv4 addresses of its interfaces, with their prefixes
+    + interfaces: IPv4 addresses, each with the interface that has it
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
     + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
-    + docker_major: major release of the Docker that is installed; None without one
-    + docker_package: the package that it is from; "" where it is from none
+    + runtime_major: major release of the container runtime that is installed; None without one
+    + runtime_package: the package that it is from; "" if it is from none
+    + etcd_name: the member name that its etcd data was made with; None without data
+    + etcd_serves: whether its etcd answers a read that needs a quorum
     + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
-    + authorities: authority's name -> certificate PEM that the machine trusts
+    + cas: CA -> the PEM certificates that the machine trusts for it
     + secrets: names of the shared secrets that the machine has
     """
 
@@ -35,12 +48,23 @@ class MachineState:
     resolv_conf: str
     systemd_resolv_conf: bool
     keeps_time: bool
-    addresses: tuple[IPv4Interface, ...] = ()
-    docker_major: int | None = None
-    docker_package: str = ""
+    interfaces: tuple[InterfaceAddress, ...] = ()
+    runtime_major: int | None = None
+    runtime_package: str = ""
+    etcd_name: str | None = None
+    etcd_serves: bool = False
     clock_ahead: float = 0
     cas: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+
+    @property
+    def addresses(self) -> tuple[IPv4Interface, ...]:
+        """IPv4 addresses with their prefixes."""
+        return tuple(one.address for one in self.interfaces)
+
+    def interface_of(self, address: IPv4Address) -> InterfaceAddress | None:
+        """The interface that has this address."""
+        return next((one for one in self.interfaces if one.address.ip == address), None)
 
 
 @dataclass(frozen=True)

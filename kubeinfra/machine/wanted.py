@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import unified_diff
+from functools import cached_property
 from hashlib import sha256
 
 from kubeinfra.machine.state import PathState
-
-Content = str | Callable[[], str | None]
 
 
 @dataclass(frozen=True)
@@ -33,27 +32,22 @@ class Link:
 @dataclass(frozen=True)
 class File:
     """
-    A text file. `content` may be a function where the text exists only once the run is under way (a certificate of
-    an authority that the run makes); it answers None until then.
+    A text file. `content` is None as long as its text does not exist: in a plan, before a run has created the CA.
 
     `secret`: never shown, in no diff. `unless`: a path; where something is at it, this file is left alone.
     `check`: command that must accept the new text, at {new}, before it takes the place of the old.
     """
 
     path: str
-    content: Content
+    content: str | None = field(repr=False)
     mode: str = "644"
     secret: bool = False
     unless: str | None = None
     check: str | None = None
 
-    def text(self) -> str | None:
-        return self.content() if callable(self.content) else self.content
-
-    @property
+    @cached_property
     def digest(self) -> str | None:
-        text = self.text()
-        return None if text is None else sha256(text.encode()).hexdigest()
+        return None if self.content is None else sha256(self.content.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -142,7 +136,7 @@ def _compare_directory(item: Directory, found: PathState | None) -> Change | Non
 
 
 def _compare_file(item: File, found: PathState | None) -> Change | None:
-    text = item.text()
+    text = item.content
     is_file = found is not None and found.kind == "file"
     if is_file and found and text is not None and found.digest == item.digest:
         if found.mode == item.mode and found.owner == "root:root":

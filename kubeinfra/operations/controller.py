@@ -43,26 +43,26 @@ def require_exclusive_run() -> Commands:
 
 
 @operation()
-def cas(names: Sequence[CAName], shared: Sequence[SecretName] = ()) -> Commands:
+def create(cas: Sequence[CAName] = (), shared: Sequence[SecretName] = ()) -> Commands:
     """
-    Make the authorities and shared secrets that do not exist yet; existing ones are never touched.
+    Create the CAs and shared secrets that do not exist yet; existing ones are never touched.
 
-    + names: authorities; + shared: names of secrets
+    + cas: names of CAs; + shared: names of secrets
     """
     with as_pyinfra_error():
-        new = [name for name in names if secrets().cas[name] is None]
+        new = [name for name in cas if secrets().cas[name] is None]
         new_secrets = [secret for secret in shared if secrets().secret(secret) is None]
     years = cluster().settings.ca_years
     for name in new:
-        announce(f"make authority {name} in {controller().directory}, for {years} years")
+        announce(f"create CA {name} in {controller().directory}, for {years} years")
     for secret in new_secrets:
-        announce(f"make secret {secret} in {controller().directory}")
+        announce(f"create secret {secret} in {controller().directory}")
     for name in new:
         yield FunctionCommand(controller().create_ca, (name, years), {})
     for secret in new_secrets:
         yield FunctionCommand(controller().create_secret, (secret, _NEW_SECRETS[secret]()), {})
     if not new and not new_secrets:
-        host.noop("authorities and secrets are there")
+        host.noop("CAs and secrets are there")
 
 
 @operation()

@@ -8,31 +8,33 @@ from datetime import UTC, datetime
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.artifacts.needs import Needed
+from kubeinfra.components.base import Describe
 from kubeinfra.facts.files import OnDisk
 from kubeinfra.machine.state import CertificateState
-from kubeinfra.machine.wanted import SCRIPT, Change, Directory, Wanted, compare, paths_of, script_input, texts_of
-from kubeinfra.operations.artifacts import paths_to_place, placing, targets_of
+from kubeinfra.machine.wanted import SCRIPT, Change, Directory, compare, paths_of, script_input, texts_of
+from kubeinfra.operations.binaries import paths_to_place, placing, targets_of
 from kubeinfra.pki.certificates import Certificate
 from kubeinfra.pki.issue import certificate_changes
 from kubeinfra.run.controller import secrets
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
+from kubeinfra.run.seen import here
 
 
 @operation()
-def install(
-    wanted: Sequence[Wanted], certificates: Sequence[Certificate] = (), binaries: Sequence[Needed] = ()
-) -> Generator[StringCommand, None, None]:
+def install(describe: Describe) -> Generator[StringCommand, None, None]:
     """
-    Put files, certificates and staged binaries in place; files whole and with their final mode from birth.
+    Put a component's files, certificates and staged binaries in place.
 
-    + wanted: files, directories, links; secrets are never shown
-    + certificates: made anew where they are missing, wrong or near their end; a key is made for this host, goes to it
-      on standard input, and is kept nowhere else
-    + binaries: those that are staged get their final name; the others are as wanted already
+    Files arrive whole and with their final mode from birth; secrets are never shown. A certificate is issued if it is
+    missing, wrong or near its end: its key is made for this host, goes to it on standard input, and is kept nowhere
+    else. Binaries that are staged get their final name; the others are as wanted already.
+
+    + describe: evaluated when the operation runs, as the run may have created CAs and secrets by then
     """
-    targets = targets_of(binaries)
+    component = describe(here())
+    wanted, certificates = component.files, component.certificates
+    targets = targets_of(component.binaries)
     paths = [*paths_of(wanted), *paths_to_place(targets)]
     pairs = {item.certificate_path: item.key_path for item in certificates}
     found, issued = host.get_fact(OnDisk, paths=paths, shown=texts_of(wanted), pairs=pairs)

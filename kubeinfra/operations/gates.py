@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from shlex import quote
 
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from kubeinfra.components.base import Probe
 from kubeinfra.facts.health import Succeeds
 from kubeinfra.run.plan import announce, announced
 
@@ -23,21 +23,6 @@ def barrier() -> Generator[StringCommand, None, None]:
     """All hosts meet here before any goes on: pyinfra keeps the order of the lines only among shared operations."""
     return
     yield
-
-
-@dataclass(frozen=True)
-class Probe:
-    """
-    A condition and how it is asked.
-
-    + what: the condition in a person's words; + command: shell that succeeds when it is true
-    + timeout: seconds to wait for it; + unit: whose journal is shown when it does not come
-    """
-
-    what: str
-    command: str
-    timeout: int = 120
-    unit: str = ""
 
 
 @operation()

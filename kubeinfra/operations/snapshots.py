@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from pyinfra import host, state
 from pyinfra.api import FileDownloadCommand, FileUploadCommand, FunctionCommand, QuoteString, StringCommand, operation
 
 from kubeinfra.atomic import part_of, whole_path, write_whole
-from kubeinfra.cluster.cluster import EtcdMember
+from kubeinfra.components.etcd import EtcdMember
 from kubeinfra.controller import snapshots
 from kubeinfra.facts.health import Succeeds
 from kubeinfra.facts.snapshots import Digest
@@ -144,16 +144,16 @@ def _this_run() -> str:
 
 
 @operation(is_idempotent=False)
-def unpack(member: EtcdMember) -> Commands:
+def unpack(member: EtcdMember, members: Sequence[EtcdMember]) -> Commands:
     """
     Make new data for this member from the snapshot, beside the data that it has: a full disk is found out before
     anything is stopped.
 
-    + member: this host's
+    + member: this host's; + members: all of them
     """
     # A token that was never used before: a member that was forgotten cannot join with its old data.
     token = f"etcd-cluster-{_this_run()}"
-    members = ",".join(f"{one.name}={one.peer_url}" for one in cluster().etcd_members)
+    initial_cluster = ",".join(f"{one.name}={one.peer_url}" for one in members)
     announce(f"make new data for {member.name} from {RESTORE}")
     yield StringCommand(
         "sh",
@@ -161,7 +161,7 @@ def unpack(member: EtcdMember) -> Commands:
         QuoteString(
             f"umask 077; rm -rf {RESTORED}; "
             f"said=$(/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {RESTORED} --name {member.name} "
-            f"--initial-cluster {members} --initial-cluster-token {token} "
+            f"--initial-cluster {initial_cluster} --initial-cluster-token {token} "
             f"--initial-advertise-peer-urls {member.peer_url} 2>&1) || "
             f'{{ rm -rf {RESTORED} {RESTORE}; echo "$said" >&2; exit 1; }}; '
             f"sync -f {RESTORED}; rm {RESTORE}"

@@ -29,13 +29,13 @@ done"""
 
 
 @operation()
-def packages(names: list[str], family: str, stop: Sequence[str] = ()) -> Commands:
+def packages(names: Sequence[str], family: str, stop: Sequence[str] = ()) -> Commands:
     """
     Install packages of the distribution; those that are there are left at their version.
 
     + family: "debian" or "redhat"; + stop: units that the package of the same name starts by itself
     """
-    missing: set[str] = host.get_fact(MissingPackages, names=names, family=family)
+    missing: set[str] = host.get_fact(MissingPackages, names=list(names), family=family)
     if not missing:
         host.noop(f"{len(names)} packages are installed")
         return

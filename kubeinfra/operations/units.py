@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from kubeinfra.components.base import Probe, Unit
 from kubeinfra.facts.units import UnitsAndHealth, UnitStates
 from kubeinfra.machine.state import UnitState
-from kubeinfra.operations.gates import Probe, waiting
+from kubeinfra.operations.gates import waiting
 from kubeinfra.run.plan import announce, announced
 
 Commands = Generator[StringCommand, None, None]
 _ABSENT = UnitState("", "", False, {}, ())
 _RUNNING = ("active", "activating", "reloading")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """
-    A unit, and the binary that its process must run ("" where others own it).
-
-    `reloads`: its ExecReload is enough for another configuration, and records the inputs anew.
-    """
-
-    name: str
-    binary: str = ""
-    reloads: bool = False
-
-    def verb(self, found: UnitState, reasons: list[str]) -> str:
-        """What makes its process take what the disk has: a reload, where the unit itself is the same."""
-        ours = (f"{self.binary} ", f"/etc/systemd/system/{self.name} ")
-        another = not found.recorded or found.reload_needed or any(reason.startswith(ours) for reason in reasons)
-        return "reload" if self.reloads and not another else "restart"
 
 
 @operation()
@@ -130,6 +111,13 @@ def stale_reasons(unit: Unit, found: UnitState, changing: Mapping[str, str]) -> 
     return reasons
 
 
+def restart_verb(unit: Unit, found: UnitState, reasons: Sequence[str]) -> str:
+    """What makes its process take what the disk has: a reload, if that is enough and the unit itself is the same."""
+    ours = (f"{unit.binary} ", f"{unit.file} ")
+    another = not found.recorded or found.reload_needed or any(reason.startswith(ours) for reason in reasons)
+    return "reload" if unit.reloads and not another else "restart"
+
+
 def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) -> list[str]:
     commands = []
     for unit in units:
@@ -153,7 +141,7 @@ def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], also: Mappi
         now = found.get(unit.name, _ABSENT)
         own = [also[unit.name]] if unit.name in also else []
         if reasons := own + stale_reasons(unit, now, announced()):
-            verb = unit.verb(now, reasons)
+            verb = restart_verb(unit, now, reasons)
             announce(f"{verb} {unit.name}: {', '.join(reasons)}")
             commands.append(f"systemctl {verb} {unit.name}")
     return commands

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from kubeinfra.cluster.cluster import Cluster, EtcdMember, Machine
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.paths import ETCD_SSL, KUBERNETES_SSL
 from kubeinfra.pki.spec import CAName, CertificateSpec
 
-ETCD_SSL = "/opt/etcd/ssl"
-KUBERNETES_SSL = "/opt/kubernetes/ssl"
 LOOPBACK = IPv4Address("127.0.0.1")
 
 # Users that Kubernetes' own RBAC rules name; with another name the component has no rights.
@@ -46,9 +45,8 @@ class Certificate:
         return [self.certificate_path, self.key_path]
 
 
-def etcd_server(member: EtcdMember) -> Certificate:
+def etcd_server(machine: Machine) -> Certificate:
     """For clients and for the other members; a member is a client of its peers, and of itself."""
-    machine = member.machine
     spec = CertificateSpec(machine.hostname, "both", None, ("localhost", machine.hostname), (LOOPBACK, machine.address))
     return Certificate("etcd", spec, f"{ETCD_SSL}/server")
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from pyinfra import host, state
 
 from kubeinfra.cluster.cluster import Machine
-from kubeinfra.pki.spec import CAName
-from kubeinfra.run.controller import secrets
 from kubeinfra.run.inventory import cluster
 
 
@@ -40,12 +38,3 @@ def runs_kubectl() -> bool:
 
 def _is_first(machines: Iterable[Machine]) -> bool:
     return this_machine() == next(filter(is_in_this_run, machines), None)
-
-
-def ca_pem(name: CAName) -> str | None:
-    """All certificates that are trusted as this CA; None in a plan on a new cluster, before a run has made it."""
-    return secrets().bundle(name)
-
-
-def ca_key_pem(name: CAName) -> str | None:
-    return secrets().signing_key_pem(name)

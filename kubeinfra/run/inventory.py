@@ -23,6 +23,7 @@ from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.cluster import GROUPS, Cluster
 from kubeinfra.cluster.settings import PER_MACHINE, shown
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.findings import Finding
 from kubeinfra.run.user_files import MALFORMED, group_data_files, malformed, problem, syntax_problems
 
 # pyinfra's own keys: how to connect by ssh, and arguments such as _sudo; then those of its other connectors.
@@ -240,3 +241,9 @@ def as_pyinfra_error() -> Iterator[None]:
         yield
     except KubeinfraError as error:
         raise PyinfraError("\n" + "\n".join(error.problems)) from None
+
+
+def refuse(findings: Iterable[Finding]) -> None:
+    """End the run with these findings, if there are any."""
+    if sentences := [finding.sentence() for finding in findings]:
+        raise PyinfraError("\n" + "\n".join(sentences))

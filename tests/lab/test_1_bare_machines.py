@@ -51,7 +51,7 @@ def test_a_plan_tells_all_and_changes_nothing(lab: Lab, untouched: dict[str, str
     plan = lab.pyinfra("deploy.py", plan=True)
     assert plan.code == 0, f"a plan on bare machines should succeed:\n{plan.text}"
     for sentence in (
-        "make authority kubernetes in ",
+        "create CA kubernetes in ",
         "issue /opt/etcd/ssl/server.pem: missing",
         "put /opt/kubernetes/bin/kubelet 1.20",
         "+net.ipv4.ip_forward = 1",

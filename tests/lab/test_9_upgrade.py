@@ -153,12 +153,12 @@ def test_a_setting_lets_pods_onto_masters_and_takes_the_leave_back(stacked: Lab)
     text = settings.read_text()
     settings.write_text(f"{text}masters_schedulable = True\n")
     done = stacked.deploy("--json")
-    assert {"network | taint of one"} <= done.changes.keys(), f"the taint should have gone: {done.changes}"
+    assert {"node objects | labels and taints"} <= done.changes.keys(), f"the taint should have gone: {done.changes}"
     spread = run_pods(stacked, 12)
     assert spread["one"] > 0, f"pods should be on the master now: {spread}"
     settings.write_text(text)
     back = stacked.deploy("--json")
-    assert "network | taint of one" in back.changes
+    assert "node objects | labels and taints" in back.changes
     run_pods(stacked, 0)
     until("no pod of it is left", lambda: not stacked.get("pods", "-l", "app=web")["items"], 60)
     assert run_pods(stacked, 4) == {"two": 4}, "the taint should be back"

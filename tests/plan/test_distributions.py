@@ -78,7 +78,7 @@ def test_the_distributions_own_docker_is_taken_where_it_is_wanted(project: Proje
 @pytest.mark.parametrize("owner", ["docker.io", ""], ids=["of another package", "of no package"])
 def test_docker_that_is_there_already_stays(project: Project, owner: str) -> None:
     """Another package would take its place, and its containers."""
-    says = {**DEBIAN, "docker": " 24.0.7  311", "docker-package": owner}
+    says = {**DEBIAN, "runtime": " 24.0.7  311", "runtime-package": owner}
     having = [replace(machine, says=says) for machine in guide()]
     ran = project.plan(having, "--limit", "node", file="tasks/docker.py")
     assert f"note: Docker 24 is there and stays ({owner or 'from no package'})" in ran.said("node01")

@@ -102,7 +102,7 @@ MISTAKES: dict[str, Row] = {
         ],
     ),
     "an address that is on none of the machine's interfaces": (
-        [replace(MASTER, says={**DEBIAN, "address": "10.1.0.5/24"}), NODE],
+        [replace(MASTER, says={**DEBIAN, "address": "eth0 10.1.0.5/24"}), NODE],
         {},
         [
             "m1: no interface has its address 192.168.80.10; it has 10.1.0.5: say in the inventory which of them the "
@@ -139,7 +139,7 @@ MISTAKES: dict[str, Row] = {
         ["group_data/all.py: vrrp_router_id is 256: input should be less than or equal to 255"],
     ),
     "Services in the machines' own network": (
-        [replace(MASTER, says={**DEBIAN, "address": "192.168.80.10/24"}), NODE],
+        [replace(MASTER, says={**DEBIAN, "address": "eth0 192.168.80.10/24"}), NODE],
         {"service_cidr": "192.168.80.128/25", "dns_address": "192.168.80.130"},
         [
             "m1: service_cidr 192.168.80.128/25 overlaps its own network 192.168.80.0/24; "
@@ -147,7 +147,7 @@ MISTAKES: dict[str, Row] = {
         ],
     ),
     "mistakes of two machines": (
-        [replace(MASTER, says={**DEBIAN, "uid": "1000"}), replace(NODE, says={**DEBIAN, "docker": " 29.1.0  4"})],
+        [replace(MASTER, says={**DEBIAN, "uid": "1000"}), replace(NODE, says={**DEBIAN, "runtime": " 29.1.0  4"})],
         {},
         [
             "m1: commands run as user 1000, root is needed; "
@@ -316,7 +316,7 @@ def test_a_controller_without_authorities_stops_at_a_machine_that_trusts_one(
 def test_nodes_alone_need_the_authority_that_the_control_plane_makes(project: Project) -> None:
     ran = project.plan(SMALL, "--limit", "node", file="tasks/node.py")
     assert ran.message == [
-        f"{project.directory}/.kubeinfra/kubernetes has no authority kubernetes; run tasks/control_plane.py first, "
+        f"{project.directory}/.kubeinfra/kubernetes has no CA kubernetes; run tasks/control_plane.py first, "
         "or bring that directory from the controller that set the cluster up"
     ]
 

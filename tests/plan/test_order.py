@@ -35,7 +35,7 @@ def test_all_hosts_meet_at_each_barrier_in_the_order_of_deploy_py(guide_run: tup
 def test_between_two_barriers_are_only_the_components_that_deploy_py_has_there(guide_run: tuple[Project, Ran]) -> None:
     """pyinfra keeps the order of lines only among operations that hosts share; the barriers are those."""
     text = (ROOT / "deploy.py").read_text()
-    words = {"host": "host", "network": "network", "addons": "add-ons", "control_plane": "control plane"}
+    words = {"addons": "add-ons", "control_plane": "control plane", "node_objects": "node objects"}
     words["load_balancer"] = "load balancer"
     written = []
     for part in text[text.index("artifacts.fetch()") :].split("barrier("):

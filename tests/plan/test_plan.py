@@ -23,6 +23,7 @@ ALONE = {
     "load_balancer": "lb",
     "network": "master",
     "node": "node",
+    "node_objects": "master",
     "verify": "master",
 }
 
@@ -72,9 +73,9 @@ def test_a_plan_says_what_a_run_would_do(guide_plan: Ran) -> None:
         "apply /opt/kubernetes/cfg/kube-flannel.yaml",
     ):
         assert said.count(sentence) == 1, sentence
-    for made in ("authority etcd", "authority kubernetes", "authority front-proxy", "secret service-account-key"):
-        assert any(sentence.startswith(f"make {made} in ") for sentence in said), made
-    assert any(sentence.startswith("make secret bootstrap-token in ") for sentence in said)
+    for made in ("CA etcd", "CA kubernetes", "CA front-proxy", "secret service-account-key"):
+        assert any(sentence.startswith(f"create {made} in ") for sentence in said), made
+    assert any(sentence.startswith("create secret bootstrap-token in ") for sentence in said)
     assert any(sentence.startswith("put /opt/kubernetes/bin/kube-apiserver 1.20.15 (sha512:") for sentence in said)
     assert any(sentence.startswith("fetch etcd 3.4.26 (https://github.com/") for sentence in said), "what is missing"
     assert "    +192.168.80.11 node01" in guide_plan.err.replace("[@fake/master01] ", ""), "texts as a diff"

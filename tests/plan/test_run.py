@@ -58,7 +58,7 @@ def test_a_second_plan_makes_no_second_authority(guide_run: tuple[Project, Ran])
     project, _ = guide_run
     before = project.files()
     ran = project.plan(guide(), "--limit", "etcd", file="tasks/etcd.py")
-    assert not [one for one in ran.said() if one.startswith(("make authority", "make secret"))]
+    assert not [one for one in ran.said() if one.startswith(("create CA", "create secret"))]
     after = project.files()
     assert {path for path in before if before[path] != after.get(path)} == set()
     assert set(after) == set(before)

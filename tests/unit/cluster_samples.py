@@ -7,7 +7,10 @@ from typing import Any
 
 from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.base import Here
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.machine.state import MachineState
+from kubeinfra.pki.secrets import ClusterSecrets
 
 ALL = "group_data/all.py"
 
@@ -52,6 +55,25 @@ def problems(entries: Iterable[InventoryEntry] = THREE, **values: Any) -> Sequen
     except KubeinfraError as error:
         return error.problems
     return ()
+
+
+SEEN = MachineState(
+    uid=0,
+    arch="amd64",
+    systemd=252,
+    family="debian",
+    distribution="debian",
+    container=False,
+    resolv_conf="nameserver 192.168.80.1\n",
+    systemd_resolv_conf=False,
+    keeps_time=False,
+)
+"""A bare Debian machine."""
+
+
+def here(found: Cluster, name: str, seen: MachineState = SEEN, **others: MachineState) -> Here:
+    """What a component is described from on this machine, before a run has created any CA or secret."""
+    return Here(found, found.machine(name), seen, ClusterSecrets({}), {name: seen, **others})
 
 
 def machine(found: Cluster, name: str) -> Machine:

@@ -39,7 +39,7 @@ def test_a_nodes_certificates_have_the_names_that_rbac_knows() -> None:
 
 
 def test_a_member_of_etcd_is_server_and_client_under_each_of_its_names() -> None:
-    certificate = etcd_server(FOUND.etcd_members[1])
+    certificate = etcd_server(FOUND.etcd_machines[1])
     assert row(certificate) == ("etcd", "n1", "both", None)
     assert certificate.files == ["/opt/etcd/ssl/server.pem", "/opt/etcd/ssl/server-key.pem"]
     assert certificate.spec.addresses == (IPv4Address("127.0.0.1"), IPv4Address("192.168.80.11"))
@@ -55,12 +55,12 @@ def test_every_masters_api_server_can_be_called_by_every_name() -> None:
 
 def test_only_the_administrator_is_of_the_masters_group() -> None:
     """Its members may do everything, and RBAC cannot take that from them."""
-    every = [*master_certificates(FOUND), *node_certificates(FOUND.nodes[0]), etcd_server(FOUND.etcd_members[0])]
+    every = [*master_certificates(FOUND), *node_certificates(FOUND.nodes[0]), etcd_server(FOUND.etcd_machines[0])]
     assert [row(each)[1] for each in every if each.spec.organization == "system:masters"] == ["admin"]
 
 
 def test_no_two_certificates_of_a_machine_share_a_file() -> None:
     one: Cluster = FOUND
-    every = [*master_certificates(one), *node_certificates(one.nodes[0]), etcd_server(one.etcd_members[0])]
+    every = [*master_certificates(one), *node_certificates(one.nodes[0]), etcd_server(one.etcd_machines[0])]
     paths = [path for each in every for path in each.files]
     assert len(paths) == len(set(paths)) == 2 * len(every)

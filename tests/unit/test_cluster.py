@@ -10,22 +10,11 @@ from cluster_samples import GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, cluster,
 from kubeinfra.cluster.build import InventoryEntry
 
 
-def test_members_of_etcd_are_counted_in_the_order_of_the_inventory() -> None:
+def test_clients_of_etcd_know_all_its_machines_in_the_order_of_the_inventory() -> None:
     found = guide()
-    assert [(member.name, member.machine.name) for member in found.etcd_members] == [
-        ("etcd01", "m1"),
-        ("etcd02", "n1"),
-        ("etcd03", "n2"),
-    ]
-    member = found.etcd_member("n1")
-    assert member
-    assert (member.name, member.client_url, member.peer_url) == (
-        "etcd02",
-        "https://192.168.80.11:2379",
-        "https://192.168.80.11:2380",
-    )
-    assert found.etcd_member("m2") is None
+    assert [machine.name for machine in found.etcd_machines] == ["m1", "n1", "n2"]
     assert found.etcd_servers == ",".join(f"https://192.168.80.{last}:2379" for last in (10, 11, 12))
+    assert found.machine("n1").etcd_peer_url == "https://192.168.80.11:2380"
 
 
 def test_groups_keep_the_order_of_the_inventory() -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cluster_samples import cluster
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from local_machine import program, shell
 
-from kubeinfra.components.flags import KUBELET_CLIENT_PEM
+from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.node import other_nodes_ready
+from kubeinfra.components.runtime.docker import daemon_json, our_part
 from kubeinfra.errors import KubeinfraError
-from tasks import docker
+from kubeinfra.paths import KUBELET_CLIENT_PEM
 
 OURS = {
     "exec-opts": ["native.cgroupdriver=systemd"],
@@ -24,22 +25,14 @@ OURS = {
 }
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The settings of the cluster, for a host n1; may be filled by the test."""
-    values: dict[str, Any] = {}
-    monkeypatch.setattr(docker, "cluster", lambda: cluster(**values))
-    monkeypatch.setattr(docker, "host", SimpleNamespace(name="n1"))
-    return values
-
-
-def merged(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(docker.daemon_json(text))
+def merged(text: str, **said: Any) -> dict[str, Any]:
+    """What becomes of a file on machine n1, with these settings."""
+    found: dict[str, Any] = json.loads(daemon_json(text, Settings(**said), "n1"))
     return found
 
 
 @pytest.mark.parametrize("nothing", ["", "\n", "{}"])
-def test_a_new_file_has_our_keys(said: dict[str, Any], nothing: str) -> None:
+def test_a_new_file_has_our_keys(nothing: str) -> None:
     assert merged(nothing) == OURS
 
 
@@ -50,21 +43,20 @@ VALUES = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(max_size=8) | st.sampled_from(sorted(OURS)), VALUES, max_size=4))
-def test_keys_of_others_are_kept_and_ours_win(said: dict[str, Any], theirs: dict[str, Any]) -> None:
-    once = docker.daemon_json(json.dumps(theirs))
+def test_keys_of_others_are_kept_and_ours_win(theirs: dict[str, Any]) -> None:
+    once = daemon_json(json.dumps(theirs), Settings(), "n1")
     assert json.loads(once) == {**theirs, **OURS}
-    assert docker.daemon_json(once) == once
+    assert daemon_json(once, Settings(), "n1") == once
 
 
-def test_settings_are_followed_and_a_persons_own_keys_win(said: dict[str, Any]) -> None:
-    said.update(
-        registry_mirrors=["https://mine.example.com"],
-        docker_log_max_size="10m",
-        docker_extra_config={"log-driver": "journald", "data-root": "/data/docker"},
-    )
-    assert merged("{}") == {
+def test_settings_are_followed_and_a_persons_own_keys_win() -> None:
+    said: dict[str, Any] = {
+        "registry_mirrors": ["https://mine.example.com"],
+        "docker_log_max_size": "10m",
+        "docker_extra_config": {"log-driver": "journald", "data-root": "/data/docker"},
+    }
+    assert merged("{}", **said) == {
         "exec-opts": ["native.cgroupdriver=systemd"],
         "log-driver": "journald",
         "log-opts": {"max-file": "3", "max-size": "10m"},
@@ -73,7 +65,7 @@ def test_settings_are_followed_and_a_persons_own_keys_win(said: dict[str, Any]) 
     }
 
 
-def test_a_mirror_that_somebody_wrote_is_kept_while_no_setting_says_others(said: dict[str, Any]) -> None:
+def test_a_mirror_that_somebody_wrote_is_kept_while_no_setting_says_others() -> None:
     assert merged('{"registry-mirrors": ["https://theirs"]}')["registry-mirrors"] == ["https://theirs"]
 
 
@@ -81,11 +73,11 @@ def test_a_mirror_that_somebody_wrote_is_kept_while_no_setting_says_others(said:
     ("text", "problem"),
     [("{", "is not JSON (Expecting"), ("[]", "is not a JSON object"), ("7", "is not a JSON object")],
 )
-def test_a_file_that_docker_could_not_read_either_is_told(said: dict[str, Any], text: str, problem: str) -> None:
+def test_a_file_that_docker_could_not_read_either_is_told(text: str, problem: str) -> None:
     with pytest.raises(KubeinfraError) as error:
-        docker.daemon_json(text)
+        daemon_json(text, Settings(), "n1")
     assert str(error.value).startswith(f"n1: /etc/docker/daemon.json {problem}")
-    assert str(error.value).endswith("; mend it, or remove it")
+    assert str(error.value).endswith("; correct it, or remove it")
 
 
 NODES = '{"items": [{"status": {"conditions": [%s {"type": "Ready", "status": "%s"}]}}]}'
@@ -105,31 +97,31 @@ MEMORY = '{"type": "MemoryPressure", "status": "False"},'
     ],
 )
 def test_docker_restarts_where_the_others_are_ready_or_the_node_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, others: str, may: bool
+    tmp_path: Path, here: str, others: str, may: bool
 ) -> None:
-    machine = cluster().machine("n1")
-    monkeypatch.setattr(docker, "this_machine", lambda: machine)
-
     def said(ready: str) -> str:
         return f"echo '{NODES % (MEMORY, ready)}'" if ready else "exit 22"
 
     program(tmp_path, "curl", f"case $* in *name!%3D*) {said(others)} ;; *) {said(here)} ;; esac")
     (tmp_path / "client.pem").write_text("it has a certificate")
-    command = docker.others_ready().command.replace(KUBELET_CLIENT_PEM, str(tmp_path / "client.pem"))
+    command = other_nodes_ready(cluster().machine("n1")).command.replace(
+        KUBELET_CLIENT_PEM, str(tmp_path / "client.pem")
+    )
     assert (shell(command, programs=tmp_path).returncode == 0) is may
 
 
-def test_docker_restarts_where_there_is_no_cluster_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = cluster().machine("n1")
-    monkeypatch.setattr(docker, "this_machine", lambda: machine)
-    command = docker.others_ready().command.replace(KUBELET_CLIENT_PEM, str(tmp_path / "client.pem"))
+def test_docker_restarts_where_there_is_no_cluster_yet(tmp_path: Path) -> None:
+    command = other_nodes_ready(cluster().machine("n1")).command.replace(
+        KUBELET_CLIENT_PEM, str(tmp_path / "client.pem")
+    )
     assert shell(command, programs=program(tmp_path, "curl", "exit 7")).returncode == 0
 
 
-def test_a_diff_shows_our_keys_and_no_password_of_a_proxy(said: dict[str, Any]) -> None:
-    said.update(docker_extra_config={"data-root": "/data/docker"})
+def test_a_diff_shows_our_keys_and_no_password_of_a_proxy() -> None:
+    said = Settings(docker_extra_config={"data-root": "/data/docker"})
     text = json.dumps({"log-driver": "none", "proxies": {"http-proxy": "http://u:secret@proxy"}, "theirs": 1})
-    assert json.loads(docker.our_part(text)) == {"log-driver": "none"}
-    assert "secret" in docker.daemon_json(text)
-    assert "secret" not in docker.our_part(docker.daemon_json(text))
-    assert json.loads(docker.our_part(docker.daemon_json(text))) == {**OURS, "data-root": "/data/docker"}
+    assert json.loads(our_part(text, said, "n1")) == {"log-driver": "none"}
+    merged_text = daemon_json(text, said, "n1")
+    assert "secret" in merged_text
+    assert "secret" not in our_part(merged_text, said, "n1")
+    assert json.loads(our_part(merged_text, said, "n1")) == {**OURS, "data-root": "/data/docker"}

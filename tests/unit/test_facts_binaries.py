@@ -8,7 +8,10 @@ from pathlib import Path
 
 from local_machine import answer, program
 
-from kubeinfra.facts.binaries import BinaryState, BinaryStates, ImageIds
+from kubeinfra.components.runtime.docker import Docker
+from kubeinfra.facts.binaries import BinaryStates
+from kubeinfra.facts.images import ImageIds
+from kubeinfra.machine.state import BinaryState
 
 
 def digest(path: Path) -> str:
@@ -46,9 +49,9 @@ PAUSE, OTHER = "registry.k8s.io/pause:3.2", "example.com/other:1"
 def test_images_are_told_by_their_ids(tmp_path: Path) -> None:
     says = f'[ "$5" = {PAUSE} ] || exit 1; echo "$4" | sed "s/{{{{.Id}}}}/sha256:abc/"'
     programs = program(tmp_path / "programs", "docker", says)
-    assert answer(ImageIds(), programs=programs, references=[PAUSE, OTHER]) == {PAUSE: "sha256:abc"}
+    assert answer(ImageIds(), programs=programs, asked=Docker().image_ids([PAUSE, OTHER])) == {PAUSE: "sha256:abc"}
 
 
 def test_where_docker_is_not_there_yet_it_has_no_images(tmp_path: Path) -> None:
     programs = program(tmp_path / "programs", "docker", "exit 127")
-    assert answer(ImageIds(), programs=programs, references=[PAUSE]) == {}
+    assert answer(ImageIds(), programs=programs, asked=Docker().image_ids([PAUSE])) == {}

@@ -6,22 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
-from cluster_samples import cluster, guide
+from cluster_samples import cluster, guide, here
 from local_machine import answer, program, shell
 from rich.console import Console
 
+from kubeinfra.components.network import pod_network
 from kubeinfra.facts.health import Health
 from kubeinfra.health.findings import contradictions, unhealthy
-from kubeinfra.health.questions import Row, pod_network, probes, read
+from kubeinfra.health.questions import Row, probes, read
 from kubeinfra.operations import health as operations
-
-KUBECTL = "/opt/kubernetes/bin/kubectl"
 
 
 def asked(name: str) -> list[tuple[str, str]]:
     found = guide()
     asks_api = name == "m1"
-    return [(component, subject) for component, subject, _ in probes(found, found.machine(name), KUBECTL, asks_api)]
+    return [(component, subject) for component, subject, _ in probes(here(found, name), asks_api)]
 
 
 CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
@@ -42,14 +41,14 @@ def test_every_machine_is_asked_about_its_own_components() -> None:
 
 def test_flannels_interface_is_asked_for_only_where_there_is_one() -> None:
     found = cluster(flannel_backend="host-gw")
-    components = [component for component, _, _ in probes(found, found.machine("n1"), KUBECTL, False)]
+    components = [component for component, _, _ in probes(here(found, "n1"), False)]
     assert components == ["etcd", "pod network", "kube-proxy"]
 
 
 def test_every_question_is_a_command_that_sh_understands() -> None:
     found = guide()
     for machine in found.machines:
-        for _, _, command in probes(found, machine, KUBECTL, True):
+        for _, _, command in probes(here(found, machine.name), True):
             checked = shell(f"sh -n <<'END'\n{command}\nEND")
             assert checked.returncode == 0, checked.stderr
 
@@ -126,26 +125,29 @@ def test_an_answer_reads(component: str, code: str, words: str, healthy: bool, d
     )
 
 
-STARTED = "c{0}, started, etcd0{0}, https://a:2380, https://a:2379, false"
-ALL_THREE = "\\n".join(STARTED.format(number) for number in (3, 1, 2))
+LISTED = "c{0}, {1}, etcd0{0}, https://192.168.80.{0}:2380, https://192.168.80.{0}:2379, false"
+STARTED = {last: LISTED.format(last, "started") for last in (10, 11, 12, 13)}
+URLS = [f"https://192.168.80.{last}:2380" for last in (10, 11, 12, 13)]
+ALL_THREE = " ".join(URLS[:3])
 
 
 @pytest.mark.parametrize(
     ("listed", "complaint"),
     [
-        (ALL_THREE, ""),
-        (f"{ALL_THREE}\\n{STARTED.format(4)}", "the members are etcd01 etcd02 etcd03 etcd04, not etcd01 etcd02 etcd03"),
-        (STARTED.format(1), "the members are etcd01, not etcd01 etcd02 etcd03"),
+        ([STARTED[12], STARTED[10], STARTED[11]], ""),
+        ([*STARTED.values()], f"the members are {' '.join(URLS)}, not {ALL_THREE}"),
+        ([STARTED[10]], f"the members are {URLS[0]}, not {ALL_THREE}"),
         (
-            f"{STARTED.format(1)}\\nc2, unstarted, , https://a, , false",
-            "the members are etcd01, not etcd01 etcd02 etcd03",
+            [STARTED[10], STARTED[11], LISTED.format(12, "unstarted")],
+            f"the members are {ALL_THREE} (not started), not {ALL_THREE}",
         ),
     ],
 )
-def test_members_that_are_not_the_inventorys_are_told(tmp_path: Path, listed: str, complaint: str) -> None:
-    program(tmp_path, "etcdctl", f"case $1 in member) printf '{listed}\\n' ;; *) echo '{status()}' ;; esac")
+def test_members_that_are_not_the_inventorys_are_told(tmp_path: Path, listed: list[str], complaint: str) -> None:
+    lines = "\\n".join(listed)
+    program(tmp_path, "etcdctl", f"case $1 in member) printf '{lines}\\n' ;; *) echo '{status()}' ;; esac")
     found = guide()
-    command = probes(found, found.machine("n1"), KUBECTL, False)[0][2]
+    command = probes(here(found, "n1"), False)[0][2]
     said = shell(command.replace("/usr/local/bin/etcdctl", "etcdctl"), programs=tmp_path)
     assert said.stdout.strip() == (complaint or status()), said.stderr
     assert said.returncode == (1 if complaint else 0)

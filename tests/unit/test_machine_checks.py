@@ -12,7 +12,12 @@ from cluster_samples import cluster, guide
 
 from kubeinfra.checks.machine import machine_findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
-from kubeinfra.machine.state import MachineState
+from kubeinfra.machine.state import InterfaceAddress, MachineState
+
+
+def on(interface: str, address: str) -> InterfaceAddress:
+    return InterfaceAddress(interface, IPv4Interface(address))
+
 
 SOUND = MachineState(
     uid=0,
@@ -24,7 +29,7 @@ SOUND = MachineState(
     resolv_conf="nameserver 192.168.80.1\n",
     systemd_resolv_conf=False,
     keeps_time=True,
-    addresses=(IPv4Interface("127.0.0.1/8"), IPv4Interface("192.168.80.11/24")),
+    interfaces=(on("lo", "127.0.0.1/8"), on("eth0", "192.168.80.11/24")),
 )
 Row = tuple[dict[str, Any], dict[str, Any], str]
 ROWS: dict[str, Row] = {
@@ -46,7 +51,7 @@ ROWS: dict[str, Row] = {
         "n1: has neither apt-get nor dnf or yum; install from a Debian- or RHEL-like",
     ),
     "address": (
-        {"addresses": (IPv4Interface("10.1.0.5/24"),)},
+        {"interfaces": (on("eth0", "10.1.0.5/24"),)},
         {},
         "n1: no interface has its address 192.168.80.11; it has 10.1.0.5: say in the inventory which of them the "
         'other machines reach, such as {"ssh_hostname": "192.168.80.11", "address": "10.1.0.5"}',
@@ -58,7 +63,7 @@ ROWS: dict[str, Row] = {
         "one that is wrong, and see why its time daemon has not",
     ),
     "container runtime": (
-        {"docker_major": 29},
+        {"runtime_major": 29},
         {},
         "n1: Docker 29 is installed; Kubernetes 1.20.15 needs one below 29: remove it, and the deploy installs one "
         "that fits, or put an older one in its place",
@@ -99,8 +104,8 @@ def test_a_clock_that_the_deploy_sets_is_no_error() -> None:
 
 def test_a_machine_without_pods_may_have_any_docker() -> None:
     found = cluster()
-    here = (IPv4Interface("192.168.80.10/24"),)
-    state = replace(SOUND, docker_major=29, resolv_conf="", addresses=here)
+    here = (on("eth0", "192.168.80.10/24"),)
+    state = replace(SOUND, runtime_major=29, resolv_conf="", interfaces=here)
     assert machine_findings(found, found.machine("m1"), state) == []
 
 

@@ -9,10 +9,10 @@ from cluster_samples import cluster
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubeinfra.components.host import PACKAGES, sysctls
 from kubeinfra.machine.edits import (
     HOSTS_BEGIN,
     HOSTS_END,
-    PACKAGES,
     fstab_swap_lines,
     fstab_without_swap,
     has_local_resolver,
@@ -21,7 +21,6 @@ from kubeinfra.machine.edits import (
     resolv_conf_for_pods,
     selinux_config,
     sysctl_conf,
-    sysctls,
 )
 
 CLUSTER = cluster()

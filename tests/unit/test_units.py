@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from local_machine import answer, program
 
+from kubeinfra.components.base import Unit
 from kubeinfra.facts.units import UnitsAndHealth, UnitState, UnitStates
 from kubeinfra.machine.inputs import record_inputs
-from kubeinfra.operations.units import Unit, stale_reasons
+from kubeinfra.operations.units import restart_verb, stale_reasons
 
 UNIT, BINARY = "etcd.service", "/opt/etcd/bin/etcd"
 CFG, CERTIFICATE, UNIT_FILE = "/opt/etcd/cfg/etcd", "/opt/etcd/ssl/server.pem", f"/etc/systemd/system/{UNIT}"
@@ -80,7 +81,7 @@ def test_a_unit_whose_binary_is_not_ours_does_not_care_for_binaries() -> None:
 )
 def test_a_reload_is_enough_for_configuration_but_not_for_the_unit(reloads: bool, found: UnitState, verb: str) -> None:
     unit = Unit(UNIT, BINARY, reloads=reloads)
-    assert unit.verb(found, stale_reasons(unit, found, {})) == verb
+    assert restart_verb(unit, found, stale_reasons(unit, found, {})) == verb
 
 
 # The shell of both halves, run on this machine with a systemctl that answers for one process of ours.

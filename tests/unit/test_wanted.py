@@ -66,7 +66,7 @@ AS_WANTED: list[tuple[str, Wanted, PathState | None]] = [
     ("an edit with nothing to edit", Edit("/e", lambda text: text), file("theirs\n")),
     ("an edit of a file that need not be", Edit("/e", lambda _: "x", create=False), None),
     ("an edit of a file with a mode of its own", Edit("/e", lambda text: text), file("theirs\n", "640", "root:adm")),
-    ("a file whose text is not known yet", File("/f", lambda: None), file("from an earlier run")),
+    ("a file whose text is not known yet", File("/f", None), file("from an earlier run")),
 ]
 
 
@@ -89,7 +89,7 @@ CHANGES: list[tuple[Wanted, PathState | None, str]] = [
     (File("/f", "text"), file("text", owner="etcd:etcd"), "mode 644 etcd:etcd -> 644 root:root of /f"),
     (File("/f", SECRET, "600", secret=True), None, "write /f (secret)"),
     (File("/f", SECRET, "600", secret=True), file("old", "600", shown=False), "change /f (secret)"),
-    (File("/f", lambda: None), None, "write /f"),
+    (File("/f", None), None, "write /f"),
     (Edit("/e", lambda text: f"{text}more\n"), file("some\n"), "change /e"),
     (Edit("/e", lambda text: f"{text}more\n"), None, "write /e"),
     (Edit("/e", lambda text: f"{text}more\n", secret=True), file("some\n"), "change /e (secret)"),
@@ -143,7 +143,7 @@ def test_texts_are_asked_for_only_where_they_may_be_shown() -> None:
         File("/f", "text"),
         Edit("/e", str),
         File("/k", SECRET, secret=True),
-        File("/u", lambda: None),
+        File("/u", None),
     ]
     assert texts_of(wanted) == {"/f": digest("text"), "/e": ""}
 
@@ -280,7 +280,7 @@ def test_a_directory_is_never_replaced_and_the_first_failure_stops(tmp_path: Pat
 @needs_root
 def test_a_file_that_nobody_could_say_is_an_error_and_not_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
-    ran = apply(compare([File(str(path), lambda: None)], {}))
+    ran = apply(compare([File(str(path), None)], {}))
     assert (ran.returncode, ran.stderr) == (1, f"{path}: nobody has said what it should hold\n")
     assert not path.exists()
 

@@ -1,25 +1,23 @@
-"""Binaries and images: fetched once, sent to every host that lacks them, put in place by the task that owns them."""
+"""Binaries: sent to every host that lacks them, put in place by the task that owns them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 
-from kubeinfra.artifacts.images import Image
-from kubeinfra.artifacts.needs import Needed
 from kubeinfra.artifacts.store import Binary, PlannedBinary
-from kubeinfra.facts.binaries import DIGEST, BinaryStates, ImageIds
+from kubeinfra.components.base import Needed
+from kubeinfra.facts.binaries import DIGEST, BinaryStates
 from kubeinfra.machine.state import BinaryState, PathState
-from kubeinfra.releases.catalogue import Artifact
+from kubeinfra.paths import KUBERNETES_BIN, LINKS
 from kubeinfra.run.controller import store
 from kubeinfra.run.inventory import as_pyinfra_error
 from kubeinfra.run.plan import announce
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
-IMAGES = "/var/lib/kubeinfra/images"
 
 
 @dataclass(frozen=True)
@@ -56,33 +54,6 @@ def targets_of(needed: Sequence[Needed]) -> list[Target]:
             if binary.name in (need.names or (binary.name,))
         ]
     return targets
-
-
-@operation()
-def fetch(artifacts: Callable[[], Sequence[Artifact]], images: Callable[[], Sequence[tuple[str, str]]]) -> Commands:
-    """
-    Have the releases at hand on the controller, before anything changes on any machine.
-
-    + artifacts: looked for in artifacts_dir, the cache and upstream; one that cannot be had ends the run
-    + images: references, and for which architecture; a tar file that is not what it should be ends the run
-    """
-    with as_pyinfra_error():
-        if state.is_executing:
-            store().fetch_all(artifacts())
-            for reference, arch in images():
-                store().image(reference, arch)
-        else:
-            for artifact in artifacts():
-                _announce_fetch(artifact)
-    host.noop("releases are at hand")
-    return
-    yield
-
-
-def _announce_fetch(artifact: Artifact) -> None:
-    first, *others = store().wanted(artifact)
-    if any(wanted.sha256 is None for wanted in (first, *others)):
-        announce(f"fetch {artifact.name} {first.version} ({first.archive})")
 
 
 @operation()
@@ -155,55 +126,4 @@ def placing(targets: Sequence[Target], found: Mapping[str, PathState]) -> list[s
 
 
 def _link(target: Target) -> str | None:
-    return f"/usr/local/bin/{target.binary.name}" if target.path.startswith("/opt/kubernetes/") else None
-
-
-def present_images(references: Sequence[str], arch: str) -> list[Image]:
-    """Those images of which there is a tar file here; the others are pulled by the nodes."""
-    with as_pyinfra_error():
-        return [image for reference in references if (image := store().image(reference, arch))]
-
-
-@operation()
-def stage_images(references: Sequence[str], arch: str) -> Commands:
-    """
-    Send the image tars that the host's Docker lacks; `load_images` loads them once Docker runs.
-
-    + references: images; one without a tar file is left to be pulled
-    """
-    lacking = _lacking(present_images(references, arch))
-    for image in lacking:
-        announce(f"send image {image.label}")
-    if lacking:
-        yield StringCommand("install", "-d", "-m", "755", IMAGES)
-    for image in lacking:  # a plan goes no further than the line before
-        yield FileUploadCommand(str(store().gzip_copy(image)), f"{_staged(image)}.part")
-        yield StringCommand("mv", "-f", f"{_staged(image)}.part", _staged(image))
-
-
-@operation()
-def load_images(references: Sequence[str], arch: str) -> Commands:
-    """
-    `docker load` of the images that were sent; a tar that was loaded is removed.
-
-    + references: as for `stage_images`
-    """
-    lacking = _lacking(present_images(references, arch))
-    if not lacking:
-        host.noop("images are loaded")
-        return
-    for image in lacking:
-        announce(f"load image {image.label}")
-    tars = " ".join(_staged(image) for image in lacking)
-    yield StringCommand("sh", "-ec", QuoteString(f"for tar in {tars}; do docker load --quiet -i $tar; rm $tar; done"))
-
-
-def _lacking(images: Sequence[Image]) -> list[Image]:
-    if not images:
-        return []
-    found = host.get_fact(ImageIds, references=[image.reference for image in images])
-    return [image for image in images if found.get(image.reference) != image.image_id]
-
-
-def _staged(image: Image) -> str:
-    return f"{IMAGES}/{image.sha256}.tar.gz"
+    return f"{LINKS}/{target.binary.name}" if target.path.startswith(KUBERNETES_BIN) else None

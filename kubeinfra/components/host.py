@@ -1,0 +1,103 @@
+"""The operating system under every machine: names, swap, SELinux, kernel modules, sysctls, time."""
+
+from __future__ import annotations
+
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.components.base import Component, Here, Unit
+from kubeinfra.machine.edits import (
+    fstab_swap_lines,
+    fstab_without_swap,
+    hosts_file,
+    modules_conf,
+    selinux_config,
+    sysctl_conf,
+)
+from kubeinfra.machine.render import template
+from kubeinfra.machine.state import CHRONY_MARK, MachineState
+from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
+
+MODULES_CONF = "/etc/modules-load.d/kubernetes.conf"
+IPVS_MODULES_CONF = "/etc/modules-load.d/ipvs.conf"
+# The last in order: Debian's 99-sysctl.conf is /etc/sysctl.conf, which may say otherwise.
+SYSCTL_CONF = "/etc/sysctl.d/99-zz-kubernetes.conf"
+OWNS = (MODULES_CONF, IPVS_MODULES_CONF, SYSCTL_CONF)
+
+# Module -> a path that exists if the kernel has it, loaded or built in.
+MODULES = {
+    "overlay": "/sys/module/overlay",
+    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
+    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
+}
+PACKAGES = {
+    "debian": ["conntrack", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
+    "redhat": ["conntrack-tools", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
+}
+IPVS_PACKAGES = ["ipset", "ipvsadm"]
+
+
+def describe(here: Here) -> Component:
+    """Files that belong to others too are edited; the running system follows them (`kubeinfra.operations.system`)."""
+    hostname, chrony = here.machine.hostname, chrony_unit(here)
+    files: tuple[Wanted, ...] = (
+        Edit("/etc/hosts", lambda text: hosts_file(text, here.cluster), in_place=True),
+        Edit("/etc/hostname", lambda _: f"{hostname}\n", in_place=True),
+        Edit("/etc/fstab", fstab_without_swap, create=False, ours=fstab_swap_lines),
+        Edit("/etc/selinux/config", selinux_config, create=False),
+        File(MODULES_CONF, modules_conf(MODULES)),
+        File(SYSCTL_CONF, sysctl_conf(sysctls(here.cluster))),
+        *(chrony_files(here, chrony) if chrony else ()),
+    )
+    return Component(files)
+
+
+def packages(here: Here) -> list[str]:
+    return [*PACKAGES[here.seen.family], *(["chrony"] if chrony_unit(here) else [])]
+
+
+def sysctls(cluster: Cluster) -> dict[str, str]:
+    """The guide's keys; pods' traffic crosses bridges and is forwarded, so the kernel must let it."""
+    settings = cluster.settings
+    own = {
+        "net.bridge.bridge-nf-call-iptables": "1",
+        "net.bridge.bridge-nf-call-ip6tables": "1",
+        "net.ipv4.ip_forward": "1",
+    }
+    if settings.disable_ipv6:
+        own |= {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}
+    return own | {key: str(value) for key, value in settings.extra_sysctls.items()}
+
+
+def has_clock_of_its_own(seen: MachineState) -> bool:
+    """A container has its host's."""
+    return not seen.container
+
+
+def chrony_unit(here: Here) -> Unit | None:
+    """Certificates and etcd need clocks that agree. A time daemon that others set up is left alone."""
+    if not here.settings.time_servers or here.seen.keeps_time or not has_clock_of_its_own(here.seen):
+        return None
+    return Unit("chrony.service" if here.seen.family == "debian" else "chronyd.service")
+
+
+def chrony_files(here: Here, unit: Unit) -> list[Wanted]:
+    path = "/etc/chrony/chrony.conf" if here.seen.family == "debian" else "/etc/chrony.conf"
+    return [
+        *([Directory("/etc/chrony")] if path.startswith("/etc/chrony/") else []),
+        File(path, template("host/chrony.conf.j2", mark=CHRONY_MARK, servers=here.settings.time_servers)),
+        File(unit.drop_in, template("inputs.conf.j2", unit=unit.name, inputs=[path])),
+    ]
+
+
+def uses_ipvs(cluster: Cluster) -> bool:
+    return cluster.settings.kube_proxy_mode == "ipvs"
+
+
+def ipvs_modules(scheduler: str) -> dict[str, str]:
+    """Those that kube-proxy asks for, and the one of the scheduler; as MODULES."""
+    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}"))
+    return {"ip_vs": "/proc/net/ip_vs"} | {name: f"/sys/module/{name}" for name in schedulers}
+
+
+def describe_ipvs(here: Here) -> Component:
+    """kube-proxy's modules, loaded at boot."""
+    return Component((File(IPVS_MODULES_CONF, modules_conf(ipvs_modules(here.settings.ipvs_scheduler))),))

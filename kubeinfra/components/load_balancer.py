@@ -1,0 +1,126 @@
+"""A load balancer: nginx passes TCP on to the API servers, keepalived keeps one address on whichever of them works."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.components.base import Component, Here, Port, Probe, Unit
+from kubeinfra.machine.render import static, template
+from kubeinfra.machine.wanted import Directory, File, Wanted
+from kubeinfra.paths import KEEPALIVED_CONF
+
+NGINX = Unit("nginx.service", "/usr/sbin/nginx", reloads=True)
+KEEPALIVED = Unit("keepalived.service")
+UNITS = [NGINX, KEEPALIVED]
+PACKAGES = {
+    "debian": ["nginx", "libnginx-mod-stream", "keepalived"],
+    "redhat": ["nginx", "nginx-mod-stream", "keepalived"],
+}
+MODULES = {"debian": "/etc/nginx/modules-enabled/*.conf", "redhat": "/usr/share/nginx/modules/*.conf"}
+USERS = {"debian": "www-data", "redhat": "nginx"}
+NGINX_CONF = "/etc/nginx/kubernetes.conf"
+CHECK = "/etc/keepalived/check-apiserver"
+OWNS = (NGINX_CONF, NGINX.file, KEEPALIVED_CONF, KEEPALIVED.drop_in, CHECK)
+PATIENCE = 4  # seconds that the API may be away before the address is given up
+
+
+def ports(cluster: Cluster) -> tuple[Port, ...]:
+    return (
+        Port(cluster.settings.load_balancer_port, "nginx", ("nodes", "you", "each other")),
+        Port(112, "keepalived (VRRP)", ("each other",), "IP protocol"),
+    )
+
+
+def describe(here: Here) -> Component:
+    return Component((*nginx_files(here), *keepalived_files(here)))
+
+
+def nginx_files(here: Here) -> list[Wanted]:
+    cluster, family = here.cluster, here.seen.family
+    text = template(
+        "load_balancer/nginx.conf.j2",
+        user=USERS[family],
+        load_modules=f"include {MODULES[family]};",
+        servers=[cluster.apiserver(master) for master in cluster.masters],
+        port=here.settings.load_balancer_port,
+    )
+    unit_file = template("load_balancer/nginx.service.j2", inputs=[NGINX.file, NGINX_CONF])
+    return [File(NGINX_CONF, text, check="nginx -t -q -c {new}"), File(NGINX.file, unit_file)]
+
+
+def keepalived_files(here: Here) -> list[Wanted]:
+    drop_in = template("load_balancer/keepalived.service.conf.j2", inputs=[KEEPALIVED_CONF])
+    return [
+        Directory("/etc/keepalived"),
+        File(CHECK, static("load_balancer/check-apiserver"), "755"),
+        File(KEEPALIVED_CONF, keepalived_conf(here), "600", secret=True, check="keepalived -t -f {new}"),
+        File(KEEPALIVED.drop_in, drop_in),
+    ]
+
+
+def keepalived_conf(here: Here) -> str | None:
+    """The first of the group is the master of the address; priorities fall in the inventory's order."""
+    settings, me, everybody = here.settings, here.machine, here.cluster.load_balancers
+    password = settings.vrrp_password or here.secrets.vrrp_password
+    own = here.seen.interface_of(me.address)
+    if password is None or own is None:
+        return None
+    position = everybody.index(me)
+    return template(
+        "load_balancer/keepalived.conf.j2",
+        name=me.hostname,
+        # keepalived takes nopreempt only from one that starts as BACKUP.
+        state="MASTER" if position == 0 and not settings.vrrp_nopreempt else "BACKUP",
+        interface=own.name,
+        prefix=own.address.network.prefixlen,
+        router_id=settings.vrrp_router_id,
+        # Near the highest: the lower it is, the longer a backup waits before it takes over, by up to a second.
+        priority=254 - 10 * position,
+        nopreempt=settings.vrrp_nopreempt,
+        address=me.address,
+        peers=[other.address for other in everybody if other is not me],
+        password=password,
+        check=check(here.cluster),
+        patience=PATIENCE,
+        virtual_ip=settings.virtual_ip,
+    )
+
+
+def check(cluster: Cluster) -> str:
+    """With what it needs to know: keepalived goes on with the old port until its own restart."""
+    return f"{CHECK} {cluster.settings.load_balancer_port} {PATIENCE}"
+
+
+def has_address(address: IPv4Address | None) -> str:
+    """Shell that succeeds if one of the machine's interfaces has this address."""
+    return f"ip -o -4 address | grep -q ' {address}/'"
+
+
+def healthy(here: Here) -> Probe:
+    """The virtual address answers, seen from this load balancer."""
+    cluster = here.cluster
+    asked = f"{check(cluster)} && {_asks(f'{cluster.server}/readyz')}"
+    what = f"an API server answers through nginx and at {cluster.endpoint}"
+    if here.machine == cluster.load_balancers[0] and not here.settings.vrrp_nopreempt:
+        # Before the next one restarts: with another password or id they would not hear each other's farewell.
+        asked += f" && {has_address(here.settings.virtual_ip)}"
+        what += ", and the first load balancer holds the address"
+    return Probe(what, asked, 60, "keepalived")
+
+
+def another_answers(here: Here) -> Probe | None:
+    """One through which nothing answers has nothing to lose."""
+    port = here.settings.load_balancer_port
+    others = [
+        _asks(f"https://{other.address}:{port}/readyz")
+        for other in here.cluster.load_balancers
+        if other != here.machine
+    ]
+    if not others:
+        return None
+    return Probe("another load balancer answers", " || ".join([f"! {check(here.cluster)}", *others]), 60)
+
+
+def _asks(url: str) -> str:
+    return f"curl --silent --fail --insecure --max-time 2 --output /dev/null {url}"

@@ -1,0 +1,35 @@
+"""Which binaries and images each machine needs for which of its components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components import control_plane, etcd, node
+from kubeinfra.components.base import Needed
+
+COMPONENTS = {
+    "etcd": ("etcd", etcd.binaries),
+    "control plane": ("master", control_plane.binaries),
+    "node": ("node", node.binaries),
+}
+"""Component -> the group whose machines have it, and what they need."""
+
+
+def needed(
+    cluster: Cluster, machine: Machine, arch: str, components: Iterable[str] = tuple(COMPONENTS)
+) -> list[Needed]:
+    """What a machine needs for these of its components; another name than in COMPONENTS is a KeyError."""
+    chosen = (COMPONENTS[name] for name in components)
+    return [need for group, binaries in chosen if group in machine.groups for need in binaries(cluster, arch)]
+
+
+def node_images(cluster: Cluster) -> list[str]:
+    """References of the images that a node should have before it needs them."""
+    return [
+        cluster.pause_image,
+        cluster.flannel_image,
+        cluster.flannel_cni_plugin_image,
+        cluster.coredns_image,
+        cluster.verify_image,
+    ]

@@ -1,0 +1,224 @@
+"""A node: kubelet with TLS bootstrapping, and kube-proxy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from shlex import quote
+
+import yaml
+
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components import flags
+from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
+from kubeinfra.components.runtime import runtime
+from kubeinfra.machine.edits import has_local_resolver, resolv_conf_for_pods
+from kubeinfra.machine.render import template
+from kubeinfra.machine.state import MachineState
+from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
+from kubeinfra.paths import (
+    CNI_BIN,
+    CNI_CONF,
+    KUBELET_CLIENT_PEM,
+    KUBELET_KUBECONFIG,
+    KUBERNETES_BIN,
+    KUBERNETES_CA,
+    KUBERNETES_CFG,
+    KUBERNETES_SSL,
+    LINKS,
+    RUN,
+)
+from kubeinfra.pki.certificates import node_certificates
+from kubeinfra.pki.kubeconfig import kubeconfig
+from kubeinfra.releases.catalogue import artifact
+
+KUBELET = Unit("kubelet.service", f"{KUBERNETES_BIN}/kubelet")
+KUBE_PROXY = Unit("kube-proxy.service", f"{KUBERNETES_BIN}/kube-proxy")
+UNITS = [KUBE_PROXY, KUBELET]
+BINARIES = ("kubelet", "kube-proxy")
+PORTS = (
+    Port(10250, "kubelet", ("masters",)),
+    Port(10248, "kubelet"),
+    Port(10249, "kube-proxy"),
+    Port(10256, "kube-proxy"),
+)
+OWNS = (
+    *(f"{KUBERNETES_BIN}/{name}" for name in BINARIES),
+    *(f"{LINKS}/{name}" for name in BINARIES),
+    KUBELET.file,
+    KUBE_PROXY.file,
+    KUBERNETES_CFG,
+    KUBERNETES_SSL,
+    CNI_BIN,
+    "/var/lib/kubelet",
+)
+OWN_RESOLV_CONF = f"{KUBERNETES_CFG}/resolv.conf"
+BOOTSTRAP_KUBECONFIG = f"{KUBERNETES_CFG}/bootstrap.kubeconfig"
+KUBELET_CONFIG = f"{KUBERNETES_CFG}/kubelet-config.yaml"
+KUBE_PROXY_CONFIG = f"{KUBERNETES_CFG}/kube-proxy-config.yaml"
+KUBE_PROXY_KUBECONFIG = f"{KUBERNETES_CFG}/kube-proxy.kubeconfig"
+SIGNED = Probe("the kubelet's certificate is signed", f"[ -s {KUBELET_CLIENT_PEM} ]", 180, "kubelet")
+
+
+def describe(here: Here) -> Component:
+    cluster, machine = here.cluster, here.machine
+    pods_resolv_conf = resolv_conf(here.seen)
+    kubelet = flags.kubelet_configuration(cluster, machine, pods_resolv_conf)
+    kube_proxy = flags.kube_proxy_configuration(cluster, machine)
+    own_resolv_conf = resolv_conf_for_pods(here.seen.resolv_conf)
+    files = (
+        Directory(KUBERNETES_CFG),
+        Directory(KUBERNETES_SSL, "700"),
+        Directory("/var/lib/kubelet", "700"),
+        Directory(CNI_CONF),
+        File(KUBERNETES_CA, here.secrets.bundle("kubernetes")),
+        File(KUBELET_CONFIG, yaml.safe_dump(kubelet, sort_keys=True)),
+        File(KUBE_PROXY_CONFIG, yaml.safe_dump(kube_proxy, sort_keys=True)),
+        File(BOOTSTRAP_KUBECONFIG, bootstrap_kubeconfig(here), "600", secret=True),
+        # As on a master: somebody may have put the key into it.
+        File(KUBE_PROXY_KUBECONFIG, _kube_proxy_kubeconfig(cluster), secret=True),
+        # The kubelet writes it when it bootstraps; once it has, it follows the endpoint.
+        Edit(KUBELET_KUBECONFIG, lambda text: with_server(text, cluster.server), create=False, secret=True),
+        *([File(OWN_RESOLV_CONF, own_resolv_conf)] if pods_resolv_conf == OWN_RESOLV_CONF else []),
+        *units(cluster, machine),
+    )
+    return Component(files, tuple(node_certificates(machine)), binaries(cluster, here.seen.arch))
+
+
+def binaries(cluster: Cluster, arch: str) -> tuple[Needed, ...]:
+    return (
+        Needed(artifact("kubernetes", cluster.release.kubernetes, arch), KUBERNETES_BIN, BINARIES),
+        Needed(artifact("cni-plugins", cluster.release.cni_plugins, arch), CNI_BIN),
+    )
+
+
+def units(cluster: Cluster, machine: Machine) -> list[Wanted]:
+    serving, proxy = node_certificates(machine)
+    reference = "https://kubernetes.io/docs/reference/command-line-tools-reference"
+    container_runtime = runtime(cluster).unit.name
+    kubelet = template(
+        "component.service.j2",
+        description="Kubernetes kubelet",
+        documentation=f"{reference}/kubelet/",
+        unit_lines=[f"After={container_runtime}", f"Wants={container_runtime}"],
+        unit=KUBELET.name,
+        inputs=[KUBELET.file, KUBERNETES_CA, KUBELET_CONFIG, BOOTSTRAP_KUBECONFIG, *serving.files],
+        optional=[KUBELET_KUBECONFIG],
+        existence=[KUBELET_CLIENT_PEM],
+        binary=KUBELET.binary,
+        flags=flags.kubelet_flags(cluster, machine),
+    )
+    kube_proxy = template(
+        "component.service.j2",
+        description="Kubernetes kube-proxy",
+        documentation=f"{reference}/kube-proxy/",
+        unit=KUBE_PROXY.name,
+        inputs=[KUBE_PROXY.file, KUBERNETES_CA, KUBE_PROXY_CONFIG, KUBE_PROXY_KUBECONFIG, *proxy.files],
+        binary=KUBE_PROXY.binary,
+        flags=flags.kube_proxy_flags(),
+    )
+    return [File(KUBELET.file, kubelet), File(KUBE_PROXY.file, kube_proxy)]
+
+
+def bootstrap_kubeconfig(here: Here) -> str | None:
+    token = here.secrets.bootstrap_token
+    if token is None or here.secrets.bundle("kubernetes") is None:
+        return None
+    server = here.cluster.server
+    return kubeconfig(server=server, user="kubelet-bootstrap", ca=PurePosixPath(KUBERNETES_CA), token=token)
+
+
+def _kube_proxy_kubeconfig(cluster: Cluster) -> str:
+    return kubeconfig(
+        server=cluster.server,
+        user="kube-proxy",
+        ca=PurePosixPath(KUBERNETES_CA),
+        certificate=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy.pem"),
+        key=PurePosixPath(f"{KUBERNETES_SSL}/kube-proxy-key.pem"),
+    )
+
+
+def with_server(kubeconfig_text: str, server: str) -> str:
+    return re.sub(r"server: \S+", f"server: {server}", kubeconfig_text)
+
+
+def resolv_conf(seen: MachineState) -> str:
+    """What pods get of the machine's name servers; a stub on the machine's loopback is out of their reach."""
+    if not has_local_resolver(seen.resolv_conf):
+        return "/etc/resolv.conf"
+    return "/run/systemd/resolve/resolv.conf" if seen.systemd_resolv_conf else OWN_RESOLV_CONF
+
+
+def as_node(path: str) -> str:
+    """Shell that asks the API as the kubelet does, with its certificate and at the endpoint that it uses now."""
+    credentials = f"--cacert {KUBERNETES_CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
+    server = f"\"$(sed -n 's/^ *server: //p' {KUBELET_KUBECONFIG})\""
+    return f"curl -sSf --max-time 5 {credentials} {server}{quote(path)}"
+
+
+def _own_node(machine: Machine) -> str:
+    return as_node(f"/api/v1/nodes/{machine.node_name}")
+
+
+def endpoint_answers(cluster: Cluster) -> Probe:
+    """No node leaves an endpoint that works for one that it does not reach."""
+    asked = f"curl -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
+    return Probe(f"the API answers at {cluster.endpoint} from here", asked, 60)
+
+
+def healthy(machine: Machine) -> Probe:
+    """The node asks for itself, with its own certificate: no administrator's rights are needed here."""
+    own = " && ".join(f"curl -sSf --max-time 5 http://127.0.0.1:{port}/healthz" for port in (10248, 10256))
+    what = "kubelet and kube-proxy are healthy, and the node is registered"
+    return Probe(what, f"{own} && {_own_node(machine)}", 120, "kubelet")
+
+
+def is_gone(machine: Machine) -> Probe:
+    """Somebody has deleted its Node object."""
+    asked = f"[ -s {KUBELET_CLIENT_PEM} ] && [ \"$({_own_node(machine)} -o /dev/null -w '%{{http_code}}')\" = 404 ]"
+    return Probe("its Node is gone, and it registers only when it starts", asked)
+
+
+def ready_again(machine: Machine) -> Probe:
+    """It has said since its kubelet's last start that it is Ready: what it said before may be long out of date."""
+    # The list of inputs is written at each start.
+    started = f"stat -c %Y {RUN}/{KUBELET.name}.inputs"
+    told = """sed -n 's/.*"type":"Ready","status":"True","lastHeartbeatTime":"\\([^"]*\\)".*/\\1/p'"""
+    return Probe(
+        f"node {machine.node_name} is Ready again",
+        f'told=$({_own_node(machine)} | tr -d \' \\n\' | {told}); [ "$(date -d "$told" +%s)" -ge "$({started})" ]',
+        120,
+        "kubelet",
+    )
+
+
+_UNREADY = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
+
+
+def other_nodes_ready(machine: Machine) -> Probe:
+    """Before a node's pods end with its runtime the others must be there; one that is not Ready serves nobody."""
+    here = machine.node_name
+    unready = _some_unready(f"nodes?fieldSelector=metadata.name%3D{here}")
+    others = _all_ready(f"nodes?fieldSelector=metadata.name!%3D{here}")
+    without_cluster = f"[ ! -s {KUBELET_CLIENT_PEM} ]"
+    return Probe(
+        "the other nodes are Ready (kubectl get nodes)",
+        f"{without_cluster} || {{ {unready}; }} || {{ {others}; }}",
+        60,
+    )
+
+
+def pods_ready(machine: Machine) -> Probe:
+    """The next node waits for this one's pods; not if some pod of it was not ready before."""
+    here = _all_ready(f"pods?fieldSelector=spec.nodeName%3D{machine.node_name},status.phase%3DRunning")
+    return Probe("the pods of this node are ready again", f"[ -s {KUBELET_CLIENT_PEM} ] && {here}", 120, "kubelet")
+
+
+def _all_ready(path: str) -> str:
+    """Shell that succeeds if none of these nodes or pods has a condition Ready that is not True."""
+    return f'found=$({as_node(f"/api/v1/{path}")}) && ! echo "$found" | {_UNREADY}'
+
+
+def _some_unready(path: str) -> str:
+    """Shell that succeeds if the API answers, and one of these has a condition Ready that is not True."""
+    return f'found=$({as_node(f"/api/v1/{path}")}) && echo "$found" | {_UNREADY}'

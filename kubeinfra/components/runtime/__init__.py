@@ -1,0 +1,18 @@
+"""The container runtime: what the other components need of it, whichever it is."""
+
+from __future__ import annotations
+
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.components.runtime.base import Runtime
+from kubeinfra.components.runtime.docker import Docker
+
+__all__ = ["VERSIONS", "Runtime", "runtime"]
+
+
+VERSIONS = "; ".join(one.version for one in (Docker(),))
+"""Shell that tells which runtime a machine has: see `Runtime.version`."""
+
+
+def runtime(cluster: Cluster) -> Runtime:
+    """The runtime of this cluster's nodes."""
+    return Docker()

@@ -1,0 +1,51 @@
+"""The one protocol behind which a container runtime stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.components.base import Component, Here, Probe, Unit
+
+
+class Runtime(Protocol):
+    """All shell is run as root on a node."""
+
+    @property
+    def unit(self) -> Unit: ...
+
+    @property
+    def ready(self) -> Probe:
+        """It runs, and its cgroups are systemd's."""
+        ...
+
+    @property
+    def owns(self) -> tuple[str, ...]:
+        """Paths on a node that are the deploy's own, as in the other components."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Shell that prints "runtime=<version>" and "runtime-package=<package>" if the runtime is installed."""
+        ...
+
+    def describe(self, here: Here) -> Component:
+        """Its configuration; packages are its task's business."""
+        ...
+
+    def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:
+        """What kubelet must be told to use it."""
+        ...
+
+    def image_ids(self, references: Iterable[str]) -> str:
+        """Shell that prints "<reference> sha256:<hex>" for each of these images that it has; succeeds in any case."""
+        ...
+
+    def load_images(self, tars: Sequence[str]) -> str:
+        """Shell that loads these compressed tar files, and removes each once it is loaded."""
+        ...
+
+    def restart_containers(self, names: Iterable[str]) -> str:
+        """Shell that restarts this node's containers of these names (`spec.containers[].name` of their pods)."""
+        ...

@@ -1,0 +1,121 @@
+"""Docker as the guide has it: systemd cgroups, rotated logs, registry mirrors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from shlex import join
+from typing import Any
+
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.base import Component, Here, Probe, Unit
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.machine.render import template
+from kubeinfra.machine.wanted import Edit, File
+from kubeinfra.paths import CNI_BIN, CNI_CONF
+
+UNIT = Unit("docker.service")
+DAEMON_JSON = "/etc/docker/daemon.json"
+PACKAGES = {"docker-ce": ("docker-ce", "docker-ce-cli", "containerd.io"), "distribution": ("docker.io",)}
+_CGROUPS = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
+
+READY = Probe("docker info says that cgroups are systemd's", _CGROUPS, 60, "docker")
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Kubernetes up to 1.23 speaks to it by its own dockershim."""
+
+    unit: Unit = UNIT
+    ready: Probe = READY
+    owns: tuple[str, ...] = (UNIT.drop_in, "/etc/apt/preferences.d/kubeinfra-docker")
+    version: str = (
+        "if dockerd=$(command -v dockerd); then echo \"runtime=$(dockerd --version | tr -dc '0-9. ')\"; "
+        'file=$(readlink -f "$dockerd"); owner=$(dpkg-query -S "$file" 2>/dev/null) || '
+        "owner=$(rpm -q -f --qf '%{NAME}' \"$file\" 2>/dev/null) || owner=; "
+        'echo "runtime-package=${owner%%:*}"; fi'
+    )
+
+    def describe(self, here: Here) -> Component:
+        settings, name = here.settings, here.machine.name
+        drop_in = template("inputs.conf.j2", unit=UNIT.name, inputs=[DAEMON_JSON])
+        return Component(
+            (
+                Edit(
+                    DAEMON_JSON,
+                    lambda text: daemon_json(text, settings, name),
+                    ours=lambda text: our_part(text, settings, name),
+                ),
+                File(UNIT.drop_in, drop_in),
+            )
+        )
+
+    def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:
+        return {
+            "cni-bin-dir": CNI_BIN,
+            "cni-conf-dir": CNI_CONF,
+            "network-plugin": "cni",
+            "pod-infra-container-image": cluster.pause_image,
+        }
+
+    def image_ids(self, references: Iterable[str]) -> str:
+        # An image that is not there is an answer, and so is a Docker that is not there yet.
+        return (
+            f"for image in {join(references)}; do "
+            'timeout 20 docker image inspect --format "$image {{.Id}}" "$image" 2>/dev/null; done; exit 0'
+        )
+
+    def load_images(self, tars: Sequence[str]) -> str:
+        return f'for tar in {join(tars)}; do docker load --quiet -i "$tar"; rm "$tar"; done'
+
+    def restart_containers(self, names: Iterable[str]) -> str:
+        return (
+            f"for name in {join(names)}; do "
+            'docker ps --quiet --filter "label=io.kubernetes.container.name=$name" | '
+            "xargs -r docker restart >/dev/null; done"
+        )
+
+
+def our_keys(settings: Settings) -> dict[str, Any]:
+    """What the deploy wants of daemon.json."""
+    return {
+        "exec-opts": ["native.cgroupdriver=systemd"],
+        "log-driver": "json-file",
+        "log-opts": {
+            "max-size": settings.docker_log_max_size,
+            "max-file": str(settings.docker_log_max_files),
+        },
+        **({} if settings.registry_mirrors is None else {"registry-mirrors": settings.registry_mirrors}),
+        **settings.docker_extra_config,
+    }
+
+
+def our_part(text: str, settings: Settings, machine: str) -> str:
+    """What a diff may show of it: proxies often have a password in their address, and so may what others wrote."""
+    shown = our_keys(settings).keys() - {"proxies"}
+    return _json({key: value for key, value in _read(text, machine).items() if key in shown})
+
+
+def daemon_json(text: str, settings: Settings, machine: str) -> str:
+    """
+    The file with our keys; those that others wrote are kept.
+
+    KubeinfraError, naming the machine, if the text is no JSON object.
+    """
+    return _json({**_read(text, machine), **our_keys(settings)})
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def _read(text: str, machine: str) -> dict[str, Any]:
+    try:
+        present = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise KubeinfraError(f"{machine}: {DAEMON_JSON} is not JSON ({error}); correct it, or remove it") from error
+    if not isinstance(present, dict):
+        raise KubeinfraError(f"{machine}: {DAEMON_JSON} is not a JSON object; correct it, or remove it")
+    return present

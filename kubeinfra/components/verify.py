@@ -1,0 +1,34 @@
+"""The traffic check: pods on every node that reach each other; made for the check, and removed after it."""
+
+from __future__ import annotations
+
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.components.base import Probe
+from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.machine.render import template
+from kubeinfra.paths import KUBERNETES_BIN
+
+CONFIGMAP = "kubeinfra-verified"
+# Which nodes with which pod networks under which flannel: traffic that was proved for the same is not proved again.
+NETWORK = (
+    f"{{ {KUBECTL} get nodes -o jsonpath='{{range .items[*]}}{{.metadata.uid}} {{.spec.podCIDR}} {{end}}'; "
+    f"{KUBECTL} -n kube-flannel get daemonset kube-flannel-ds "
+    "-o jsonpath='{.metadata.uid} {.metadata.generation}'; "
+    "} | sha256sum"
+)
+_VERIFIED = f"{KUBECTL} -n kube-system get configmap {CONFIGMAP} -o jsonpath='{{.data.network}}'"
+PASSED = f'[ "$({_VERIFIED})" = "$({NETWORK})" ]'
+"""Shell that succeeds if these nodes have passed the check on this network."""
+SET_UP = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]")
+
+
+def traffic(cluster: Cluster) -> str:
+    """Shell script for the master that makes the check; it says on stderr what does not reach what."""
+    return template(
+        "verify/traffic.sh.j2",
+        kubectl=KUBECTL,
+        manifest=template("verify/traffic.yaml.j2", image=cluster.verify_image),
+        configmap=CONFIGMAP,
+        network=NETWORK,
+        cluster_domain=cluster.settings.cluster_domain,
+    )

@@ -1,0 +1,40 @@
+"""Every path on a machine that more than one part of the project names, once. The guide's own."""
+
+from __future__ import annotations
+
+UNITS = "/etc/systemd/system"
+LINKS = "/usr/local/bin"
+
+ETCD_BIN = "/opt/etcd/bin"
+ETCD_CFG = "/opt/etcd/cfg"
+ETCD_SSL = "/opt/etcd/ssl"
+ETCD_CA = f"{ETCD_SSL}/ca.pem"
+ETCD_HOME = "/var/lib/etcd"
+ETCD_DATA = f"{ETCD_HOME}/default.etcd"
+ETCDCTL = f"{LINKS}/etcdctl"
+
+KUBERNETES_BIN = "/opt/kubernetes/bin"
+KUBERNETES_CFG = "/opt/kubernetes/cfg"
+KUBERNETES_SSL = "/opt/kubernetes/ssl"
+KUBERNETES_LOGS = "/opt/kubernetes/logs"
+KUBERNETES_CA = f"{KUBERNETES_SSL}/ca.pem"
+KUBERNETES_CA_KEY = f"{KUBERNETES_SSL}/ca-key.pem"
+KUBERNETES_SIGNING_CA = f"{KUBERNETES_SSL}/ca-signing.pem"
+"""The certificate of that key alone, if KUBERNETES_CA holds more than one."""
+MASTER_ETCD_CA = f"{KUBERNETES_SSL}/etcd-ca.pem"
+FRONT_PROXY_CA = f"{KUBERNETES_SSL}/front-proxy-ca.pem"
+SERVICE_ACCOUNT_KEY = f"{KUBERNETES_SSL}/service-account-key.pem"
+SERVICE_ACCOUNT_PUBLIC_KEY = f"{KUBERNETES_SSL}/service-account.pem"
+TOKEN_CSV = f"{KUBERNETES_CFG}/token.csv"
+KUBELET_CLIENT_PEM = f"{KUBERNETES_SSL}/kubelet-client-current.pem"
+"""Certificate and key of the kubelet as a client, in one file: the kubelet keeps it current by itself."""
+KUBELET_KUBECONFIG = f"{KUBERNETES_CFG}/kubelet.kubeconfig"
+
+CNI_BIN = "/opt/cni/bin"
+CNI_CONF = "/etc/cni/net.d"
+KEEPALIVED_CONF = "/etc/keepalived/keepalived.conf"
+
+RUN = "/run/kubeinfra"
+"""`<unit>.inputs`: what each process was started from."""
+IMAGES = "/var/lib/kubeinfra/images"
+"""Image tars on their way into the container runtime."""
