@@ -73,7 +73,7 @@ SEEN = MachineState(
 
 def here(found: Cluster, name: str, seen: MachineState = SEEN, **others: MachineState) -> Here:
     """What a component is described from on this machine, before a run has created any CA or secret."""
-    return Here(found, found.machine(name), seen, ClusterSecrets({}), {name: seen, **others})
+    return Here(found, found.machine(name), seen, ClusterSecrets(), {name: seen, **others})
 
 
 def machine(found: Cluster, name: str) -> Machine:
