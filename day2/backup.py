@@ -7,8 +7,6 @@ from pyinfra import host
 from kubeinfra.components import etcd
 from kubeinfra.operations import snapshots
 from kubeinfra.operations.gates import barrier
-from kubeinfra.operations.rolling import one_at_a_time
-from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.preflight import preflight
 
@@ -16,9 +14,5 @@ preflight()
 barrier(name="--- all members are reached")
 if "etcd" in host.groups:
     member = etcd.member(here())
-
-    def take() -> None:
-        snapshots.take(name=f"snapshot of {member.name}", member=member)
-
-    one_at_a_time(cluster().etcd_machines, take)
+    snapshots.take(name="snapshot", member=member)
     snapshots.require_taken(name="one member has given a snapshot")

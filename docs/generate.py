@@ -32,6 +32,7 @@ _CHINESE = {
     "dictionary": "字典",
     "address": "地址",
     "network": "网段",
+    "number or percentage": "整数或百分比",
     " or ": " 或 ",
 }
 _ENGLISH = {word: word for word in _CHINESE}

@@ -10,7 +10,6 @@ from kubeinfra.components.etcd import answers
 from kubeinfra.operations.controller import admin_kubeconfig, create
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import apply, barrier, require
-from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.units import converge, start
 from kubeinfra.run.hosts import is_deploy_file, is_lead_host, runs_kubectl
 from kubeinfra.run.inventory import cluster
@@ -38,14 +37,10 @@ def control_plane() -> None:
 def control_plane_gate() -> None:
     """Ready; then each master that runs from something else than the disk has, one at a time."""
     if "master" in host.groups:
-        one_at_a_time(cluster().masters, _converge)
+        guard = component.others_ready(here())
+        converge(name="ready", units=component.UNITS, healthy=component.HEALTHY, guard=guard, at_once=1)
     if runs_kubectl():
         apply(name="rights of nodes and of the API server", kubectl=component.KUBECTL, manifest=component.RBAC)
-
-
-def _converge() -> None:
-    guard = component.others_ready(here())
-    converge(name=f"{host.name} is ready", units=component.UNITS, healthy=component.HEALTHY, guard=guard)
 
 
 @deploy("control plane")

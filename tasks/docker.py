@@ -1,4 +1,4 @@
-"""Docker as the guide has it: its packages, its configuration, one node at a time."""
+"""Docker as the guide has it: its packages, its configuration, so many nodes at a time as may be away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from kubeinfra.components import network, node
 from kubeinfra.components.runtime import docker as component
 from kubeinfra.operations.docker import docker_ce
 from kubeinfra.operations.files import install
-from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import note, packages
 from kubeinfra.operations.units import converge, start
 from kubeinfra.run.hosts import is_deploy_file, this_machine
@@ -27,7 +26,7 @@ def docker() -> None:
         _packages()
         install(name="files", describe=RUNTIME.describe)
         start(name="start", units=[RUNTIME.unit])
-        one_at_a_time(cluster().nodes, _converge)
+        _converge()
 
 
 def _packages() -> None:
@@ -51,12 +50,13 @@ def _packages() -> None:
 def _converge() -> None:
     machine = this_machine()
     converge(
-        name=f"docker runs on {host.name}",
+        name="docker runs",
         units=[RUNTIME.unit],
         healthy=RUNTIME.ready,
-        guard=node.other_nodes_ready(machine),
+        guard=node.other_nodes_ready(machine, but=cluster().max_unavailable - 1),
         # Its containers end with it, unless docker_extra_config has live-restore: then there is nothing to wait for.
         recovers=[network.BACK, node.pods_ready(machine)],
+        at_once=cluster().max_unavailable,
     )
 
 

@@ -9,11 +9,9 @@ from kubeinfra.components import etcd as component
 from kubeinfra.operations.controller import create
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import barrier
-from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import packages
 from kubeinfra.operations.units import converge, start
 from kubeinfra.run.hosts import is_deploy_file, is_lead_host
-from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.artifacts import bring
 from tasks.preflight import check_absent_machines, preflight
@@ -34,12 +32,8 @@ def etcd() -> None:
 def etcd_gate() -> None:
     """Healthy as a whole; then each member that runs from something else than the disk has, one at a time."""
     if "etcd" in host.groups:
-        one_at_a_time(cluster().etcd_machines, _converge)
-
-
-def _converge() -> None:
-    healthy, guard = component.healthy(here()), component.others_healthy(here())
-    converge(name=healthy.what, units=[component.UNIT], healthy=healthy, guard=guard)
+        healthy, guard = component.healthy(here()), component.others_healthy(here())
+        converge(name="healthy", units=[component.UNIT], healthy=healthy, guard=guard, at_once=1)
 
 
 if is_deploy_file(__file__):

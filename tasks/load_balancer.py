@@ -12,7 +12,6 @@ from kubeinfra.facts.network import VirtualAddress
 from kubeinfra.operations.controller import create
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import barrier, require
-from kubeinfra.operations.rolling import one_at_a_time
 from kubeinfra.operations.system import note, packages
 from kubeinfra.operations.units import converge, start
 from kubeinfra.run.hosts import is_deploy_file, is_lead_host, this_machine
@@ -53,12 +52,8 @@ def load_balancer() -> None:
 def load_balancer_gate() -> None:
     """The virtual address answers, seen from each load balancer; then what must be restarted, one at a time."""
     if "lb" in host.groups:
-        one_at_a_time(cluster().load_balancers, _converge)
-
-
-def _converge() -> None:
-    healthy, guard = component.healthy(here()), component.another_answers(here())
-    converge(name=f"{host.name} is well", units=component.UNITS, healthy=healthy, guard=guard)
+        healthy, guard = component.healthy(here()), component.another_answers(here())
+        converge(name="well", units=component.UNITS, healthy=healthy, guard=guard, at_once=1)
 
 
 if is_deploy_file(__file__):

@@ -76,7 +76,22 @@ class Cluster:
 
     def machine(self, name: str) -> Machine:
         """The machine of this inventory name; KeyError is a mistake in the code, not in the inventory."""
-        return {machine.name: machine for machine in self.machines}[name]
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Machine]:
+        return {machine.name: machine for machine in self.machines}
+
+    @property
+    def max_unavailable(self) -> int:
+        """
+        On how many nodes at a time a run may restart what their pods need, at least 1.
+
+        A percentage is rounded up, as a DaemonSet's `maxUnavailable` is (kubernetes.io, DaemonSet API reference).
+        """
+        said = str(self.settings.max_unavailable)
+        share = said.removesuffix("%")
+        return -(-int(share) * len(self.nodes) // 100) or 1 if share != said else int(said)
 
     @cached_property
     def release(self) -> releases.Release:

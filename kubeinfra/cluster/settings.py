@@ -29,6 +29,7 @@ from kubeinfra.cluster.types import (
     LocalPath,
     LogSize,
     Network,
+    NumberOrPercentage,
     OwnBuild,
     Port,
     Ports,
@@ -131,6 +132,9 @@ class Settings(_Strict):
     """How many log files of a container are kept."""
     docker_extra_config: dict[str, JsonValue] = Field(default_factory=dict)
     """Further keys of daemon.json; keys that others wrote into it are kept in any case."""
+
+    max_unavailable: NumberOrPercentage = "10%"
+    """Nodes whose container runtime a run may restart at a time, a number or a percentage, rounded up; others: one."""
 
     # etcd
     etcd_quota_backend_bytes: Annotated[int, Field(ge=2**20)] = 8 * 2**30

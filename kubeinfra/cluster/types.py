@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -186,6 +186,15 @@ def _own_build(text: str) -> str:
     return text
 
 
+def _number_or_percentage(value: object) -> int | str:
+    """As Kubernetes' own `maxUnavailable` (IntOrString): 2, or "10%"."""
+    if isinstance(value, str) and re.fullmatch(r"\d{1,3}%", value, re.ASCII) and 1 <= int(value[:-1]) <= 100:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise ValueError("use a number from 1 on, such as 2, or a percentage from '1%' to '100%'")
+
+
 _PATH = r"(/[\w.~%+,=:@-]*)*"
 # https://github.com/distribution/reference/blob/main/regexp.go, with a tag or a digest, as "latest" means nothing here.
 _IMAGE = (
@@ -211,6 +220,9 @@ Directory = Annotated[
 ]
 VrrpPassword = Annotated[
     str, _like(r"[\w.+-]{1,8}", "use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'")
+]
+NumberOrPercentage = Annotated[
+    Any, AfterValidator(_number_or_percentage), WithJsonSchema({"type": "string", "format": "number or percentage"})
 ]
 Years = Annotated[int, Field(ge=1, le=50)]
 Host = Annotated[str, AfterValidator(_host)]

@@ -192,17 +192,21 @@ def ready_again(machine: Machine) -> Probe:
     )
 
 
-_UNREADY = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
+_UNREADY = """tr -d ' \\n' | grep -oE '"type":"Ready","status":"(False|Unknown)"'"""
 
 
-def other_nodes_ready(machine: Machine) -> Probe:
-    """Before a node's pods end with its runtime the others must be there; one that is not Ready serves nobody."""
+def other_nodes_ready(machine: Machine, but: int = 0) -> Probe:
+    """
+    Before a node's pods end with its runtime the others must be there; one that is not Ready itself serves nobody.
+
+    + but: how many of the others need not be Ready
+    """
     here = machine.node_name
     unready = _some_unready(f"nodes?fieldSelector=metadata.name%3D{here}")
-    others = _all_ready(f"nodes?fieldSelector=metadata.name!%3D{here}")
+    others = _all_ready(f"nodes?fieldSelector=metadata.name!%3D{here}", but)
     without_cluster = f"[ ! -s {KUBELET_CLIENT_PEM} ]"
     return Probe(
-        "the other nodes are Ready (kubectl get nodes)",
+        f"the other nodes{f', all but {but},' if but else ''} are Ready (kubectl get nodes)",
         f"{without_cluster} || {{ {unready}; }} || {{ {others}; }}",
         60,
     )
@@ -214,11 +218,11 @@ def pods_ready(machine: Machine) -> Probe:
     return Probe("the pods of this node are ready again", f"[ -s {KUBELET_CLIENT_PEM} ] && {here}", 120, "kubelet")
 
 
-def _all_ready(path: str) -> str:
-    """Shell that succeeds if none of these nodes or pods has a condition Ready that is not True."""
-    return f'found=$({as_node(f"/api/v1/{path}")}) && ! echo "$found" | {_UNREADY}'
+def _all_ready(path: str, but: int = 0) -> str:
+    """Shell that succeeds if at most so many of these nodes or pods have a condition Ready that is not True."""
+    return f'found=$({as_node(f"/api/v1/{path}")}) && [ "$(echo "$found" | {_UNREADY} | wc -l)" -le {but} ]'
 
 
 def _some_unready(path: str) -> str:
     """Shell that succeeds if the API answers, and one of these has a condition Ready that is not True."""
-    return f'found=$({as_node(f"/api/v1/{path}")}) && echo "$found" | {_UNREADY}'
+    return f'found=$({as_node(f"/api/v1/{path}")}) && echo "$found" | {_UNREADY} | grep -q .'

@@ -1,22 +1,27 @@
-"""Whatever restarts a member that runs goes one machine at a time."""
+"""Whatever restarts a member that runs goes in turns: machines wait for each other inside one operation of all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
-from pyinfra import host
+from pyinfra import host, state
 
-from kubeinfra.cluster.cluster import Machine
-from kubeinfra.operations.gates import barrier
+from kubeinfra.run.context import run
+from kubeinfra.run.turns import Turn, Turns
 
 
-def one_at_a_time(machines: Iterable[Machine], step: Callable[[], None]) -> None:
+def turn(at_once: int) -> AbstractContextManager[Turn]:
     """
-    Let each machine do its step while the others wait for it, in the order given.
+    This host's turn in the operation that is being executed; all hosts that take part in it share its turns.
 
-    All these machines must call this; the run stops at the first whose step fails (FAIL_PERCENT in config.py).
+    An operation for each machine, with a barrier after it, would keep the same order; but then each machine has as
+    many operations as there are machines.
+
+    + at_once: how many may have their turn at the same time
     """
-    for machine in host.loop(list(machines)):
-        if machine.name == host.name:
-            step()
-        barrier(name=f"{machine.name} done")
+    operation = host.current_op_hash
+    assert state.is_executing and operation is not None, "a plan restarts nothing, so nobody waits"
+    if operation not in run().turns:
+        hosts = [one for one in state.inventory if one in state.active_hosts and operation in state.ops[one]]
+        run().turns[operation] = Turns([one.name for one in hosts], at_once)
+    return run().turns[operation].visit(host.name)

@@ -16,6 +16,7 @@ from kubeinfra.controller import snapshots
 from kubeinfra.facts.health import Succeeds
 from kubeinfra.facts.snapshots import Digest
 from kubeinfra.operations.gates import failure
+from kubeinfra.operations.rolling import turn
 from kubeinfra.run.controller import controller
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
@@ -42,6 +43,16 @@ def take(member: EtcdMember) -> Commands:
 
     + member: this host's; the snapshot stays in backup_dir, and a copy comes to the controller
     """
+    if not state.is_executing:
+        yield from _take(member)
+        return
+    with turn(at_once=1) as mine:
+        yield from (
+            _take(member) if mine.take() else [failure(f"{member.name}: no snapshot, as {mine.failed} has failed")]
+        )
+
+
+def _take(member: EtcdMember) -> Commands:
     if state.is_executing in _taken:
         host.noop("another member has given a snapshot")
         return

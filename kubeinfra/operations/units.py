@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -10,12 +11,22 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from kubeinfra.components.base import Probe, Unit
 from kubeinfra.facts.units import UnitsAndHealth, UnitStates
 from kubeinfra.machine.state import UnitState
-from kubeinfra.operations.gates import waiting
+from kubeinfra.operations.gates import failure, waiting
+from kubeinfra.operations.rolling import turn
 from kubeinfra.run.plan import announce, announced
+from kubeinfra.run.turns import Turn
 
 Commands = Generator[StringCommand, None, None]
 _ABSENT = UnitState("", "", False, {}, ())
 _RUNNING = ("active", "activating", "reloading")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A sentence for the plan, and the command that does it."""
+
+    sentence: str
+    command: str
 
 
 @operation()
@@ -26,11 +37,12 @@ def start(units: list[Unit], block: bool = True) -> Commands:
     + block: wait until systemd calls them started; False where the next step does not need them yet
     """
     found: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries(units))
-    commands = _starts(units, found, block)
-    if not commands:
+    steps = _starts(units, found, block)
+    if not steps:
         host.noop(f"{_names(units)}: running")
         return
-    yield _all(commands, units)
+    _announce(steps)
+    yield _all(steps, units)
 
 
 @operation(is_idempotent=False)
@@ -49,6 +61,7 @@ def converge(
     recovers: Sequence[Probe] = (),
     starts: bool = False,
     lost: tuple[Unit, Probe] | None = None,
+    at_once: int | None = None,
 ) -> Commands:
     """
     Let the units run from what is on the disk, and be healthy: restart (or reload) those whose inputs are other than
@@ -60,35 +73,96 @@ def converge(
     + recovers: what a restart takes away for a while; each is waited for where it was true before
     + starts: whether units that do not run are started here
     + lost: a unit that must restart where this is true, whatever its inputs are
+    + at_once: on how many hosts at a time this may restart or wait for something, in the order of the inventory; after
+      the first that fails no other begins, and those that would have had to fail too. None: on all
     """
-    named = {"awaited": awaited, "healthy": healthy}
-    probes = {word: probe.command for word, probe in named.items() if probe}
-    taken = {f"recovers-{number}": probe for number, probe in enumerate(recovers)}
-    others = taken | ({"lost": lost[1]} if lost else {})
-    found, holding = host.get_fact(
-        UnitsAndHealth,
-        binaries=_binaries(units),
-        probes=probes | {word: probe.command for word, probe in others.items()},
-    )
-    also = {lost[0].name: lost[1].what} if lost and "lost" in holding else {}
-    if awaited and "awaited" not in holding:
-        announce(f"wait until {awaited.what}")
-        yield waiting(awaited)
-        found = host.get_fact(UnitStates, binaries=_binaries(units)) if state.is_executing else found
-    commands = [*(_starts(units, found, block=True) if starts else []), *_restarts(units, found, also)]
-    if commands and guard:
-        yield waiting(guard)
-    if commands:
-        yield _all(commands, units)
-    elif healthy and "healthy" not in holding:
-        announce(f"wait until {healthy.what}")
-    if healthy and (commands or "healthy" not in holding):
-        yield waiting(healthy)
-    for word, probe in taken.items() if commands else ():
-        if word in holding:
-            yield waiting(probe)
-    if not commands and holding >= probes.keys():
-        host.noop(f"{_names(units)}: run from what is on the disk")
+    wish = _Wish(units, healthy, awaited, guard, recovers, starts, lost)
+    if at_once is None or not state.is_executing:
+        yield from wish.fulfil(wish.look(), None)
+        return
+    with turn(at_once) as mine:
+        found = wish.look()
+        if not wish.is_fulfilled(found):
+            if not mine.take():
+                yield _left(mine)
+                return
+            if wish.recovers and wish.steps(found):
+                found = wish.look()  # pods may have come from others that have restarted meanwhile
+        yield from wish.fulfil(found, mine)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The units' states, and the words of the probes that succeed."""
+
+    units: Mapping[str, UnitState]
+    holding: set[str]
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What `converge` was asked for; its parameters."""
+
+    units: list[Unit]
+    healthy: Probe | None
+    awaited: Probe | None
+    guard: Probe | None
+    recovers: Sequence[Probe]
+    starts: bool
+    lost: tuple[Unit, Probe] | None
+
+    @property
+    def _wanted(self) -> dict[str, str]:
+        named = {"awaited": self.awaited, "healthy": self.healthy}
+        return {word: probe.command for word, probe in named.items() if probe}
+
+    @property
+    def _taken(self) -> dict[str, Probe]:
+        return {f"recovers-{number}": probe for number, probe in enumerate(self.recovers)}
+
+    def look(self) -> _Found:
+        others = self._taken | ({"lost": self.lost[1]} if self.lost else {})
+        probes = self._wanted | {word: probe.command for word, probe in others.items()}
+        return _Found(*host.get_fact(UnitsAndHealth, binaries=_binaries(self.units), probes=probes))
+
+    def is_fulfilled(self, found: _Found) -> bool:
+        return not self.steps(found) and found.holding >= self._wanted.keys()
+
+    def steps(self, found: _Found) -> list[Step]:
+        also = {self.lost[0].name: self.lost[1].what} if self.lost and "lost" in found.holding else {}
+        starts = _starts(self.units, found.units, block=True) if self.starts else []
+        return [*starts, *_restarts(self.units, found.units, also)]
+
+    def fulfil(self, found: _Found, mine: Turn | None) -> Commands:
+        healthy = self.healthy
+        if self.awaited and "awaited" not in found.holding:
+            announce(f"wait until {self.awaited.what}")
+            yield waiting(self.awaited)
+            if state.is_executing:
+                units: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries(self.units))
+                found = _Found(units, found.holding)
+        steps = self.steps(found)
+        _announce(steps)
+        if steps and self.guard:
+            yield waiting(self.guard)
+        if steps and mine and mine.failed:
+            yield _left(mine)
+            return
+        if steps:
+            yield _all(steps, self.units)
+        elif healthy and "healthy" not in found.holding:
+            announce(f"wait until {healthy.what}")
+        if healthy and (steps or "healthy" not in found.holding):
+            yield waiting(healthy)
+        for word, probe in self._taken.items() if steps else ():
+            if word in found.holding:
+                yield waiting(probe)
+        if not steps and found.holding >= self._wanted.keys():
+            host.noop(f"{_names(self.units)}: run from what is on the disk")
+
+
+def _left(turn: Turn) -> StringCommand:
+    return failure(f"{host.name}: left as it is, as {turn.failed} has failed; put that right, and run again")
 
 
 def stale_reasons(unit: Unit, found: UnitState, changing: Mapping[str, str]) -> list[str]:
@@ -118,33 +192,35 @@ def restart_verb(unit: Unit, found: UnitState, reasons: Sequence[str]) -> str:
     return "reload" if unit.reloads and not another else "restart"
 
 
-def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) -> list[str]:
-    commands = []
+def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) -> list[Step]:
+    steps = []
     for unit in units:
         now = found.get(unit.name, _ABSENT)
         if now.enabled != "enabled":
-            announce(f"enable {unit.name}")
-            commands.append(f"systemctl enable --quiet {unit.name}")
+            steps.append(Step(f"enable {unit.name}", f"systemctl enable --quiet {unit.name}"))
         # One that is stuck in starting, from an older unit file, serves nobody: it needs no guard to start anew.
         stuck = now.active == "activating" and now.reload_needed
         if now.active not in _RUNNING or stuck:
-            announce(f"start {unit.name}")
             verb = "restart" if stuck else "start"
-            commands.append(f"systemctl {verb} {'' if block else '--no-block '}{unit.name}")
-    return commands
+            steps.append(Step(f"start {unit.name}", f"systemctl {verb} {'' if block else '--no-block '}{unit.name}"))
+    return steps
 
 
-def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], also: Mapping[str, str]) -> list[str]:
+def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], also: Mapping[str, str]) -> list[Step]:
     """+ also: unit -> a reason of its own to restart it"""
-    commands = []
+    steps = []
     for unit in units:
         now = found.get(unit.name, _ABSENT)
         own = [also[unit.name]] if unit.name in also else []
         if reasons := own + stale_reasons(unit, now, announced()):
             verb = restart_verb(unit, now, reasons)
-            announce(f"{verb} {unit.name}: {', '.join(reasons)}")
-            commands.append(f"systemctl {verb} {unit.name}")
-    return commands
+            steps.append(Step(f"{verb} {unit.name}: {', '.join(reasons)}", f"systemctl {verb} {unit.name}"))
+    return steps
+
+
+def _announce(steps: Sequence[Step]) -> None:
+    for step in steps:
+        announce(step.sentence)
 
 
 def _binaries(units: Sequence[Unit]) -> dict[str, str]:
@@ -155,8 +231,8 @@ def _names(units: Sequence[Unit]) -> str:
     return ", ".join(unit.name for unit in units)
 
 
-def _all(commands: Sequence[str], units: Sequence[Unit]) -> StringCommand:
+def _all(steps: Sequence[Step], units: Sequence[Unit]) -> StringCommand:
     """All in one command; where one fails, the journal says why."""
-    every = " && ".join(["systemctl daemon-reload", *commands])
+    every = " && ".join(["systemctl daemon-reload", *(step.command for step in steps)])
     journal = "; ".join(f"journalctl -u {unit.name} -n 15 --no-pager -o cat >&2" for unit in units)
     return StringCommand("sh", "-c", QuoteString(f"({every}) || {{ {journal}; exit 1; }}"))

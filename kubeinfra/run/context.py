@@ -9,13 +9,15 @@ from pyinfra.api import State
 from pyinfra.context import ctx_state
 
 from kubeinfra.machine.state import MachineState
+from kubeinfra.run.turns import Turns
 
 
 @dataclass
 class Run:
-    """+ machines: machine name -> what preflight saw of it"""
+    """+ machines: machine name -> what preflight saw of it; + turns: operation (its hash) -> who may act in it now"""
 
     machines: dict[str, MachineState] = field(default_factory=dict)
+    turns: dict[str, Turns] = field(default_factory=dict)
 
 
 _runs: WeakKeyDictionary[State, Run] = WeakKeyDictionary()

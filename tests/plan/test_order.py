@@ -81,18 +81,14 @@ def test_an_operation_is_for_its_own_hosts(
 
 
 @pytest.mark.parametrize(
-    ("component", "group"), [("etcd", "etcd"), ("control plane", "master"), ("load balancer", "lb"), ("docker", "node")]
+    ("operation", "group"),
+    [("etcd | healthy", "etcd"), ("control plane | ready", "master"), ("load balancer | well", "lb")],
 )
-def test_what_may_restart_a_member_goes_one_machine_at_a_time(
-    guide_run: tuple[Project, Ran], component: str, group: str
+def test_what_may_restart_a_member_is_one_operation_of_all_members(
+    guide_run: tuple[Project, Ran], operation: str, group: str
 ) -> None:
-    """In the order of the inventory, and the next only when all have met after the one before."""
-    instruction = [machine.name for machine in guide() if group in machine.groups.split()]
-    own = [one for one in guide_run[1].operations if one.name.startswith(f"{component} | ")]
-    meetings = [own.index(one) for one in own if one.name.endswith(" done")]
-    assert [own[place].name for place in meetings] == [f"{component} | {name} done" for name in instruction]
-    assert {own[place].hosts for place in meetings} == {members(group)}
-    assert [own[place - 1].hosts for place in meetings] == [(name,) for name in instruction], "each in its own turn"
+    """In which they take turns: tests/plan/test_rolling.py."""
+    assert guide_run[1].hosts(operation) == members(group)
 
 
 def test_each_operation_has_a_name_of_its_own(guide_run: tuple[Project, Ran]) -> None:

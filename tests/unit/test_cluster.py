@@ -120,3 +120,25 @@ def test_names_come_from_the_inventory() -> None:
     with pytest.raises(KeyError):
         guide().machine("nobody")
     assert len(guide().machines) == len(GUIDE)
+
+
+@pytest.mark.parametrize(
+    ("said", "nodes", "at_once"),
+    [
+        ("10%", 1, 1),
+        ("10%", 10, 1),
+        ("10%", 11, 2),
+        ("10%", 240, 24),
+        ("100%", 7, 7),
+        ("1%", 3, 1),
+        (1, 240, 1),
+        (5, 3, 5),
+    ],
+)
+def test_so_many_nodes_may_be_away_at_once(said: int | str, nodes: int, at_once: int) -> None:
+    """Rounded up, as a DaemonSet's maxUnavailable."""
+    machines = [entry(f"n{number}", f"192.168.81.{number}", "node") for number in range(1, nodes)]
+    assert (
+        cluster([entry("m1", "192.168.80.10", "master etcd node"), *machines], max_unavailable=said).max_unavailable
+        == at_once
+    )

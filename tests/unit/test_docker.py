@@ -110,6 +110,17 @@ def test_docker_restarts_where_the_others_are_ready_or_the_node_is_not(
     assert (shell(command, programs=tmp_path).returncode == 0) is may
 
 
+@pytest.mark.parametrize(("away", "may"), [(0, True), (2, True), (3, False)])
+def test_as_many_others_may_be_away_as_are_said(tmp_path: Path, away: int, may: bool) -> None:
+    others = " ".join([NODES % (MEMORY, "Unknown")] * away + [NODES % (MEMORY, "True")] * 2)
+    here = NODES % (MEMORY, "True")
+    program(tmp_path, "curl", f"case $* in *name!%3D*) echo '{others}' ;; *) echo '{here}' ;; esac")
+    (tmp_path / "client.pem").write_text("it has a certificate")
+    probe = other_nodes_ready(cluster().machine("n1"), but=2)
+    command = probe.command.replace(KUBELET_CLIENT_PEM, str(tmp_path / "client.pem"))
+    assert (shell(command, programs=tmp_path).returncode == 0) is may
+
+
 def test_docker_restarts_where_there_is_no_cluster_yet(tmp_path: Path) -> None:
     command = other_nodes_ready(cluster().machine("n1")).command.replace(
         KUBELET_CLIENT_PEM, str(tmp_path / "client.pem")

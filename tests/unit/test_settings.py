@@ -353,3 +353,9 @@ def test_every_name_that_kubernetes_takes_is_taken(name: str) -> None:
 )
 def test_every_other_name_is_refused(name: str) -> None:
     assert len(read(MachineSettings, {"hostname": name}, {})[1]) == 1
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "0%", "101%", "10", "10 %", "ten", 1.5, None, [1]])
+def test_how_many_may_be_away_is_a_number_or_a_percentage(value: object) -> None:
+    wanted = "use a number from 1 on, such as 2, or a percentage from '1%' to '100%'"
+    assert problems(max_unavailable=value) == [f"{FILE}: max_unavailable is {value!r}: {wanted}"]

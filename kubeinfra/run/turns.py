@@ -1,0 +1,94 @@
+"""Machines that take turns: at most so many at once, in the order of the inventory, and nobody after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Condition
+from time import monotonic
+
+PATIENCE = 5.0
+"""
+Seconds for which a machine waits for those before it that have not come yet. pyinfra works on so many hosts at a time
+(its `parallel`), in any order: where all of these wait here, the others cannot come before one of them has ended.
+"""
+
+
+class Turns:
+    """
+    Who may act now, of machines that are all asked at the same time.
+
+    A machine waits only for machines that came and need no turn to end, and for those that have theirs; so somebody
+    can always go on. Safe between threads, and between pyinfra's greenlets, for which pyinfra replaces threads.
+
+    + order: the machines' names; + width: how many may have a turn at once, 1 or more
+    """
+
+    def __init__(self, order: Sequence[str], width: int, patience: float = PATIENCE) -> None:
+        self._position = {name: number for number, name in enumerate(order)}
+        self._undecided = set(order)
+        self._here: set[str] = set()
+        self._acting: set[str] = set()
+        self._width, self._patience = width, patience
+        self._changed = Condition()
+        self.failed: str | None = None
+        """The first machine that has failed: nobody gets a turn any more."""
+
+    @contextmanager
+    def visit(self, name: str) -> Iterator[Turn]:
+        """While a machine finds out what it needs, and does it. One that leaves by an exception has failed."""
+        with self._changed:
+            self._here.add(name)
+            if self.failed == name:  # pyinfra's --retry: it tries again
+                self.failed = None
+        try:
+            yield Turn(self, name)
+        except BaseException:  # GeneratorExit too: pyinfra drops an operation whose command has failed
+            self._leave(name, failed=True)
+            raise
+        self._leave(name, failed=False)
+
+    def take(self, name: str) -> bool:
+        """Wait until it is this machine's turn; False if a machine has failed, so that there are no more turns."""
+        came = monotonic()
+        with self._changed:
+            while not self.failed and not self._is_next(name, monotonic() - came >= self._patience):
+                self._changed.wait(self._patience)
+            if self.failed:
+                return False
+            self._undecided.discard(name)
+            self._acting.add(name)
+            self._changed.notify_all()
+            return True
+
+    def _is_next(self, name: str, has_waited: bool) -> bool:
+        if len(self._acting) >= self._width:
+            return False
+        awaited = self._undecided & self._here if has_waited else self._undecided
+        return not any(self._position[other] < self._position[name] for other in awaited)
+
+    def _leave(self, name: str, failed: bool) -> None:
+        with self._changed:
+            self._undecided.discard(name)
+            self._acting.discard(name)
+            if failed and not self.failed:
+                self.failed = name
+            self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One machine's place among the others."""
+
+    turns: Turns
+    name: str
+
+    def take(self) -> bool:
+        """As `Turns.take`."""
+        return self.turns.take(self.name)
+
+    @property
+    def failed(self) -> str | None:
+        """As `Turns.failed`."""
+        return self.turns.failed

@@ -1,0 +1,115 @@
+"""Whatever restarts a member that runs goes in turns: on machines that all have something to restart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from made_up import made_up_artifacts
+from simulated import Machine, Project, Ran
+
+# Component and operation, group, unit that runs from something else than the disk has, how it stands in the question.
+ROLLS = {
+    "etcd | healthy": ("etcd", "etcd.service", "/opt/etcd/bin/etcd"),
+    "control plane | ready": ("master", "kube-scheduler.service", "/opt/kubernetes/bin/kube-scheduler"),
+    "load balancer | well": ("lb", "keepalived.service", "''"),
+    "docker | docker runs": ("node", "docker.service", "''"),
+}
+WIDTH = 3
+
+
+def stale(unit: str, binary: str) -> dict[str, list[str]]:
+    """A unit that must restart, and is healthy before and after."""
+    states = ["ActiveState=active", "UnitFileState=enabled", "NeedDaemonReload=no", "recorded=was /x", "stale=/x"]
+    return {f"one {unit} {binary}; if timeout": [f"unit={unit}", *states, "well=healthy", "well=recovers-0"]}
+
+
+def machine(name: str, address: str, groups: str, **answers: object) -> Machine:
+    """Its answers take a while, so that others may act meanwhile."""
+    said = {key: lines for _, unit, binary in ROLLS.values() for key, lines in stale(unit, binary).items()}
+    return Machine(name, address, groups, answers={**said, **answers}, data={"fake_delay": 0.02})
+
+
+MACHINES = [
+    *(machine(f"m{number}", f"192.168.80.2{number}", "master etcd") for number in (3, 1, 2)),
+    *(machine(f"lb{number}", f"192.168.80.4{number}", "lb") for number in (2, 1)),
+    *(machine(f"n{number}", f"192.168.80.5{number}", "node") for number in (7, 2, 5, 1, 4, 3, 6)),
+]
+SETTINGS = {"virtual_ip": "192.168.80.100", "max_unavailable": WIDTH}
+
+
+@dataclass(frozen=True)
+class Happened:
+    host: str
+    begins: bool
+
+
+def happened(ran: Ran, operation: str, unit: str) -> Iterator[Happened]:
+    """Of one operation: whose unit is restarted, and who has ended."""
+    _, *parts = ran.err.split("--> Starting operation: ")
+    (own,) = (part for part in parts if part.partition("\n")[0].strip() == operation)
+    for line in own.splitlines():
+        if began := re.search(rf"simulating command on @fake/(\S+): .*systemctl restart {unit}", line):
+            yield Happened(began[1], True)
+        elif ended := re.search(r"\[@fake/(\S+)\]\s+(Success|Error)", line):
+            yield Happened(ended[1], False)
+
+
+@pytest.fixture(scope="module")
+def rolled(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    directory = tmp_path_factory.mktemp("rolled")
+    settings = SETTINGS | made_up_artifacts(directory)
+    return Project(directory / "controller").pyinfra(MACHINES, "-y", "--debug", "--parallel", "99", **settings)
+
+
+@pytest.mark.parametrize("operation", ROLLS)
+def test_members_restart_in_the_order_of_the_inventory_and_never_more_at_once_than_may(
+    rolled: Ran, operation: str
+) -> None:
+    """One at a time, whatever max_unavailable says: that is about nodes."""
+    assert rolled.code == 0, rolled.err
+    group, unit, _ = ROLLS[operation]
+    away: set[str] = set()
+    most, began = 0, []
+    for event in happened(rolled, operation, unit):
+        if event.begins:
+            away.add(event.host)
+            began.append(event.host)
+            most = max(most, len(away))
+        else:
+            away.discard(event.host)
+    in_order = [machine.name for machine in MACHINES if group in machine.groups.split()]
+    assert most == (WIDTH if group == "node" else 1)
+    assert (sorted(began), not away) == (sorted(in_order), True)
+    assert most > 1 or began == in_order
+    assert began[:1] == in_order[:1]
+
+
+def test_after_one_that_does_not_come_back_no_other_is_restarted(project: Project) -> None:
+    broken = machine("n5", "192.168.80.55", "node", **{"systemctl restart docker.service": {"success": False}})
+    machines = [broken if one.name == "n5" else one for one in MACHINES]
+    ran = project.pyinfra(machines, "-y", "--debug", file="tasks/docker.py", **SETTINGS)
+    events = list(happened(ran, "docker | docker runs", "docker.service"))
+    failed = events.index(Happened("n5", False))
+    assert ran.code == 1
+    assert [event for event in events[failed:] if event.begins] == [], "nobody begins after it"
+    restarted = {event.host for event in events if event.begins}
+    assert {"n7", "n2", "n5"} <= restarted
+    assert len(restarted) <= 3 + WIDTH - 1
+    left = {name for name in ("n1", "n4", "n3", "n6") if f"{name}: left as it is, as @fake/n5 has failed" in ran.err}
+    assert left == {"n7", "n2", "n5", "n1", "n4", "n3", "n6"} - restarted
+
+
+def test_a_pool_that_is_smaller_than_the_wave_ends_too(project: Project) -> None:
+    """Then those that wait may be all that pyinfra works on at a time."""
+    ran = project.pyinfra(MACHINES, "-y", "--debug", "--parallel", "2", file="tasks/docker.py", **SETTINGS)
+    assert ran.code == 0, ran.err
+    began = [event.host for event in happened(ran, "docker | docker runs", "docker.service") if event.begins]
+    assert sorted(began) == sorted(one.name for one in MACHINES if one.groups == "node")
+
+
+def test_a_machine_has_as_many_operations_however_many_there_are(project: Project) -> None:
+    few, many = (project.plan(MACHINES[:size], **SETTINGS).names for size in (6, len(MACHINES)))
+    assert few == many
