@@ -142,10 +142,10 @@ done <<'END'
 {probes}
 END
 for key in {keys}; do
-    path=/proc/sys/$(echo $key | tr . /)
-    [ -e $path ] || continue
-    echo "sysctl=$key $(cat $path)"
-    [ -w $path ] || echo "read-only=$key"
+    path=/proc/sys/$(echo "$key" | tr . /)
+    [ -e "$path" ] || continue
+    echo "sysctl=$key $(cat "$path")"
+    [ -w "$path" ] || echo "read-only=$key"
 done
 exit 0"""
 

@@ -79,7 +79,7 @@ HOLDS = "holds it"
 
 def _keepalived(address: IPv4Address | None) -> str:
     return (
-        "state=$(systemctl is-active keepalived) || { echo keepalived is $state; exit 1; }; "
+        'state=$(systemctl is-active keepalived) || { echo "keepalived is $state"; exit 1; }; '
         f"if {has_address(address)}; then echo {HOLDS}; else echo stands by; fi"
     )
 

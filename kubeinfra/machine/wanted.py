@@ -220,7 +220,7 @@ while read -r kind path first rest; do
         check=$(printf %s "${rest#* }" | sed "s#{new}#$new#g")
         if said=$(sh -c "$check" 2>&1 </dev/null); then mv -fT "$new" "$path"; else
             # What it says may quote the file, which may be secret.
-            [ $kind = checked ] || said="(it says nothing here, as the file is secret)"
+            [ "$kind" = checked ] || said="(it says nothing here, as the file is secret)"
             rm -f "$new"; echo "$path: refused by: $check: $said" >&2; exit 1; fi ;;
     *) echo "$path: nobody has said what it should hold" >&2; exit 1 ;;
     esac

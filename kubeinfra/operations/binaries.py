@@ -100,7 +100,7 @@ def _upload(target: Target) -> Iterator[StringCommand | FileUploadCommand]:
         "-ec",
         QuoteString(
             f"gunzip -c {packed} >{staged}.new; rm {packed}; "
-            f"{DIGEST}; [ $(digest <{staged}.new) = {target.sha256} ] || "
+            f'{DIGEST}; [ "$(digest <{staged}.new)" = {target.sha256} ] || '
             f'{{ echo "{target.path}: what has arrived is damaged; run again" >&2; exit 1; }}; '
             f"chmod 755 {staged}.new; sync {staged}.new; mv -f {staged}.new {staged}"
         ),

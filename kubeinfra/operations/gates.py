@@ -42,7 +42,7 @@ def waiting(probe: Probe) -> StringCommand:
     script = (
         f"deadline=$(($(date +%s) + {probe.timeout})); "
         f"until last=$(timeout 15 sh -c {quote(probe.command)} 2>&1); do "
-        f"[ $(date +%s) -lt $deadline ] || {{ printf '%s\\n' {quote(sentence)} \"$last\" >&2; "
+        f'[ "$(date +%s)" -lt $deadline ] || {{ printf \'%s\\n\' {quote(sentence)} "$last" >&2; '
         f"{journal if probe.unit else ''}exit 1; }}; "
         "sleep 0.2; done"
     )

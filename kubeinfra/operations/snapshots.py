@@ -27,7 +27,7 @@ RESTORE = "/var/lib/etcd/restore.db"
 RESTORED = f"{DATA}.restored"
 # On the way between controller and machine a snapshot is the connecting user's, and nobody else may read it.
 EXCHANGE = "/var/lib/kubeinfra-exchange"
-_OPEN_EXCHANGE = f"rm -rf {EXCHANGE}; install -d -m 700 -o ${{SUDO_UID:-0}} {EXCHANGE}"
+_OPEN_EXCHANGE = f'rm -rf {EXCHANGE}; install -d -m 700 -o "${{SUDO_UID:-0}}" {EXCHANGE}'
 _taken: set[bool] = set()  # whether a plan, and whether a run, has found its member
 
 
@@ -91,12 +91,12 @@ def _save(etcdctl: str, directory: str, path: str, keep: int) -> str:
     pattern = f"{directory}/etcd-{cluster().settings.cluster_name}-????????T??????Z.db"
     return (
         # What a run left behind that was cut off has its time in the name, and would stay for ever.
-        f"umask 077; mkdir -p -m 700 {directory}; rm -f {pattern}.part*; "
+        f"umask 077; mkdir -p {directory}; rm -f {pattern}.part*; "
         f"{etcdctl} snapshot save {path}.part >/dev/null 2>&1 || {etcdctl} snapshot save {path}.part >&2; "
         f"keys=$({etcdctl} snapshot status {path}.part -w json | sed -n 's/.*\"totalKey\":\\([0-9]*\\).*/\\1/p'); "
         f'[ "${{keys:-0}}" -gt 0 ] || {{ echo "{path}.part holds no key" >&2; exit 1; }}; '
         f"sync {path}.part; mv {path}.part {path}; "
-        f"ls -1 {pattern} | head -n -{keep} | xargs -r rm -f"
+        f"printf '%s\\n' {pattern} | head -n -{keep} | xargs -r rm -f"
     )
 
 
@@ -108,7 +108,7 @@ def _bring(remote: str, local: Path, digest: str) -> Commands:
         yield StringCommand(
             "sh",
             "-ec",
-            QuoteString(f"{_OPEN_EXCHANGE}; install -m 600 -o ${{SUDO_UID:-0}} {remote} {EXCHANGE}/snapshot"),
+            QuoteString(f'{_OPEN_EXCHANGE}; install -m 600 -o "${{SUDO_UID:-0}}" {remote} {EXCHANGE}/snapshot'),
         )
         yield FileDownloadCommand(f"{EXCHANGE}/snapshot", str(part), _sudo=False)
         yield StringCommand("rm", "-rf", EXCHANGE)
@@ -142,7 +142,7 @@ def _room_for(size: int) -> str:
     """Shell that fails where the disk, which etcd is still writing to, has no room: for three copies and etcd's log."""
     wanted = 3 * size + (256 << 20)
     return (
-        f"free=$(df --output=avail -B1 /var/lib/etcd | tail -n 1); [ $free -gt {wanted} ] || "
+        f'free=$(df --output=avail -B1 /var/lib/etcd | tail -n 1); [ "$free" -gt {wanted} ] || '
         f'{{ echo "{host.name}: /var/lib/etcd has $free bytes free, a restore needs {wanted}: make room" >&2; '
         "exit 1; }"
     )

@@ -23,7 +23,7 @@ apt="apt-get -q -y -o DPkg::Lock::Timeout=120"
 dpkg --force-confold --configure -a
 deadline=$(($(date +%s) + 120))
 until said=$($apt update 2>&1); do
-    [ $(date +%s) -lt $deadline ] || { echo "$said" >&2; exit 1; }
+    [ "$(date +%s)" -lt $deadline ] || { echo "$said" >&2; exit 1; }
     sleep 2
 done"""
 

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("deploy.py", "inventory.py", "config.py", "group_data", "kubeinfra", "tasks", "templates", "files")
+PARTS = ("deploy.py", "inventory.py", "config.py", "day2", "group_data", "kubeinfra", "tasks", "templates", "files")
+RECORDER = Path(__file__).with_name("recorder.py")
 GROUPS = ("master", "node", "etcd", "lb")
 
 # What each distribution's machine says of itself; see kubeinfra.facts.machine.MachineFacts.
@@ -203,6 +204,15 @@ def _hosts(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(_plain(name) for name in names))
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A command: of which operation (module and name), "" for a fact or as the machine gets it; its standard input."""
+
+    operation: str
+    command: str
+    stdin: list[str]
+
+
 class Project:
     """A copy of the project in a directory of its own, with a controller's home beside it."""
 
@@ -216,6 +226,18 @@ class Project:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, target)
+        with (self.directory / "config.py").open("a") as config:
+            config.write(f"\nimport runpy\nrunpy.run_path({str(RECORDER)!r})\n")
+
+    @property
+    def sent(self) -> list[Sent]:
+        """Every command of this project's runs and plans so far, whole."""
+        return [Sent(**json.loads(line)) for line in self._record.read_text().splitlines()]
+
+    @property
+    def _record(self) -> Path:
+        beside = self.directory.parent  # not in it: `files` are the controller's
+        return beside.with_name(f"{beside.name}.record")
 
     def pyinfra(self, machines: Iterable[Machine], *arguments: str, file: str = "deploy.py", **settings: object) -> Ran:
         """`pyinfra inventory.py <file>` with these arguments; settings are written like a person's."""
@@ -251,6 +273,7 @@ class Project:
             "PYINFRA_FAKE_DELAY_JITTER": "0",
             "PYINFRA_PROGRESS": "off",
             "COLUMNS": "200",
+            "RECORD": str(self._record),
         }
         ran = subprocess.run(
             [Path(sys.executable).with_name("pyinfra"), *arguments],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from made_up import made_up_artifacts
@@ -37,7 +38,7 @@ MACHINES = [
     *(machine(f"lb{number}", f"192.168.80.4{number}", "lb") for number in (2, 1)),
     *(machine(f"n{number}", f"192.168.80.5{number}", "node") for number in (7, 2, 5, 1, 4, 3, 6)),
 ]
-SETTINGS = {"virtual_ip": "192.168.80.100", "max_unavailable": WIDTH}
+SETTINGS: dict[str, Any] = {"virtual_ip": "192.168.80.100", "max_unavailable": WIDTH}
 
 
 @dataclass(frozen=True)

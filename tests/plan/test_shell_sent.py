@@ -1,0 +1,120 @@
+"""All shell that the machines of simulated runs get, through `sh -n` and shellcheck; no operation is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+import pytest
+from made_up import made_up_artifacts
+from simulated import RED_HAT, ROOT, Machine, Project, Ran, Sent, guide
+
+from kubeinfra import operations
+from tests.unit.shell_check import findings, units_commands
+
+# Operations that run on the controller, or that all hosts only meet at.
+WITHOUT_SHELL = {
+    "controller.admin_kubeconfig",
+    "controller.create",
+    "controller.require_exclusive_run",
+    "gates.barrier",
+    "health.ask",
+    "health.show",
+    "releases.fetch",
+}
+SNAPSHOT = bytes(range(256)) * 2
+
+
+@pytest.fixture(scope="module")
+def sent(guide_run: tuple[Project, Ran], tmp_path_factory: pytest.TempPathFactory) -> list[Sent]:
+    """Of a first deploy, one that restarts everything, one of another distribution, a backup and a restore."""
+    bare, _ = guide_run
+    directory = tmp_path_factory.mktemp("shell")
+    project = Project(directory)
+    artifacts = made_up_artifacts(directory)
+    labels: dict[str, Any] = {"node_labels": {"disk": "ssd"}, "node_taints": ["team=a:NoSchedule"]}
+    succeed(project.pyinfra(list(running(units(bare.sent))), "-y", **artifacts, **labels))
+    red_hats = [replace(machine, says=RED_HAT) for machine in guide()]
+    succeed(project.pyinfra(red_hats, "-y", "--limit", "node", file="tasks/docker.py", docker_repository="https://a/b"))
+    succeed(project.pyinfra(guide(), "-y", "--limit", "node", file="tasks/node.py"))
+    project.pyinfra(guide(), "-y", file="day2/backup.py")  # which no member can give
+    healthy = {"endpoint health": ["yes"], "|| sha256sum <": [sha256().hexdigest()]}
+    succeed(project.pyinfra([replace(machine, answers=healthy) for machine in guide()], "-y", file="day2/backup.py"))
+    (directory / "snapshot.db").write_bytes(SNAPSHOT + sha256(SNAPSHOT).digest())
+    options = ["--data", f"snapshot={directory}/snapshot.db", "--data", "confirm=kubernetes"]
+    succeed(project.pyinfra(guide(), "-y", *options, file="day2/restore.py"))
+    return [*bare.sent, *project.sent]
+
+
+def succeed(ran: Ran) -> None:
+    assert ran.code == 0, ran.err[-3000:]
+
+
+def units(commands: Iterable[Sent]) -> set[str]:
+    """Units that are asked about (kubeinfra/facts/units.py)."""
+    return {unit for one in commands for unit in re.findall(r"\bone (\S+\.service) ", one.command)}
+
+
+def running(names: Iterable[str]) -> Iterator[Machine]:
+    """The guide's machines with all units running, each from something older than what the disk has; one is ill."""
+    lines = []
+    for name in sorted(names):
+        state = ["ActiveState=active", "UnitFileState=enabled", "NeedDaemonReload=no"]
+        lines += [f"unit={name}", *state, f"recorded={'0' * 64} /etc/{name}", f"stale=/etc/{name}"]
+    node = {"metadata": {"name": "192.168.80.11", "labels": {}}, "spec": {}}
+    answers = {
+        "/run/kubeinfra/$1.inputs": lines,
+        "ask() {": ["etcd\tetcd01\t1\taway"],
+        "get nodes -o json ": [json.dumps({"items": [node]})],
+    }
+    return (replace(machine, answers=answers) for machine in guide())
+
+
+def files(commands: Iterable[Sent]) -> Iterator[str]:
+    """Texts that the script of kubeinfra/machine/wanted.py is given on its standard input."""
+    for line in (line for one in commands for line in one.stdin):
+        kind, *rest = line.split(" ")
+        if kind in ("file", "inplace", "checked", "checked-secret"):
+            yield b64decode(rest[2]).decode(errors="replace")
+
+
+def scripts(commands: list[Sent]) -> Iterator[str]:
+    yield from (one.command for one in commands)
+    for text in files(commands):
+        if text.startswith("#!"):
+            yield text
+        yield from units_commands(text)
+
+
+def test_every_operation_has_sent_its_shell(sent: list[Sent]) -> None:
+    """A new operation must be part of one of the runs, or have no shell at all."""
+    known = {
+        f"{module.name}.{name}"
+        for module in iter_modules(operations.__path__)
+        for name, value in vars(import_module(f"kubeinfra.operations.{module.name}")).items()
+        if hasattr(value, "_inner") and value.__module__ == f"kubeinfra.operations.{module.name}"
+    }
+    seen = {one.operation.removeprefix("kubeinfra.operations.") for one in sent if one.operation}
+    assert known - seen == WITHOUT_SHELL
+
+
+def test_every_template_that_is_shell_was_rendered(sent: list[Sent]) -> None:
+    every = "\n".join(scripts(sent))
+    for path in sorted((ROOT / "templates").rglob("*.j2")):
+        text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+        if path.name.endswith(".sh.j2") or text.startswith("#!"):
+            fixed = [line for line in text.splitlines() if "{" not in line and "'" not in line]
+            assert max(fixed, key=len).strip() in every, path
+
+
+def test_all_shell_is_sound(sent: list[Sent], tmp_path: Path) -> None:
+    found = findings(scripts(sent), tmp_path)
+    assert not found, "\n".join(found)
