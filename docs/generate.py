@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from kubeinfra.artifacts.images import image_path
+from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.ports import ports
 from kubeinfra.releases import catalogue as releases
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,8 +36,35 @@ _CHINESE = {
     "network": "网段",
     "number or percentage": "整数或百分比",
     " or ": " 或 ",
+    "to": "目标",
+    "port": "端口",
+    "from": "来源",
+    "all": "全部",
+    "controller": "控制机",
+    "etcd": "etcd",
+    "master": "master",
+    "lb": "负载均衡",
+    "node": "node",
+    "masters": "master",
+    "etcd members": "etcd 成员",
+    "load balancers": "负载均衡",
+    "nodes": "node",
+    "nodes (Service `kubernetes`)": "node（Service `kubernetes`）",  # noqa: RUF001
+    "nodes (flannel, vxlan)": "node（flannel vxlan）",  # noqa: RUF001
+    "you": "你自己",
+    "you if there are no load balancers": "没有负载均衡时还有你自己",
+    "each other": "彼此",
+    "tcp": "tcp",
+    "udp": "udp",
+    "IP protocol": "IP 协议（VRRP）",  # noqa: RUF001
+    ", ": "、",
 }
-_ENGLISH = {word: word for word in _CHINESE}
+_ENGLISH = {word: word for word in _CHINESE} | {
+    "master": "masters",
+    "lb": "load balancers",
+    "node": "nodes",
+    "IP protocol": "IP protocol (VRRP)",
+}
 
 
 def pages() -> list[Path]:
@@ -70,6 +99,18 @@ def settings_table(words: Mapping[str, str] = _ENGLISH, translated: Mapping[str,
     return _table((words["setting"], words["type"], words["default"], words["what it does"]), rows)
 
 
+def ports_table(words: Mapping[str, str] = _ENGLISH) -> str:
+    """The ports that must be open between the machines of the guide's cluster."""
+    guide = Cluster((), Settings())
+    rows = [(words["all"], "tcp 22", words["controller"])]
+    for group, listening in ports(guide).items():
+        for port in listening:
+            if port.sources:
+                sources = words[", "].join(words[source] for source in port.sources)
+                rows.append((words[group], f"{words[port.protocol]} {port.number}", sources))
+    return _table((words["to"], words["port"], words["from"]), rows)
+
+
 def artifacts_table() -> str:
     """What a person who fills `artifacts_dir` by hand needs for the newest release: file, and where it is from."""
     release = releases.release(releases.SUPPORTED[-1])
@@ -88,6 +129,8 @@ def _block(block: re.Match[str], chinese: bool) -> str:
     begin, name = block[1], block[2]
     if name == "artifacts":
         return f"{begin}{artifacts_table()}\n"
+    if name == "ports":
+        return f"{begin}{ports_table(_CHINESE if chinese else _ENGLISH)}\n"
     if name == "settings":
         return f"{begin}{settings_table(_CHINESE, meanings(block[0])) if chinese else settings_table()}\n"
     return block[0]

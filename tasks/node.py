@@ -23,7 +23,7 @@ from tasks.preflight import preflight
 
 @deploy("node")
 def preload_images() -> None:
-    """The guide's `docker load`: pods need no registry for what came as a tar file."""
+    """Pods need no registry for what came as a tar file."""
     if "node" in host.groups:
         images.load(
             name="images",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.edits import has_resolver_for_pods
 from kubeinfra.machine.state import MachineState
@@ -28,7 +29,7 @@ def machine_findings(cluster: Cluster, machine: Machine, found: MachineState) ->
         *_family(machine, found),
         *_address(machine, found),
         *_clock(cluster, machine, found),
-        *_docker(cluster, machine, found),
+        *_runtime(cluster, machine, found),
         *_networks(cluster, machine, found),
         *_name_servers(cluster, machine, found),
     ]
@@ -117,27 +118,9 @@ def _clock(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
         )
 
 
-def _docker(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    if "node" not in machine.groups:
-        return
-    settings, below = cluster.settings, cluster.release.docker_below
-    if settings.docker_source == "distribution" and found.family == "redhat":
-        yield _error(
-            check="container runtime",
-            machine=machine.name,
-            found="RHEL-likes have no Docker of their own, their package docker is Podman",
-            remedy='set docker_source = "docker-ce" in group_data/all.py, and docker_repository to a mirror that the '
-            "machine reaches",
-        )
-    if found.runtime_major is not None and found.runtime_major >= below:
-        yield _error(
-            check="container runtime",
-            machine=machine.name,
-            found=f"Docker {found.runtime_major} is installed",
-            wanted=f"Kubernetes {settings.kubernetes_version} needs one below {below}",
-            remedy="remove it, and the deploy installs one that fits, or put an older one in its place",
-            joints=EXPLAINED,
-        )
+def _runtime(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    if "node" in machine.groups:
+        yield from runtime(cluster).findings(cluster, machine, found)
 
 
 def _networks(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:

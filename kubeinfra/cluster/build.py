@@ -31,12 +31,14 @@ def build(
     values: Mapping[str, Any],
     source: Mapping[str, str],
     by_group: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    further: Sequence[checks.Check] = (),
 ) -> tuple[Cluster, list[str]]:
     """
     Inventory and settings -> the cluster and the warnings about it.
 
     `values` are the settings of the cluster as written, `source` the file of each; `by_group` what the file of a group
-    says for its machines (PER_MACHINE). All mistakes are raised as one KubeinfraError.
+    says for its machines (PER_MACHINE); `further` checks that know components. All mistakes are raised as one
+    KubeinfraError.
     """
     entries = list(entries)
     settings, problems = read(Settings, dict(values), dict(source))
@@ -49,7 +51,7 @@ def build(
     known = settings or _readable(values)
     own, wrong = _own_settings(entries, known, by_group)
     cluster = Cluster(tuple(machines), known, own)
-    problems += wrong + checks.problems(cluster, source)
+    problems += wrong + checks.problems(cluster, source, further)
     if problems:
         raise KubeinfraError(*problems)
     return cluster, checks.warnings(cluster)

@@ -6,32 +6,25 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
-from kubeinfra.cluster.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster, Machine
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import MachineSettings, read
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.releases import catalogue as releases
 
-# Group, port, and what listens there (https://kubernetes.io/docs/reference/networking/ports-and-protocols/).
-LISTENERS = [
-    ("etcd", ETCD_CLIENT_PORT, "etcd"),
-    ("etcd", ETCD_PEER_PORT, "etcd"),
-    ("etcd", 2381, "etcd's metrics"),
-    *(("master", port, "the scheduler") for port in (10251, 10259)),
-    *(("master", port, "the controller-manager") for port in (10252, 10257)),
-    *(("node", port, "kubelet") for port in (10248, 10250)),
-    *(("node", port, "kube-proxy") for port in (10249, 10256)),
-    ("node", 8081, "flannel"),
-]
 Check = Callable[[Cluster, Callable[[str], str]], Iterable[str]]
 
 
-def problems(cluster: Cluster, source: Mapping[str, str]) -> list[str]:
-    """One sentence for each thing that cannot work; `source` says which file a setting was written in."""
+def problems(cluster: Cluster, source: Mapping[str, str], further: Iterable[Check] = ()) -> list[str]:
+    """
+    One sentence for each thing that cannot work.
+
+    + source: setting -> the file that it was written in; + further: checks beside those that are here
+    """
 
     def where(setting: str) -> str:
         return source.get(setting, "default")
 
-    return [problem for check in CHECKS for problem in check(cluster, where)]
+    return [problem for check in (*CHECKS, *further) for problem in check(cluster, where)]
 
 
 def warnings(cluster: Cluster) -> list[str]:
@@ -92,7 +85,7 @@ def networks_do_not_overlap(cluster: Cluster, where: Callable[[str], str]) -> It
     for name, network in (("service_cidr", service), ("cluster_cidr", pods)):
         inside = [machine for machine in cluster.machines if machine.address in network]
         if inside:
-            yield f"{where(name)}: {name} {network} holds {_machines(inside)}; choose a network without machines"
+            yield f"{where(name)}: {name} {network} holds {with_addresses(inside)}; choose a network without machines"
 
 
 def service_network_has_a_fitting_size(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -140,7 +133,7 @@ def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> 
         )
     if cluster.load_balancers and cluster.settings.virtual_ip is None:
         yield (
-            f"inventory: group lb has {_machines(cluster.load_balancers)}, but virtual_ip is not set; set it in "
+            f"inventory: group lb has {with_addresses(cluster.load_balancers)}, but virtual_ip is not set; set it in "
             "group_data/lb.py to a free address of their subnet, such as 192.168.80.100"
         )
 
@@ -161,23 +154,6 @@ def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterato
             yield f"{where('virtual_ip')}: virtual_ip {virtual_ip} is in {name} {network}; take a free one"
 
 
-def ports_do_not_collide(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    """The ports that a person may choose, where machines are in more than one group."""
-    settings = cluster.settings
-    apiserver = ("master", settings.apiserver_port, "the API server")
-    for setting, port, group, listeners in (
-        ("load_balancer_port", settings.load_balancer_port, "lb", [apiserver, *LISTENERS]),
-        ("apiserver_port", settings.apiserver_port, "master", LISTENERS),
-    ):
-        for other, taken, listener in listeners:
-            both = [machine for machine in cluster.group(group) if other in machine.groups]
-            if both and port == taken:
-                yield (
-                    f"{where(setting)}: {setting} {port} is the port of {listener} on {_machines(both)}, where "
-                    f"{group} and {other} are the same machine; take another, such as 8443"
-                )
-
-
 def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
     settings = cluster.settings
     first, last = (int(port) for port in settings.node_port_range.split("-"))
@@ -191,7 +167,7 @@ def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Ite
     if both and first <= settings.load_balancer_port <= last:
         yield (
             f"{where('load_balancer_port')}: load_balancer_port {settings.load_balancer_port} is within "
-            f"node_port_range {first}-{last} on {_machines(both)}, where lb and node are the same machine; "
+            f"node_port_range {first}-{last} on {with_addresses(both)}, where lb and node are the same machine; "
             "take another, such as 8443"
         )
 
@@ -206,7 +182,8 @@ def health_is_asked_without_a_certificate(cluster: Cluster, where: Callable[[str
         )
 
 
-def _machines(machines: Iterable[Machine]) -> str:
+def with_addresses(machines: Iterable[Machine]) -> str:
+    """Such as "m1 (192.168.80.10), n1 (192.168.80.11)"."""
     return ", ".join(f"{machine.name} ({machine.address})" for machine in machines)
 
 
@@ -221,7 +198,6 @@ CHECKS: tuple[Check, ...] = (
     pods_network_holds_the_nodes,
     clients_have_one_endpoint,
     virtual_ip_is_free,
-    ports_do_not_collide,
     node_ports_are_a_range,
     health_is_asked_without_a_certificate,
 )

@@ -50,11 +50,14 @@ _HEALTHZ = " && ".join(f"curl -sSf -k --max-time 5 https://127.0.0.1:{port}/heal
 HEALTHY = Probe("the control plane is healthy", f"{READY.command} && {_HEALTHZ}", unit="kube-apiserver")
 
 
+SOURCES = ("masters", "load balancers", "nodes (Service `kubernetes`)", "you if there are no load balancers")
+
+
 def ports(cluster: Cluster) -> tuple[Port, ...]:
     """https://kubernetes.io/docs/reference/networking/ports-and-protocols/"""
     plain = flags.has_plain_status(cluster)
     return (
-        Port(cluster.settings.apiserver_port, "the API server", ("masters", "load balancers", "nodes", "you")),
+        Port(cluster.settings.apiserver_port, "the API server", SOURCES),
         *(Port(number, "the scheduler") for number in (10259, *([10251] if plain else []))),
         *(Port(number, "the controller-manager") for number in (10257, *([10252] if plain else []))),
     )

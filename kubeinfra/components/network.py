@@ -21,7 +21,11 @@ BACK = Probe("flannel, and with it the pods' network, is back", "pgrep -x flanne
 
 
 def ports(cluster: Cluster) -> tuple[Port, ...]:
-    vxlan = (Port(8472, "flannel, vxlan", ("nodes",), "udp"),) if cluster.settings.flannel_backend == "vxlan" else ()
+    vxlan = (
+        (Port(8472, "flannel", ("nodes (flannel, vxlan)",), "udp"),)
+        if cluster.settings.flannel_backend == "vxlan"
+        else ()
+    )
     return (*vxlan, Port(8081, "flannel"))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cluster_samples import ALL, GUIDE, ONE, THREE, TWO_MASTERS, VIRTUAL_IP, entry, problems
 
+from kubeinfra.checks.ports import ports_do_not_collide
 from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.consistency import CHECKS
 
@@ -292,11 +293,11 @@ def test_every_check_has_its_rows() -> None:
         "pods_network_holds_the_nodes": "pieces",
         "clients_have_one_endpoint": "one endpoint",
         "virtual_ip_is_free": "take a free one",
-        "ports_do_not_collide": "is the port of",
         "node_ports_are_a_range": "node_port_range",
         "health_is_asked_without_a_certificate": "anonymous-auth",
+        "ports_do_not_collide": "is the port of",  # kubeinfra/checks/ports.py
     }
-    assert [check.__name__ for check in CHECKS] == list(words)
+    assert [check.__name__ for check in (*CHECKS, ports_do_not_collide)] == list(words)
     assert [name for name, word in words.items() if word not in everything] == []
 
 

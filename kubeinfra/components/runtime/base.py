@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Component, Here, Probe, Unit
+from kubeinfra.findings import Finding
+from kubeinfra.machine.state import MachineState
 
 
 class Runtime(Protocol):
@@ -32,6 +34,10 @@ class Runtime(Protocol):
 
     def describe(self, here: Here) -> Component:
         """Its configuration; packages are its task's business."""
+        ...
+
+    def findings(self, cluster: Cluster, machine: Machine, seen: MachineState) -> Iterable[Finding]:
+        """What of a node does not go with this runtime."""
         ...
 
     def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from shlex import join
 from typing import Any
 
-from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.components.base import Component, Here, Probe, Unit
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.render import template
+from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.wanted import Edit, File
 from kubeinfra.paths import CNI_BIN, CNI_CONF
 
@@ -22,6 +25,9 @@ PACKAGES = {"docker-ce": ("docker-ce", "docker-ce-cli", "containerd.io"), "distr
 _CGROUPS = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
 
 READY = Probe("docker info says that cgroups are systemd's", _CGROUPS, 60, "docker")
+
+
+_error = partial(Finding, "container runtime", level="error")
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,24 @@ class Docker:
                 File(UNIT.drop_in, drop_in),
             )
         )
+
+    def findings(self, cluster: Cluster, machine: Machine, seen: MachineState) -> Iterator[Finding]:
+        settings, below = cluster.settings, cluster.release.docker_below
+        if settings.docker_source == "distribution" and seen.family == "redhat":
+            yield _error(
+                machine=machine.name,
+                found="RHEL-likes have no Docker of their own, their package docker is Podman",
+                remedy='set docker_source = "docker-ce" in group_data/all.py, and docker_repository to a mirror that '
+                "the machine reaches",
+            )
+        if seen.runtime_major is not None and seen.runtime_major >= below:
+            yield _error(
+                machine=machine.name,
+                found=f"Docker {seen.runtime_major} is installed",
+                wanted=f"Kubernetes {settings.kubernetes_version} needs one below {below}",
+                remedy="remove it, and the deploy installs one that fits, or put an older one in its place",
+                joints=EXPLAINED,
+            )
 
     def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:
         return {

@@ -1,0 +1,30 @@
+"""Whether the ports that the settings choose are free on machines that are in more than one group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.cluster.consistency import with_addresses
+from kubeinfra.components.ports import ports
+from kubeinfra.releases.catalogue import SUPPORTED
+
+
+def ports_do_not_collide(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """Of the API server and the load balancer, with what every component listens on."""
+    settings = cluster.settings
+    if settings.kubernetes_version not in SUPPORTED:
+        return  # told by another check; which ports it has is not known
+    for setting, port, group, taken_by in (
+        ("load_balancer_port", settings.load_balancer_port, "lb", ("master", "node", "etcd")),
+        ("apiserver_port", settings.apiserver_port, "master", ("node", "etcd")),
+    ):
+        for other in taken_by:
+            both = [machine for machine in cluster.group(group) if other in machine.groups]
+            for taken in ports(cluster)[other] if both else ():
+                if taken.protocol == "tcp" and taken.number == port:
+                    yield (
+                        f"{where(setting)}: {setting} {port} is the port of {taken.listener} on "
+                        f"{with_addresses(both)}, "
+                        f"where {group} and {other} are the same machine; take another, such as 8443"
+                    )

@@ -1,0 +1,30 @@
+"""The container runtime stands behind one protocol: nobody else knows which one it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+KNOW_IT = {
+    "kubeinfra/cluster/settings.py": "what users may say of it",
+    "kubeinfra/cluster/types.py": "the types of those settings",
+    "kubeinfra/releases/catalogue.py": "which releases go with which",
+    "kubeinfra/artifacts/images.py": "tar files in the form of `docker save`, which every runtime reads",
+    "kubeinfra/artifacts/store.py": "the same tar files",
+    "kubeinfra/run/inventory.py": "pyinfra's own connector of that name",
+    "kubeinfra/components/runtime/__init__.py": "the runtimes that there are",
+    "kubeinfra/facts/machine.py": "/.dockerenv, which tells a container",
+    "tasks/node.py": "which task to run first",
+    "deploy.py": "the table of contents",
+}
+
+
+def test_only_its_own_files_and_the_settings_name_docker() -> None:
+    files = [path for part in ("kubeinfra", "tasks", "day2") for path in (ROOT / part).rglob("*.py")]
+    naming = {
+        str(path.relative_to(ROOT))
+        for path in [*files, ROOT / "deploy.py"]
+        if path.name != "docker.py" and re.search("docker", path.read_text(), re.IGNORECASE)
+    }
+    assert naming == set(KNOW_IT)
