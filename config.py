@@ -12,6 +12,7 @@ from pyinfra.api import arguments
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import HostData
 
+from kubeinfra.run import output
 from kubeinfra.run.user_files import without_traceback
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
@@ -20,6 +21,7 @@ config.FAIL_PERCENT = 0  # the first host that fails stops the run: what follows
 # A message for a person, which pyinfra shows at the end; gevent would print a traceback before it.
 Hub.NOT_ERROR = (*Hub.NOT_ERROR, PyinfraError)
 without_traceback()
+output.install()
 
 
 def _tuned(connect: Any) -> Any:

@@ -10,7 +10,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.components.base import Probe
 from kubeinfra.facts.health import Succeeds
-from kubeinfra.run.plan import announce, announced
+from kubeinfra.run.plan import announce, announce_wait, announced, waits_for
 
 
 def failure(sentence: str) -> StringCommand:
@@ -31,12 +31,13 @@ def wait_until(probe: Probe) -> Generator[StringCommand, None, None]:
     if host.get_fact(Succeeds, probe=probe.command):
         host.noop(probe.what)
         return
-    announce(f"wait until {probe.what}")
+    announce_wait(probe.what)
     yield waiting(probe)
 
 
 def waiting(probe: Probe) -> StringCommand:
     """The loop; when the time is over it says what was waited for, the last answer, and what the journal says."""
+    waits_for(probe.what)
     journal = f"echo 'the last of {probe.unit}:' >&2; journalctl -u {probe.unit} -n 20 --no-pager -o cat >&2; "
     sentence = f"waited {probe.timeout} s until {probe.what}; last answer:"
     script = (

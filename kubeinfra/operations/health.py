@@ -6,17 +6,13 @@ from collections.abc import Generator
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from kubeinfra.facts.health import Health
 from kubeinfra.health.findings import contradictions, unhealthy
-from kubeinfra.health.questions import Row
 from kubeinfra.operations.gates import failure
+from kubeinfra.run.journal import run
 
 Commands = Generator[StringCommand, None, None]
-_rows: dict[str, list[Row]] = {}
 
 
 @operation()
@@ -27,7 +23,7 @@ def ask(asked: list[tuple[str, str, str]]) -> Commands:
     + asked: component, subject and shell command of each question
     """
     if state.is_executing:
-        _rows[host.name] = host.get_fact(Health, asked=asked)
+        run().health[host.name] = host.get_fact(Health, asked=asked)
     return
     yield
 
@@ -36,9 +32,7 @@ def ask(asked: list[tuple[str, str, str]]) -> Commands:
 def show() -> Commands:
     """Print what all machines said."""
     if state.is_executing:
-        console = Console(stderr=True)
-        console.width = max(console.width, 120)  # where the output is no terminal, rich takes it for a narrow one
-        console.print(_table())
+        run().screen.health(row for rows in run().health.values() for row in rows)
     return
     yield
 
@@ -50,16 +44,9 @@ def judge(load_balancers: int | None = None) -> Commands:
 
     + load_balancers: how many there are, on the host that also judges whether all answers fit together; else None
     """
-    findings = unhealthy(host.name, _rows.get(host.name, []))
+    findings = unhealthy(host.name, run().health.get(host.name, []))
     if load_balancers is not None:
-        findings += contradictions((row for rows in _rows.values() for row in rows), load_balancers)
+        findings += contradictions((row for rows in run().health.values() for row in rows), load_balancers)
     if findings:
+        run().findings += findings
         yield failure("\n".join(finding.text() for finding in findings))
-
-
-def _table() -> Table:
-    table = Table("component", "", "state", Column("says", overflow="fold"), box=None, pad_edge=False)
-    rows = sorted((row for rows in _rows.values() for row in rows), key=lambda row: (row.component, row.subject))
-    for row in rows:
-        table.add_row(row.component, row.subject, "[green]well" if row.healthy else "[red]NOT WELL", escape(row.detail))
-    return table

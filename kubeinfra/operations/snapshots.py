@@ -19,7 +19,7 @@ from kubeinfra.operations.gates import failure
 from kubeinfra.operations.rolling import turn
 from kubeinfra.run.controller import controller
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
-from kubeinfra.run.plan import announce
+from kubeinfra.run.plan import announce, note
 
 Commands = Generator[StringCommand | FileDownloadCommand | FileUploadCommand | FunctionCommand, None, None]
 DATA = "/var/lib/etcd/default.etcd"
@@ -58,7 +58,7 @@ def _take(member: EtcdMember) -> Commands:
         return
     etcdctl = f"ETCDCTL_ENDPOINTS={member.client_url} /usr/local/bin/etcdctl"
     if not host.get_fact(Succeeds, probe=f"{etcdctl} endpoint health"):
-        announce(f"note: {member.name} is not healthy; another member must give the snapshot")
+        note(f"{member.name} is not healthy; another member must give the snapshot")
         return
     settings = cluster().settings
     name = snapshots.name(settings.cluster_name, datetime.now(UTC))

@@ -12,7 +12,7 @@ from kubeinfra.checks.system import comes_with_module, missing_modules, refused,
 from kubeinfra.facts.machine import MissingPackages, System
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import SystemState
-from kubeinfra.run.plan import announce
+from kubeinfra.run.plan import announce, note, note_finding
 
 Commands = Generator[StringCommand, None, None]
 # Shell that sets $apt and brings the lists up to date. It finishes what a run left behind that was cut off, and waits
@@ -149,9 +149,4 @@ def _sysctls(now: SystemState, keys: dict[str, str]) -> Steps:
 
 def _note(findings: Iterable[Finding]) -> None:
     for finding in findings:
-        note(finding.text())
-
-
-def note(sentence: str) -> None:
-    """What cannot be had here, in one line, without failing."""
-    announce(f"note: {sentence}")
+        note_finding(finding)

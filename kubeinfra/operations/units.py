@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -13,7 +14,8 @@ from kubeinfra.facts.units import UnitsAndHealth, UnitStates
 from kubeinfra.machine.state import UnitState
 from kubeinfra.operations.gates import failure, waiting
 from kubeinfra.operations.rolling import turn
-from kubeinfra.run.plan import announce, announced
+from kubeinfra.run.journal import Verb
+from kubeinfra.run.plan import announce, announce_restart, announce_wait, announced, waits_for
 from kubeinfra.run.turns import Turn
 
 Commands = Generator[StringCommand, None, None]
@@ -23,10 +25,12 @@ _RUNNING = ("active", "activating", "reloading")
 
 @dataclass(frozen=True)
 class Step:
-    """A sentence for the plan, and the command that does it."""
+    """What is done to a unit, why if it runs, and the command that does it."""
 
-    sentence: str
+    unit: str
+    verb: Verb | Literal["enable"]
     command: str
+    reasons: tuple[str, ...] = ()
 
 
 @operation()
@@ -83,6 +87,7 @@ def converge(
     with turn(at_once) as mine:
         found = wish.look()
         if not wish.is_fulfilled(found):
+            waits_for("the machines before it are done")
             if not mine.take():
                 yield _left(mine)
                 return
@@ -136,7 +141,7 @@ class _Wish:
     def fulfil(self, found: _Found, mine: Turn | None) -> Commands:
         healthy = self.healthy
         if self.awaited and "awaited" not in found.holding:
-            announce(f"wait until {self.awaited.what}")
+            announce_wait(self.awaited.what)
             yield waiting(self.awaited)
             if state.is_executing:
                 units: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries(self.units))
@@ -151,7 +156,7 @@ class _Wish:
         if steps:
             yield _all(steps, self.units)
         elif healthy and "healthy" not in found.holding:
-            announce(f"wait until {healthy.what}")
+            announce_wait(healthy.what)
         if healthy and (steps or "healthy" not in found.holding):
             yield waiting(healthy)
         for word, probe in self._taken.items() if steps else ():
@@ -185,7 +190,7 @@ def stale_reasons(unit: Unit, found: UnitState, changing: Mapping[str, str]) -> 
     return reasons
 
 
-def restart_verb(unit: Unit, found: UnitState, reasons: Sequence[str]) -> str:
+def restart_verb(unit: Unit, found: UnitState, reasons: Sequence[str]) -> Verb:
     """What makes its process take what the disk has: a reload, if that is enough and the unit itself is the same."""
     ours = (f"{unit.binary} ", f"{unit.file} ")
     another = not found.recorded or found.reload_needed or any(reason.startswith(ours) for reason in reasons)
@@ -197,12 +202,12 @@ def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) 
     for unit in units:
         now = found.get(unit.name, _ABSENT)
         if now.enabled != "enabled":
-            steps.append(Step(f"enable {unit.name}", f"systemctl enable --quiet {unit.name}"))
+            steps.append(Step(unit.name, "enable", f"systemctl enable --quiet {unit.name}"))
         # One that is stuck in starting, from an older unit file, serves nobody: it needs no guard to start anew.
         stuck = now.active == "activating" and now.reload_needed
         if now.active not in _RUNNING or stuck:
             verb = "restart" if stuck else "start"
-            steps.append(Step(f"start {unit.name}", f"systemctl {verb} {'' if block else '--no-block '}{unit.name}"))
+            steps.append(Step(unit.name, "start", f"systemctl {verb} {'' if block else '--no-block '}{unit.name}"))
     return steps
 
 
@@ -214,13 +219,16 @@ def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], also: Mappi
         own = [also[unit.name]] if unit.name in also else []
         if reasons := own + stale_reasons(unit, now, announced()):
             verb = restart_verb(unit, now, reasons)
-            steps.append(Step(f"{verb} {unit.name}: {', '.join(reasons)}", f"systemctl {verb} {unit.name}"))
+            steps.append(Step(unit.name, verb, f"systemctl {verb} {unit.name}", tuple(reasons)))
     return steps
 
 
 def _announce(steps: Sequence[Step]) -> None:
     for step in steps:
-        announce(step.sentence)
+        if step.verb == "enable":
+            announce(f"enable {step.unit}")
+        else:
+            announce_restart(step.unit, step.verb, step.reasons)
 
 
 def _binaries(units: Sequence[Unit]) -> dict[str, str]:

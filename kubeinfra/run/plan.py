@@ -2,29 +2,66 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 
-from pyinfra import host, logger, state
+from pyinfra import host, state
 
-_announced: dict[str, dict[str, str]] = defaultdict(dict)
+from kubeinfra.findings import Finding
+from kubeinfra.reports.fold import Told
+from kubeinfra.run.journal import Verb, run
 
 
 def announce(sentence: str, diff: Iterable[str] = (), path: str | None = None, digest: str = "") -> None:
     """
-    One line for the person, with the host's name; the diff only in a plan, where it is asked for.
+    One sentence about a change of this host; the diff only in a plan, where it is asked for.
 
     `path`: whose content the change is about, `digest`: the SHA-256 that it will have ("": not known yet), so that a
     plan can tell which processes would restart because of it.
     """
-    logger.info(f"{host.print_prefix}{sentence}")
-    if not state.is_executing:
-        for line in diff:
-            logger.info(f"{host.print_prefix}    {line}")
-        if path:
-            _announced[host.name][path] = digest
+    if state.is_executing:
+        run().change(host.name, sentence)
+        _tell(sentence)
+        return
+    _tell(sentence, diff)
+    if path:
+        run().announced[host.name][path] = digest
+
+
+def announce_restart(unit: str, verb: Verb, reasons: Iterable[str] = ()) -> None:
+    """A unit that is started (no reasons), restarted or reloaded, and why."""
+    reasons = list(reasons)
+    if state.is_executing:
+        run().restart(host.name, unit, verb, reasons)
+    announce(f"{verb} {unit}{': ' if reasons else ''}{', '.join(reasons)}")
+
+
+def announce_wait(what: str) -> None:
+    """A condition that this host would wait for; of a run that is under way `waits_for` tells."""
+    run().screen.tell_wait(Told(host.name, f"wait until {what}"))
+
+
+def waits_for(what: str) -> None:
+    """A condition that this host waits for from now on: it is told when it lasts."""
+    if state.is_executing:
+        run().screen.waits(host.name, what)
+
+
+def note(sentence: str) -> None:
+    """What cannot be had on this host, in one line, without failing."""
+    note_finding(Finding("note", host.name, "note", sentence))
+
+
+def note_finding(finding: Finding) -> None:
+    """The same, of a finding about this host."""
+    if finding not in run().findings:  # a plan that is carried out tells it twice
+        run().findings.append(finding)
+    _tell(f"note: {finding.text()}")
 
 
 def announced() -> dict[str, str]:
     """What this plan would change on this host: path -> digest. Empty while a run changes things: the disk tells."""
-    return {} if state.is_executing else _announced[host.name]
+    return {} if state.is_executing else run().announced[host.name]
+
+
+def _tell(sentence: str, diff: Iterable[str] = ()) -> None:
+    run().screen.tell(Told(host.name, sentence, tuple(diff)))

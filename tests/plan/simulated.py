@@ -153,10 +153,11 @@ class Ran:
         return tuple(host for operation in self.operations if operation.name == name for host in operation.hosts)
 
     def said(self, host: str = "") -> list[str]:
-        """The sentences that were told, of one host or of all, without what surrounds them."""
+        """With -v: the sentences that were told, of one host or of all, without what surrounds them."""
         _, _, prepared = self.err.partition("--> Preparing operation files...")
         found = re.findall(r"^ *\[@fake/([^\]]+)\] +(.*)$", prepared, flags=re.MULTILINE)
-        return [sentence for name, sentence in found if host in ("", name)]
+        theirs = ("noop: ", "Loaded fact ")  # pyinfra's own
+        return [sentence for name, sentence in found if host in ("", name) and not sentence.startswith(theirs)]
 
     @cached_property
     def questions(self) -> dict[str, Counter[str]]:
@@ -248,7 +249,7 @@ class Project:
         return self.run(*arguments, "inventory.py", file)
 
     def plan(self, machines: Iterable[Machine], *arguments: str, file: str = "deploy.py", **settings: object) -> Ran:
-        return self.pyinfra(machines, "--dry", "--json", *arguments, file=file, **settings)
+        return self.pyinfra(machines, "--dry", "--json", "-v", *arguments, file=file, **settings)
 
     def files(self) -> dict[str, str]:
         """Every file of the controller -> its digest; Python's own caches are nobody's business."""

@@ -14,7 +14,7 @@ from kubeinfra.components.network import pod_network
 from kubeinfra.facts.health import Health
 from kubeinfra.health.findings import contradictions, unhealthy
 from kubeinfra.health.questions import Row, probes, read
-from kubeinfra.operations import health as operations
+from kubeinfra.reports.health import lines, table
 
 
 def asked(name: str) -> list[tuple[str, str]]:
@@ -207,12 +207,22 @@ def test_of_many_words_the_last_lines_are_told() -> None:
     assert row.detail == "7 8 9"
 
 
-def test_the_table_shows_what_was_said_as_it_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_shows_what_was_said_as_it_was_said() -> None:
     """Square brackets would be the table's own language."""
     said = "[-]etcd failed: [/readyz] [connection refused]"
-    monkeypatch.setattr(operations, "_rows", {"m1": [Row("kube-apiserver", "m1", False, said)]})
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(operations._table())
+        console.print(table([Row("kube-apiserver", "m1", False, said)], every=True))
     assert said in shown.get()
     assert "NOT WELL" in shown.get()
+
+
+def test_the_table_grows_with_components_and_with_what_is_not_well() -> None:
+    well = [Row("node", f"10.0.0.{number}", True, f"Ready 10.244.{number}.0/24") for number in range(1, 101)]
+    ill = [Row("node", "10.0.0.7", False, "not Ready"), Row("etcd", "etcd01", True, "3.4.26")]
+    assert lines([*well, *ill], every=False) == [
+        Row("etcd", "etcd01", True, "3.4.26"),
+        Row("node", "10.0.0.1 10.0.0.10 ... 98 more", True, "Ready 10.244.1.0/24; ... 99 others"),
+        Row("node", "10.0.0.7", False, "not Ready"),
+    ]
+    assert len(lines([*well, *ill], every=True)) == 102

@@ -1,0 +1,57 @@
+"""The answers about health as a table: a line for each component that is well, and one for each answer that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from kubeinfra.health.questions import Row
+from kubeinfra.reports.fold import names
+
+SAID = 2  # different answers of a component that are shown; of more the first
+
+
+def print_table(rows: Iterable[Row], every: bool) -> None:
+    """
+    To standard error.
+
+    + every: a line for each answer, also where all of a component are well
+    """
+    console = Console(stderr=True)
+    console.width = max(console.width, 120)  # where the output is no terminal, rich takes it for a narrow one
+    console.print(table(rows, every))
+
+
+def table(rows: Iterable[Row], every: bool) -> Table:
+    found = Table("component", "", "state", Column("says", overflow="fold"), box=None, pad_edge=False)
+    for row in lines(rows, every):
+        state = "[green]well" if row.healthy else "[red]NOT WELL"
+        found.add_row(row.component, escape(row.subject), state, escape(row.detail))
+    return found
+
+
+def lines(rows: Iterable[Row], every: bool) -> list[Row]:
+    """Sorted; answers of one component that are all well are one row, unless `every` is asked for."""
+    ordered = sorted(rows, key=lambda row: (row.component, not row.healthy, row.subject))
+    if every:
+        return ordered
+    folded: list[Row] = []
+    for (component, healthy), group in groupby(ordered, key=lambda row: (row.component, row.healthy)):
+        same = list(group)
+        if healthy:
+            subjects = names([row.subject for row in same]).strip("[]")
+            folded.append(Row(component, subjects, True, _said([row.detail for row in same])))
+        else:
+            folded += same
+    return folded
+
+
+def _said(details: list[str]) -> str:
+    different = list(dict.fromkeys(details))
+    if len(different) <= SAID:
+        return "; ".join(different)
+    return f"{different[0]}; ... {len(different) - 1} others"
