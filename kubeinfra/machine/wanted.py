@@ -93,6 +93,7 @@ class Change:
     """
     One thing to do: the sentence of the plan, the lines of a diff, and the order for the machine's script.
 
+    `certificate`: PEM, where the path will hold a new one.
     `digest`: SHA-256 of what the path will hold, "" where that is not known yet, None where its content stays.
     """
 
@@ -101,6 +102,7 @@ class Change:
     diff: tuple[str, ...]
     instruction: str
     digest: str | None = None
+    certificate: str | None = None
 
 
 def compare(wanted: Iterable[Wanted], found: Mapping[str, PathState]) -> list[Change]:

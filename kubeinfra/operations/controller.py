@@ -18,6 +18,7 @@ from kubeinfra.pki.keys import new_service_account_key, public_key_pem
 from kubeinfra.pki.kubeconfig import kubeconfig
 from kubeinfra.pki.secrets import SecretName
 from kubeinfra.pki.spec import CAName, CertificateSpec
+from kubeinfra.run.context import run
 from kubeinfra.run.controller import acquire_run_lock, controller, secrets
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
@@ -38,6 +39,7 @@ def require_exclusive_run() -> Commands:
     if state.is_executing:
         with as_pyinfra_error():
             acquire_run_lock()
+        run().keeps_record = True
     return
     yield
 

@@ -15,6 +15,7 @@ from kubeinfra.machine.wanted import SCRIPT, Change, Directory, compare, paths_o
 from kubeinfra.operations.binaries import paths_to_place, placing, targets_of
 from kubeinfra.pki.certificates import Certificate
 from kubeinfra.pki.issue import certificate_changes
+from kubeinfra.run.context import run
 from kubeinfra.run.controller import secrets
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
@@ -49,6 +50,7 @@ def install(describe: Describe) -> Generator[StringCommand, None, None]:
     moves = placing(targets, found)
     if not changes and not moves:
         host.noop(f"{len(wanted) + len(certificates)} files, directories and certificates are as wanted")
+    _remember({path: state.certificate_pem for path, state in issued.items()})
     yield from _write(changes)
     if moves:
         yield StringCommand("sh", "-ec", QuoteString("; ".join(moves)))
@@ -62,4 +64,10 @@ def _write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:
     for change in changes:
         announce(change.sentence, change.diff, change.path if change.digest is not None else None, change.digest or "")
     if changes:
+        _remember({change.path: change.certificate for change in changes})
         yield StringCommand("sh", "-c", QuoteString(SCRIPT), _stdin=script_input(changes).splitlines())
+
+
+def _remember(certificates: Mapping[str, str | None]) -> None:
+    """For the record of the run."""
+    run().journal.certificates.update({(host.name, path): pem for path, pem in certificates.items() if pem})

@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand, operation
 from kubeinfra.facts.health import Health
 from kubeinfra.health.findings import contradictions, unhealthy
 from kubeinfra.operations.gates import failure
-from kubeinfra.run.journal import run
+from kubeinfra.run.context import run
 
 Commands = Generator[StringCommand, None, None]
 
@@ -48,5 +48,5 @@ def judge(load_balancers: int | None = None) -> Commands:
     if load_balancers is not None:
         findings += contradictions((row for rows in run().health.values() for row in rows), load_balancers)
     if findings:
-        run().findings += findings
+        run().journal.findings += findings
         yield failure("\n".join(finding.text() for finding in findings))

@@ -49,7 +49,7 @@ def _changes(item: Certificate, found: CertificateState, ca: CA | None, years: i
     certificate = write(item.certificate_path, "644", issued.certificate_pem)
     return [
         Change(item.key_path, f"new key {item.key_path} (secret)", (), key, ""),
-        Change(item.certificate_path, sentence, (), certificate, ""),
+        Change(item.certificate_path, sentence, (), certificate, "", issued.certificate_pem),
     ]
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 import click
 from pyinfra.api import State
 from pyinfra.api.state import StateStage
 
-from kubeinfra.run.journal import Run
+from kubeinfra.controller.records import Result
+from kubeinfra.errors import KubeinfraError
+from kubeinfra.run.context import Run
+from kubeinfra.run.controller import controller
+from kubeinfra.run.record import keep
+
+ERRORS = 50  # lines of them in a record
 
 
 class Ending:
@@ -26,18 +33,33 @@ class Ending:
             return
         result = self._result(exception)
         changed = self._changed()
-        restarts = sum(one.verb != "start" for one in self._run.restarts)
-        seconds = (datetime.now(UTC) - self._run.began).total_seconds()
+        restarts = sum(one.verb != "start" for one in self._run.journal.restarts)
+        seconds = (datetime.now(UTC) - self._run.journal.began).total_seconds()
+        record = self._kept(result, exception) if self._keeps_record() else ""
         self._line = (
             f"{result} in {seconds:.0f} s: {len(changed)} of {self._machines()} changed, "
-            f"{restarts} restart{'' if restarts == 1 else 's'}"
+            f"{restarts} restart{'' if restarts == 1 else 's'}{record}"
         )
 
     def show(self) -> None:
         if self._line:
             click.echo(self._line, err=True)
 
-    def _result(self, exception: BaseException | None) -> str:
+    def _keeps_record(self) -> bool:
+        """Where no cluster has been begun, a run that ends before it changes anything leaves nothing behind."""
+        return self._run.keeps_record and (bool(self._run.journal.changes) or controller().directory.exists())
+
+    def _kept(self, result: Result, exception: BaseException | None) -> str:
+        """Where the record is; a run is none the worse because it could not be written."""
+        message = (
+            "" if result == "succeeded" else "\n".join([*self._run.journal.errors[-ERRORS:], _words(exception)]).strip()
+        )
+        try:
+            return f"; {os.path.relpath(keep(self._state, self._run, result, message))}"
+        except KubeinfraError as error:
+            return f"; no record of it: {error}"
+
+    def _result(self, exception: BaseException | None) -> Result:
         is_failed = bool(self._state.failed_hosts) or not isinstance(exception, SystemExit)
         if self._state.current_stage == StateStage.Disconnect and not is_failed:
             return "succeeded"
@@ -58,3 +80,8 @@ class Ending:
     def _machines(self) -> str:
         count = len(self._state.activated_hosts)
         return f"{count} machine{'' if count == 1 else 's'}"
+
+
+def _words(exception: BaseException | None) -> str:
+    """What a person was told of it; nothing of an end that pyinfra calls an exit."""
+    return "" if exception is None or isinstance(exception, SystemExit) else str(exception)

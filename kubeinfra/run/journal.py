@@ -1,52 +1,22 @@
-"""This run, from its first question to its last line: what all of its operations share, and what it has done so far."""
+"""What a run has done so far: phases, changes, restarts and what it found."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, Protocol
-from weakref import WeakKeyDictionary
-
-from pyinfra import host, logger
-from pyinfra.api import State
-from pyinfra.context import ctx_state
+from typing import Literal
 
 from kubeinfra.controller.records import Change, Phase, Restart, Span
 from kubeinfra.findings import Finding
-from kubeinfra.health.questions import Row
-from kubeinfra.reports.fold import Told
-from kubeinfra.reports.health import print_table
 
 Verb = Literal["start", "restart", "reload"]
 _ENDS_PHASE = "--- "  # how the name of a barrier between two phases begins
 
 
-class Screen(Protocol):
-    """Where the sentences of a run go."""
-
-    def tell(self, one: Told) -> None: ...
-    def tell_wait(self, one: Told) -> None: ...
-    def health(self, rows: Iterable[Row]) -> None: ...
-    def waits(self, machine: str, what: str) -> None: ...
-
-
-class EveryLine:
-    """Each sentence and each line of a diff for itself, between pyinfra's own lines: what `-v` shows."""
-
-    def tell(self, one: Told) -> None:
-        for line in (one.sentence, *(f"    {line}" for line in one.diff)):
-            logger.info(f"{host.print_prefix}{line}")
-
-    def tell_wait(self, one: Told) -> None:
-        self.tell(one)
-
-    def waits(self, machine: str, what: str) -> None:
-        pass
-
-    def health(self, rows: Iterable[Row]) -> None:
-        print_table(rows, every=True)
+def phase_of(operation_name: str) -> str | None:
+    """What has been reached when all machines have come to this operation; None for one that is no such barrier."""
+    return operation_name.removeprefix(_ENDS_PHASE) if operation_name.startswith(_ENDS_PHASE) else None
 
 
 @dataclass
@@ -60,27 +30,22 @@ class Worked:
 
 
 @dataclass
-class Run:
+class Journal:
     """
-    One run: a plan, or one that changes machines.
+    What one run has done so far, of which its record is made.
 
-    + announced: machine -> path -> digest that a plan would give it; see `kubeinfra.run.plan.announced`
-    + health: machine -> what it answered
-    + keeps_record: whether it may change something, so that a record is kept of it
-    + worked: operation (pyinfra's hash) and machine -> when
+    + worked: operation (pyinfra's hash) and machine -> when; errors: lines that pyinfra printed as such
+    + certificates: machine and path -> PEM, as seen or issued last
     """
 
-    screen: Screen = field(default_factory=EveryLine)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    keeps_record: bool = False
-    announced: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
-    health: dict[str, list[Row]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     restarts: list[Restart] = field(default_factory=list)
     worked: dict[tuple[str, str], Worked] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    certificates: dict[tuple[str, str], str] = field(default_factory=dict)
     _phase_began: datetime | None = None
     _in_phase: dict[str, Span] = field(default_factory=dict)
 
@@ -104,31 +69,15 @@ class Run:
         if began := self._in_phase.get(machine):
             self._in_phase[machine] = Span(began=began.began, ended=worked.ended)
 
-    def end_phase(self, name: str) -> None:
-        """All machines have come to a barrier, or to the end."""
+    def end_phase(self, name: str, is_whole: bool = True) -> None:
+        """All machines have come to a barrier, or to the end; or not, when the run is cut off."""
         now = datetime.now(UTC)
         if self._phase_began is not None:
-            self.phases.append(Phase(name=name, began=self._phase_began, ended=now, machines=self._in_phase))
+            ended = now if is_whole else None
+            self.phases.append(Phase(name=name, began=self._phase_began, ended=ended, machines=self._in_phase))
         self._phase_began, self._in_phase = now, {}
 
     @property
     def is_in_phase(self) -> bool:
         """Whether something has been done since the last phase ended."""
         return bool(self._in_phase)
-
-
-_runs: WeakKeyDictionary[State, Run] = WeakKeyDictionary()
-
-
-def run() -> Run:
-    """The run that pyinfra is at; one for each of its states."""
-    state = ctx_state.get()
-    assert state is not None, "only a run of pyinfra has one"
-    if state not in _runs:
-        _runs[state] = Run()
-    return _runs[state]
-
-
-def phase_of(operation_name: str) -> str | None:
-    """What has been reached when all machines have come to this operation; None for one that is no such barrier."""
-    return operation_name.removeprefix(_ENDS_PHASE) if operation_name.startswith(_ENDS_PHASE) else None

@@ -25,9 +25,10 @@ from pyinfra.context import ctx_host, ctx_state
 from kubeinfra.health.questions import Row
 from kubeinfra.reports.fold import Told
 from kubeinfra.reports.health import print_table
+from kubeinfra.run.context import run
 from kubeinfra.run.ending import Ending
 from kubeinfra.run.inventory import cluster
-from kubeinfra.run.journal import Run, phase_of, run
+from kubeinfra.run.journal import Journal, phase_of
 from kubeinfra.run.progress import Own, Progress
 
 _PYINFRA = tuple(str(Path(module.__path__[0])) for module in (pyinfra, pyinfra_cli))
@@ -51,14 +52,14 @@ def install() -> None:
         for handler in theirs:
             logger.removeHandler(handler)
     ending = Ending(state, run())
-    logger.addHandler(_Records(state, run(), screen, ending))
+    logger.addHandler(_Records(state, run().journal, screen, ending))
     atexit.register(ending.show)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    """As Ctrl-C: connections are closed, and the record is kept."""
+    """Connections are closed, and the record is kept; pyinfra's own answer to Ctrl-C calls it a success."""
     raise SystemExit(128 + number)
 
 
@@ -129,50 +130,57 @@ class Screen:
 class _Records(logging.Handler):
     """pyinfra's log: says in which stage it is, which machines are ready, and what goes wrong."""
 
-    def __init__(self, state: State, this: Run, screen: Screen | None, ending: Ending) -> None:
+    def __init__(self, state: State, journal: Journal, screen: Screen | None, ending: Ending) -> None:
         super().__init__()
-        self._state, self._run, self._screen, self._ending = state, this, screen, ending
+        self._state, self._journal, self._screen, self._ending = state, journal, screen, ending
         self._stage, self._is_attached = StateStage.Setup, False
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._state.initialised and not self._is_attached:  # not earlier: pyinfra would forget it
-            self._is_attached = True
-            self._state.add_callback_handler(_Callbacks(self._run, self._screen))
-            if self._screen:
-                gevent.spawn(_tick, self._screen.progress)
+        if self._state.initialised and not self._is_attached:
+            self._attach()
         if self._state.current_stage != self._stage:
-            self._enter(self._state.current_stage)
+            self._stage = self._state.current_stage
+            if self._screen:
+                self._enter(self._stage, self._screen)
         text = record.getMessage()
         if record.levelno >= logging.ERROR:
-            self._run.errors.append(click.unstyle(text))
+            self._journal.errors.append(click.unstyle(text))
         if text == "--> Disconnecting from hosts...":
             self._leave()
         if self._screen:
             self._filter(self._screen, record)
 
-    def _enter(self, stage: StateStage) -> None:
-        self._stage = stage
-        if not self._screen:
-            return
-        self._screen.progress.reset()
-        if stage == StateStage.Connect:
+    def _attach(self) -> None:
+        """Not before pyinfra says that it connects: it would forget the callbacks."""
+        self._is_attached = True
+        self._state.add_callback_handler(_Callbacks(self._journal, self._screen))
+        if self._screen:
             for host in filter(self._state.is_host_in_limit, self._state.inventory):
                 self._screen.progress.works(host.name, "is being connected to")
-        elif stage == StateStage.Prepare:
+            gevent.spawn(_tick, self._screen.progress)
+
+    def _enter(self, stage: StateStage, screen: Screen) -> None:
+        if stage == StateStage.Prepare:
+            screen.progress.reset()
             for host in self._state.active_hosts:
-                self._screen.progress.works(host.name, "is being looked at")
-        else:
-            self._screen.show_plan()
+                screen.progress.works(host.name, "is being looked at")
+        elif stage == StateStage.Execute:
+            screen.show_plan()
+            screen.progress.reset()
+            screen.progress.begin()
 
     def _leave(self) -> None:
         if self._screen:
             self._screen.show_plan()
             self._screen.progress.reset()
-        if self._run.is_in_phase:
-            last = list(self._run.worked.values())[-1].operation.partition(" | ")[0]
-            self._run.end_phase(last)
-            if self._screen:
+        if self._journal.is_in_phase:
+            last = list(self._journal.worked.values())[-1].operation.partition(" | ")[0]
+            is_whole = self._state.current_stage == StateStage.Disconnect
+            self._journal.end_phase(last, is_whole)
+            if self._screen and is_whole:
                 self._screen.progress.phase(last)
+        if self._screen:
+            self._screen.progress.flush()
         self._ending.reached(sys.exception())
 
     def _filter(self, screen: Screen, record: logging.LogRecord) -> None:
@@ -187,8 +195,8 @@ class _Records(logging.Handler):
 
 
 class _Callbacks(BaseStateCallback):
-    def __init__(self, this: Run, screen: Screen | None) -> None:
-        self._run, self._screen = this, screen
+    def __init__(self, journal: Journal, screen: Screen | None) -> None:
+        self._journal, self._screen = journal, screen
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]
         if self._screen:
@@ -200,7 +208,7 @@ class _Callbacks(BaseStateCallback):
 
     def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
         if op_hash in state.ops[host]:  # else it has no part in it
-            self._run.begins(op_hash, _name(state, op_hash), host.name)
+            self._journal.begins(op_hash, _name(state, op_hash), host.name)
             if self._screen:
                 self._screen.progress.works(host.name, f"is at work: {_name(state, op_hash)}")
 
@@ -214,10 +222,10 @@ class _Callbacks(BaseStateCallback):
 
     def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         if reached := phase_of(_name(state, op_hash)):
-            self._run.end_phase(reached)
+            self._journal.end_phase(reached)
 
     def _done(self, operation: str, host: Host) -> None:
-        self._run.ends(operation, host.name)
+        self._journal.ends(operation, host.name)
         if self._screen:
             self._screen.progress.is_done(host.name)
 

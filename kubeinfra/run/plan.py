@@ -8,7 +8,8 @@ from pyinfra import host, state
 
 from kubeinfra.findings import Finding
 from kubeinfra.reports.fold import Told
-from kubeinfra.run.journal import Verb, run
+from kubeinfra.run.context import run
+from kubeinfra.run.journal import Verb
 
 
 def announce(sentence: str, diff: Iterable[str] = (), path: str | None = None, digest: str = "") -> None:
@@ -19,7 +20,7 @@ def announce(sentence: str, diff: Iterable[str] = (), path: str | None = None, d
     plan can tell which processes would restart because of it.
     """
     if state.is_executing:
-        run().change(host.name, sentence)
+        run().journal.change(host.name, sentence)
         _tell(sentence)
         return
     _tell(sentence, diff)
@@ -31,7 +32,7 @@ def announce_restart(unit: str, verb: Verb, reasons: Iterable[str] = ()) -> None
     """A unit that is started (no reasons), restarted or reloaded, and why."""
     reasons = list(reasons)
     if state.is_executing:
-        run().restart(host.name, unit, verb, reasons)
+        run().journal.restart(host.name, unit, verb, reasons)
     announce(f"{verb} {unit}{': ' if reasons else ''}{', '.join(reasons)}")
 
 
@@ -53,8 +54,8 @@ def note(sentence: str) -> None:
 
 def note_finding(finding: Finding) -> None:
     """The same, of a finding about this host."""
-    if finding not in run().findings:  # a plan that is carried out tells it twice
-        run().findings.append(finding)
+    if finding not in run().journal.findings:  # a plan that is carried out tells it twice
+        run().journal.findings.append(finding)
     _tell(f"note: {finding.text()}")
 
 

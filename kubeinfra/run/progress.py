@@ -53,6 +53,10 @@ class Progress:
         self._at_work.clear()
         self._silent_until = 0.0
 
+    def begin(self) -> None:
+        """The first phase begins now."""
+        self._phase_began = self.clock()
+
     def phase(self, name: str) -> None:
         """A phase has ended; `name` says what has been reached."""
         self.flush()

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("deploy.py", "inventory.py", "config.py", "day2", "group_data", "kubeinfra", "tasks", "templates", "files")
 RECORDER = Path(__file__).with_name("recorder.py")
 GROUPS = ("master", "node", "etcd", "lb")
+PYINFRA = Path(sys.executable).with_name("pyinfra")
 
 # What each distribution's machine says of itself; see kubeinfra.facts.machine.MachineFacts.
 DEBIAN = {
@@ -190,7 +191,8 @@ class Ran:
         assert "Traceback" not in self.err + self.out, self.err
         _, found, rest = self.err.partition("--> pyinfra error in ")
         assert found, self.err
-        return [_plain(line) for line in rest.splitlines()[1:] if line]
+        lines = [_plain(line) for line in rest.splitlines()[1:] if line]
+        return [line for line in lines if not line.startswith("failed in ")]  # the last line of a run
 
 
 def _plain(text: str) -> str:
@@ -242,7 +244,7 @@ class Project:
 
     def pyinfra(self, machines: Iterable[Machine], *arguments: str, file: str = "deploy.py", **settings: object) -> Ran:
         """`pyinfra inventory.py <file>` with these arguments; settings are written like a person's."""
-        (self.directory / "inventory.py").write_text(inventory_of(machines))
+        self.write(machines)
         for name, value in settings.items():
             # The project's own group_data/lb.py has this one already.
             self._write("lb.py" if name == "virtual_ip" else "all.py", f"{name} = {value!r}\n")
@@ -259,13 +261,16 @@ class Project:
             if path.is_file() and "__pycache__" not in path.parts
         }
 
+    def write(self, machines: Iterable[Machine]) -> None:
+        (self.directory / "inventory.py").write_text(inventory_of(machines))
+
     def _write(self, file: str, line: str) -> None:
         with (self.directory / "group_data" / file).open("a") as text:
             text.write(line)
 
-    def run(self, *arguments: str) -> Ran:
-        """pyinfra with these arguments, as they are."""
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "PYTHONPATH": str(self.directory),
@@ -276,10 +281,13 @@ class Project:
             "COLUMNS": "200",
             "RECORD": str(self._record),
         }
+
+    def run(self, *arguments: str) -> Ran:
+        """pyinfra with these arguments, as they are."""
         ran = subprocess.run(
-            [Path(sys.executable).with_name("pyinfra"), *arguments],
+            [PYINFRA, *arguments],
             cwd=self.directory,
-            env=environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
