@@ -28,15 +28,12 @@ def lines(ran: Ran) -> list[str]:
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Ran]:
     """Of few and of more machines."""
-    few, many = (
-        Project(tmp_path_factory.mktemp("plans")).pyinfra(nodes(count), "--dry", file="tasks/host.py")
-        for count in (10, 30)
-    )
+    few, many = (Project(tmp_path_factory.mktemp("plans")).pyinfra(nodes(count), "--dry") for count in (10, 30))
     return few, many
 
 
 def test_a_plan_grows_with_what_differs_between_machines_not_with_their_number(plans: tuple[Ran, Ran]) -> None:
-    few, many = map(lines, plans)
+    few, many = ([line for line in lines(plan) if not line.endswith(" s so far")] for plan in plans)
     assert any("[@fake/master01 @fake/master02 ... 34 more] write /etc/hosts" in line for line in many)
     assert len(few) == len(many)
 
