@@ -55,6 +55,11 @@ class Lab:
         """What the controller keeps of this cluster."""
         return self.directory / ".kubeinfra" / "lab"
 
+    @property
+    def cas(self) -> Path:
+        """The controller's CAs: a directory each."""
+        return self.state / "authorities"
+
     def make_controller(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -105,7 +105,7 @@ def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
 def secrets(lab: Lab) -> dict[str, str]:
     """Where it is kept -> a piece of each secret that nothing else contains: a key's longest line, or the token."""
     found = {}
-    for file in [*lab.state.glob("secrets/*"), *lab.state.glob("authorities/*/ca-key.pem")]:
+    for file in [*lab.state.glob("secrets/*"), *lab.cas.glob("*/ca-key.pem")]:
         found[str(file)] = _core(file.read_text())
     keys = "for key in /opt/*/ssl/*-key.pem /opt/kubernetes/ssl/kubelet-client-current.pem; do "
     keys += '[ ! -f $key ] || { echo "FILE $key"; sed -n "/BEGIN.*PRIVATE/,/END/p" $key; }; done'

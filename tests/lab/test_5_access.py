@@ -24,7 +24,7 @@ SECURE = {
 
 
 def bearer(cluster: Lab, token: str) -> list[str]:
-    ca = cluster.state / "authorities" / "kubernetes" / "ca.pem"
+    ca = cluster.cas / "kubernetes" / "ca.pem"
     return [
         "--kubeconfig=/dev/null",
         f"--server={cluster.server}",

@@ -260,7 +260,7 @@ class TestAnotherController:
         told = re.findall(r"trusts authority (\S+) ([0-9A-F:]{95})", done.text)
         assert told, f"it should name what it found on the first machine that it looked at:\n{done.text}"
         for name, fingerprint in told:
-            ca = (cluster.state / "authorities" / name / "ca.pem").read_text()
+            ca = (cluster.cas / name / "ca.pem").read_text()
             said = cluster.run(cluster.masters[0], "openssl x509 -noout -fingerprint -sha256", stdin=ca)
             assert said.strip().endswith(f"={fingerprint}"), f"{name} should have {said}, not {fingerprint}"
         assert not (other.directory / ".kubeinfra").exists(), "it should make no authority of its own"
@@ -287,7 +287,7 @@ class TestAnotherController:
         self, cluster: Lab, other: Lab, before: Processes, damage: str
     ) -> None:
         shutil.copytree(cluster.directory / ".kubeinfra", other.directory / ".kubeinfra")
-        key = other.state / "authorities" / "etcd" / "ca-key.pem"
+        key = other.cas / "etcd" / "ca-key.pem"
         key.write_text(damage)
         done = other.pyinfra("deploy.py")
         assert done.code != 0 and "Traceback" not in done.text, f"it should be stopped by a message:\n{done.text}"
