@@ -153,7 +153,7 @@ def test_a_setting_lets_pods_onto_masters_and_takes_the_leave_back(stacked: Lab)
     text = settings.read_text()
     settings.write_text(f"{text}masters_schedulable = True\n")
     done = stacked.deploy("--json")
-    assert {"node objects | labels and taints"} <= done.changes.keys(), f"the taint should have gone: {done.changes}"
+    assert "node objects | labels and taints" in done.changes, f"the taint should have gone: {done.changes}"
     spread = run_pods(stacked, 12)
     assert spread["one"] > 0, f"pods should be on the master now: {spread}"
     settings.write_text(text)
