@@ -18,6 +18,7 @@ MASTER = {"kube-apiserver", "kube-controller", "kube-scheduler"}
 NODE = {"kubelet", "kube-proxy", "dockerd", "containerd"}
 LOAD_BALANCER = {"nginx", "keepalived"}
 PROCESSES = {"etcd", *MASTER, *NODE, *LOAD_BALANCER}
+SYSTEMD = "1"
 
 TREES = "/etc /opt /usr/local /root /var/lib/etcd /var/lib/kubelet /var/lib/kubeinfra"
 # What a cluster writes by itself while it runs, and kubectl's own cache.
@@ -33,15 +34,27 @@ Processes = dict[tuple[str, str], tuple[str, ...]]
 
 
 def processes(lab: Lab) -> Processes:
-    """(machine, name) -> "pid start time" of each such process of ours, as the kernel has it."""
+    """
+    (machine, name) -> "pid start time" of each such process of ours, as the kernel has it: what systemd has started,
+    and of the load balancers its children. A child of another, or of these, is a program that is about to be called,
+    and still has its caller's name.
+    """
     found: dict[tuple[str, str], list[str]] = {}
     for machine, text in lab.everywhere("cat /proc/[0-9]*/stat 2>/dev/null; exit 0").items():
-        for line in text.splitlines():
-            before, _, after = line.rpartition(")")
-            pid, _, name = before.partition(" (")
-            if name in PROCESSES:
-                found.setdefault((machine, name), []).append(f"{pid} {after.split()[19]}")
+        rows = [_process(line) for line in text.splitlines()]
+        mains = {pid for pid, name, parent, _ in rows if name in PROCESSES and parent == SYSTEMD}
+        for pid, name, parent, started in rows:
+            if pid in mains or (name in LOAD_BALANCER and parent in mains):
+                found.setdefault((machine, name), []).append(f"{pid} {started}")
     return {key: tuple(sorted(values)) for key, values in found.items()}
+
+
+def _process(line: str) -> tuple[str, str, str, str]:
+    """Number, name, number of the parent, start time; proc(5)."""
+    before, _, after = line.rpartition(")")
+    pid, _, name = before.partition(" (")
+    fields = after.split()
+    return pid, name, fields[1], fields[19]
 
 
 def restarted(before: Processes, after: Processes) -> set[tuple[str, str]]:

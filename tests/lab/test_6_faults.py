@@ -94,6 +94,26 @@ def test_a_node_that_was_deleted_while_its_kubelet_runs_is_registered_anew(clust
     cluster.require_healthy("after the node was registered anew")
 
 
+def test_a_node_that_comes_back_with_the_network_that_it_had_is_told_to_the_others(
+    cluster: Lab, before: Processes
+) -> None:
+    """The next network in line is the old one if the controller-manager has restarted since it was given."""
+    machine = cluster.nodes[-1]
+    name = cluster.address(machine)
+    given = cluster.get("node", name)["spec"]["podCIDR"]
+    cluster.kubectl("delete", "node", name)
+    again = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"podCIDR": given}}
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(again))
+    cluster.run(machine, "systemctl restart kubelet")
+    until(f"node {name} is Ready", lambda: cluster.node_states().get(name) == "Ready" or cluster.node_states(), 60)
+    assert cluster.get("node", name)["spec"]["podCIDR"] == given, "this test is about the same network"
+    done = cluster.deploy("--json")
+    assert done.changes.get("network | pod network") == [machine], f"flannel should tell the others: {done.changes}"
+    assert "verify | traffic" in done.changes, f"a new node should be worth a check of the traffic: {done.changes}"
+    moved = restarted(before, processes(cluster))
+    assert moved == {(machine, "kubelet")}, f"nothing else should have restarted: {moved}"
+
+
 def test_killed_processes_come_back_by_themselves(cluster: Lab, before: Processes) -> None:
     names = "etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy nginx keepalived"
     cluster.everywhere(f"kill -9 $(pidof {names})")

@@ -53,28 +53,32 @@ def test_every_question_is_a_command_that_sh_understands() -> None:
             assert checked.returncode == 0, checked.stderr
 
 
-NODE = '{"spec": {"podCIDR": "%s", "podCIDRs": ["%s"]}, "status": {}}'
+NODE = '{"metadata": {"annotations": {%s}}, "spec": {"podCIDR": "%s", "podCIDRs": ["%s"]}, "status": {}}'
+OF_FLANNEL = '"flannel.alpha.coreos.com/public-ip": "10.1.1.1"'
 
 
 @pytest.mark.parametrize(
-    ("given", "flannel", "bridge", "healthy"),
+    ("given", "flannel", "bridge", "annotations", "healthy"),
     [
-        ("10.244.1.0/24", "10.244.1.1/24", "10.244.1.1/24", True),
-        ("10.244.1.128/25", "10.244.1.129/25", "10.244.1.129/25", True),
-        ("10.244.1.0/24", "10.244.1.1/24", "", True),  # no pod yet
-        ("10.244.2.0/24", "10.244.1.1/24", "10.244.1.1/24", False),
-        ("10.244.2.0/24", "10.244.2.1/24", "10.244.1.1/24", False),
-        ("10.244.1.128/25", "10.244.1.1/25", "10.244.1.1/25", False),
-        ("", "10.244.1.1/24", "10.244.1.1/24", False),
+        ("10.244.1.0/24", "10.244.1.1/24", "10.244.1.1/24", OF_FLANNEL, True),
+        ("10.244.1.128/25", "10.244.1.129/25", "10.244.1.129/25", OF_FLANNEL, True),
+        ("10.244.1.0/24", "10.244.1.1/24", "", OF_FLANNEL, True),  # no pod yet
+        ("10.244.2.0/24", "10.244.1.1/24", "10.244.1.1/24", OF_FLANNEL, False),
+        ("10.244.2.0/24", "10.244.2.1/24", "10.244.1.1/24", OF_FLANNEL, False),
+        ("10.244.1.128/25", "10.244.1.1/25", "10.244.1.1/25", OF_FLANNEL, False),
+        ("", "10.244.1.1/24", "10.244.1.1/24", OF_FLANNEL, False),
+        ("10.244.1.0/24", "10.244.1.1/24", "10.244.1.1/24", "", False),  # a Node that was deleted and came back
+        ("10.244.1.0/24", "", "", "", True),  # flannel has not started yet
     ],
 )
 def test_pods_are_on_the_network_of_their_node(
-    tmp_path: Path, given: str, flannel: str, bridge: str, healthy: bool
+    tmp_path: Path, given: str, flannel: str, bridge: str, annotations: str, healthy: bool
 ) -> None:
     found = guide()
-    program(tmp_path, "curl", f"echo '{NODE % (given, given)}'")
+    program(tmp_path, "curl", f"echo '{NODE % (annotations, given, given)}'")
     program(tmp_path, "ip", f"echo '6: cni0    inet {bridge} brd'" if bridge else "exit 1")
-    (tmp_path / "subnet.env").write_text(f"FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET={flannel}\n")
+    if flannel:
+        (tmp_path / "subnet.env").write_text(f"FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET={flannel}\n")
     command = pod_network(found.machine("n1")).replace("/run/flannel", str(tmp_path))
     asked_here = shell(command, programs=tmp_path)
     assert (asked_here.returncode == 0) is healthy, asked_here.stderr
