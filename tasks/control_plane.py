@@ -23,11 +23,11 @@ def control_plane() -> None:
     """Started without waiting: the nodes' slow steps go on meanwhile."""
     if is_lead_host():
         create(
-            name="authorities",
+            name="CAs",
             cas=["kubernetes", "front-proxy", "etcd"],
             shared=["service-account-key", "bootstrap-token"],
         )
-    barrier(name="the authorities of Kubernetes are there")
+    barrier(name="the CAs of Kubernetes are there")
     if "master" in host.groups:
         install(name="files", describe=component.describe)
         start(name="start", units=component.UNITS, block=False)

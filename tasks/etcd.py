@@ -21,8 +21,8 @@ from tasks.preflight import check_absent_machines, preflight
 def etcd() -> None:
     """Members that do not run are started at once: the first waits for a quorum."""
     if is_lead_host():
-        create(name="authority", cas=["etcd"])
-    barrier(name="the authority of etcd is there")
+        create(name="CA", cas=["etcd"])
+    barrier(name="the CA of etcd is there")
     if "etcd" in host.groups:
         install(name="files", describe=component.describe)
         start(name="start", units=[component.UNIT], block=False)

@@ -53,7 +53,7 @@ def load_balancer_gate() -> None:
     """The virtual address answers, seen from each load balancer; then what must be restarted, one at a time."""
     if "lb" in host.groups:
         healthy, guard = component.healthy(here()), component.another_answers(here())
-        converge(name="well", units=component.UNITS, healthy=healthy, guard=guard, at_once=1)
+        converge(name="healthy", units=component.UNITS, healthy=healthy, guard=guard, at_once=1)
 
 
 if is_deploy_file(__file__):

@@ -1,4 +1,4 @@
-"""What must be true before anything is changed: sound settings, root, systemd, and the authorities that fit."""
+"""What must be true before anything is changed: sound settings, root, systemd, and CAs that match the controller's."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _refuse(judge: Callable[[str, MachineState], list[Finding]], hosts: Sequence
 
 
 def check_absent_machines() -> None:
-    """Before an authority or a secret is made: machines that this run leaves out (--limit) may have one already."""
+    """Before a CA or a secret is created: machines that --limit leaves out of this run may have one already."""
     if not is_lead_host():
         return
     with as_pyinfra_error():

@@ -24,7 +24,7 @@ def health() -> None:
     if is_lead_host():
         operations.show(name="table")
     barrier(name="the table is shown")
-    operations.judge(name="well", load_balancers=len(cluster().load_balancers) if is_lead_host() else None)
+    operations.judge(name="healthy", load_balancers=len(cluster().load_balancers) if is_lead_host() else None)
 
 
 @deploy("verify")

@@ -21,33 +21,37 @@ def trust_findings(
     machine: str, trusted: Mapping[str, str], cas: Mapping[CAName, CA | None], directory: Path
 ) -> list[Finding]:
     """
-    A machine that trusts a CA which this controller does not have belongs to another's cluster.
+    An error for each CA that the machine trusts and this controller does not have: it belongs to another cluster.
 
-    One certificate in common is enough: then the machine is only behind or ahead of a rotation, verifies its peers by
-    the one that both know, and gets the whole bundle in this run, before anything that the signing CA issues now.
-    What is damaged on the machine is put right from ours.
+    One certificate in common is enough: then the machine is only behind or ahead of a rotation, verifies its peers
+    with the certificate that both have, and gets the whole bundle in this run, before any certificate that the CA
+    issues now. A damaged file on the machine is replaced by the controller's.
 
     + trusted: name of a CA -> PEM bundle that the machine has; + cas: what `directory` has
     """
     findings = []
     for name in CA_NAMES:
-        theirs, ours = _readable(trusted.get(name, "")), cas[name]
-        mine = ours.trusted if ours else ()
-        if theirs and not any(same_key(one, other) for one in theirs for other in mine):
-            findings.append(_another_cluster(machine, name, theirs, mine, directory))
+        on_machine, ca = _readable(trusted.get(name, "")), cas[name]
+        on_controller = ca.trusted if ca else ()
+        if on_machine and not any(same_key(one, other) for one in on_machine for other in on_controller):
+            findings.append(_another_cluster(machine, name, on_machine, on_controller, directory))
     return findings
 
 
 def _another_cluster(
-    machine: str, name: CAName, theirs: Iterable[x509.Certificate], mine: Iterable[x509.Certificate], directory: Path
+    machine: str,
+    name: CAName,
+    on_machine: Iterable[x509.Certificate],
+    on_controller: Iterable[x509.Certificate],
+    directory: Path,
 ) -> Finding:
-    has = f"has another one, {_fingerprints(mine)}" if mine else "has none"
+    has = f"has another one, {_fingerprints(on_controller)}" if on_controller else "has none"
     return Finding(
         "CAs",
         machine,
         "error",
-        f"trusts authority {name} {_fingerprints(theirs)}; {directory} {has}",
-        remedy="Bring that directory from the controller that set the cluster up; a second authority would cut it off",
+        f"trusts CA {name} {_fingerprints(on_machine)}; {directory} {has}",
+        remedy="Bring that directory from the controller that set the cluster up; a second CA would cut it off",
         joints=("; ", ". "),
     )
 
@@ -57,7 +61,7 @@ def _fingerprints(certificates: Iterable[x509.Certificate]) -> str:
 
 
 def _readable(bundle: str) -> list[x509.Certificate]:
-    """Those that can be read; one that is damaged does not hide the others."""
+    """The certificates of a bundle that can be read; a damaged one does not hide the others."""
     found = []
     for pem in _PEM.findall(bundle):
         try:

@@ -69,7 +69,7 @@ class Settings(_Strict):
 
     # The cluster
     cluster_name: DnsLabel = "kubernetes"
-    """Name of the cluster: in kubeconfigs, and the directory of its authorities, `.kubeinfra/<cluster_name>/`."""
+    """Name of the cluster: in kubeconfigs, and the directory of its CAs, `.kubeinfra/<cluster_name>/`."""
     kubernetes_version: str = releases.SUPPORTED[-1]
     """Kubernetes release; what goes with it (etcd, CNI plugins, images) follows from it."""
     etcd_version: EtcdVersion | None = None
@@ -93,11 +93,11 @@ class Settings(_Strict):
 
     # Certificates
     ca_years: Years = 10
-    """Life of the authorities (etcd, Kubernetes, front proxy), in years, when they are made."""
+    """Lifetime of a new CA (etcd, Kubernetes, front proxy), in years."""
     certificate_years: Years = 10
-    """Life of the certificates that the deploy issues, in years; none outlives its authority."""
+    """Lifetime of the certificates that the deploy issues, in years; none is valid longer than its CA."""
     kubelet_certificate_years: Years = 10
-    """Life of the client certificates that the controller-manager signs for kubelets, in years."""
+    """Lifetime of the client certificates that the controller-manager signs for kubelets, in years."""
 
     # Artifacts
     artifacts_dir: LocalPath | None = None

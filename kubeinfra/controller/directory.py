@@ -7,7 +7,7 @@ What the controller keeps: the CAs, and the secrets that several machines share.
         admin.kubeconfig                       0600
 
 Reading creates nothing. What is there and cannot be used is an error; only what is wholly absent is None, and
-only that may be created: an authority made a second time would cut off every machine that trusts the first.
+only that may be created: a CA created a second time would cut off every machine that trusts the first one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What shell commands say of a machine's health."""
+"""Health of a machine, as shell commands report it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from shlex import quote
 
 from pyinfra.api import FactBase
 
-from kubeinfra.health.questions import Row, read
+from kubeinfra.health.questions import Row, parse_answer
 
 
 class Succeeds(FactBase[bool]):
-    """Whether a shell command succeeds on the host. + probe: the command; its output is thrown away"""
+    """Whether a shell command succeeds on the host. + probe: the command; its output is discarded"""
 
     def command(self, probe: str) -> str:
         return f"if timeout 60 sh -c {quote(probe)} >/dev/null 2>&1; then echo yes; else echo no; fi"
@@ -21,9 +21,9 @@ class Succeeds(FactBase[bool]):
 
 class Health(FactBase[list[Row]]):
     """
-    What this machine's components say: a Row each. One command.
+    A Row for each question about this machine's components. One command.
 
-    + asked: component, subject, shell command; a command that fails is not well, and its words are the detail
+    + asked: component, subject, shell command; if a command fails, the row is unhealthy and its output is the detail
     """
 
     default = list
@@ -33,11 +33,11 @@ class Health(FactBase[list[Row]]):
             f"ask {quote(component)} {quote(subject)} {quote(probe)}" for component, subject, probe in asked
         )
         return (
-            'ask() { if words=$(timeout 20 sh -c "$3" 2>&1); then state=0; else state=1; fi; '
-            "words=$(echo \"$words\" | tail -n 3 | tr '\\n\\t' '  '); "
-            'printf \'%s\\t%s\\t%s\\t%s\\n\' "$1" "$2" $state "$words"; }; '
+            'ask() { if output=$(timeout 20 sh -c "$3" 2>&1); then code=0; else code=1; fi; '
+            "output=$(echo \"$output\" | tail -n 3 | tr '\\n\\t' '  '); "
+            'printf \'%s\\t%s\\t%s\\t%s\\n\' "$1" "$2" $code "$output"; }; '
             f"{calls}"
         )
 
     def process(self, output: list[str]) -> list[Row]:
-        return [read(*line.split("\t", 3)) for line in output]
+        return [parse_answer(*line.split("\t", 3)) for line in output]

@@ -45,9 +45,7 @@ class MachineFacts(FactBase[MachineState]):
     """What kind of machine this is. One command."""
 
     def command(self) -> str:
-        cas = "; ".join(
-            f'[ ! -f {path} ] || echo "authority={name} $(base64 -w0 {path})"' for name, path in CA_FILES.items()
-        )
+        cas = "; ".join(f'[ ! -f {path} ] || echo "ca={name} $(base64 -w0 {path})"' for name, path in CA_FILES.items())
         secrets = "; ".join(
             f"if grep -qs '{mark}' {path}; then echo secret={name}; fi" for name, (path, mark) in SECRET_FILES.items()
         )
@@ -76,7 +74,7 @@ class MachineFacts(FactBase[MachineState]):
         interfaces = []
         for line in output:
             key, _, value = line.partition("=")
-            if key == "authority":
+            if key == "ca":
                 name, encoded = value.split(" ")
                 cas[name] = b64decode(encoded).decode(errors="replace")
             elif key == "secret":

@@ -1,4 +1,4 @@
-"""What the answers about health tell as findings: each that is not well, and those that contradict each other."""
+"""Findings of the health check: each unhealthy answer, and answers that contradict each other."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kubeinfra.health.questions import HOLDS, VIRTUAL_ADDRESS, Row
 
 def unhealthy(machine: str, rows: Iterable[Row]) -> list[Finding]:
     """
-    An error for each row that is not well.
+    An error for each unhealthy row.
 
-    + machine: the one that gave these answers
+    + machine: the machine that gave these answers
     """
     return [
-        Finding(row.component, machine, "error", f"{row.component} {row.subject} is not well: {row.detail}")
+        Finding(row.component, machine, "error", f"{row.component} {row.subject} is not healthy: {row.detail}")
         for row in rows
         if not row.healthy
     ]
@@ -23,12 +23,12 @@ def unhealthy(machine: str, rows: Iterable[Row]) -> list[Finding]:
 
 def contradictions(rows: Iterable[Row], load_balancers: int) -> list[Finding]:
     """
-    What is wrong although every row for itself is well: errors of the whole cluster.
+    Errors of the whole cluster: what is wrong although each row by itself is healthy.
 
-    + load_balancers: how many there are; if not all were asked, one of the others may hold the address
+    + load_balancers: how many the cluster has; if not all were asked, one of the others may hold the address
     """
-    asked = [row for row in rows if row.component == VIRTUAL_ADDRESS]
-    holders = [row.subject for row in asked if row.detail == HOLDS]
+    answers = [row for row in rows if row.component == VIRTUAL_ADDRESS]
+    holders = [row.subject for row in answers if row.detail == HOLDS]
     if len(holders) > 1:
         return [
             Finding(
@@ -41,7 +41,7 @@ def contradictions(rows: Iterable[Row], load_balancers: int) -> list[Finding]:
                 joints=(": ", "; "),
             )
         ]
-    if asked and not holders and len(asked) == load_balancers and all(row.healthy for row in asked):
-        none = "no load balancer holds the virtual address"
-        return [Finding(VIRTUAL_ADDRESS, "", "error", none, remedy="journalctl -u keepalived says why")]
+    if answers and not holders and len(answers) == load_balancers and all(row.healthy for row in answers):
+        found = "no load balancer holds the virtual address"
+        return [Finding(VIRTUAL_ADDRESS, "", "error", found, remedy="journalctl -u keepalived says why")]
     return []

@@ -1,4 +1,4 @@
-"""What tells that a cluster is well: the questions for each machine, and how the answers read."""
+"""Whether a cluster is healthy: the commands that each machine is asked, and how their output is parsed. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kubeinfra.paths import ETCDCTL
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was asked of whom, whether it is well, and what it said."""
+    """One line of the health table: a component, the machine or object asked about, and what its answer was."""
 
     component: str
     subject: str
@@ -27,42 +27,46 @@ class Row:
 
 def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
     """
-    Component, subject and shell command for everything to be asked on this machine.
+    Component, subject and shell command of each question for this machine.
 
-    + asks_api: whether it also asks the API about the nodes and the leaders; one master of a run does
+    + asks_api: whether this machine also asks the API about nodes and leaders; one master of a run does
     """
-    cluster, machine, kubectl, asked = here.cluster, here.machine, KUBECTL, []
+    cluster, machine, kubectl, commands = here.cluster, here.machine, KUBECTL, []
     if "etcd" in machine.groups:
-        asked.append(("etcd", etcd.member(here).name, _member(here)))
+        commands.append(("etcd", etcd.member(here).name, _member(here)))
     if "master" in machine.groups:
-        asked.append(("kube-apiserver", machine.name, f"{kubectl} get --raw /readyz"))
+        commands.append(("kube-apiserver", machine.name, f"{kubectl} get --raw /readyz"))
         for name, port in (("kube-controller-manager", 10257), ("kube-scheduler", 10259)):
-            asked.append((name, machine.name, f"curl -sS --insecure --max-time 5 https://127.0.0.1:{port}/healthz"))
+            commands.append((name, machine.name, f"curl -sS --insecure --max-time 5 https://127.0.0.1:{port}/healthz"))
     if asks_api:
         leases = "kube-controller-manager kube-scheduler"
         holders = "{range .items[*]}{.metadata.name}={.spec.holderIdentity} {end}"
-        asked.append(("leases", "leaders", f"{kubectl} -n kube-system get lease {leases} -o jsonpath={quote(holders)}"))
+        commands.append(
+            ("leases", "leaders", f"{kubectl} -n kube-system get lease {leases} -o jsonpath={quote(holders)}")
+        )
         fields = '{.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion} {.spec.podCIDR}'
         for node in cluster.nodes:
-            asked.append(("node", node.node_name, f"{kubectl} get node {node.node_name} -o jsonpath={quote(fields)}"))
+            commands.append(
+                ("node", node.node_name, f"{kubectl} get node {node.node_name} -o jsonpath={quote(fields)}")
+            )
     if "node" in machine.groups:
-        asked.append(("pod network", machine.name, pod_network(machine)))
+        commands.append(("pod network", machine.name, pod_network(machine)))
         if cluster.settings.flannel_backend == "vxlan":
-            asked.append(("flannel.1", machine.name, "ip -brief -4 address show flannel.1"))
-        asked.append(("kube-proxy", machine.name, _KUBE_PROXY))
+            commands.append(("flannel.1", machine.name, "ip -brief -4 address show flannel.1"))
+        commands.append(("kube-proxy", machine.name, _KUBE_PROXY))
     if "lb" in machine.groups:
         through = f"https://127.0.0.1:{cluster.settings.load_balancer_port}/readyz"
-        asked.append(("nginx", machine.name, f"curl -sS --insecure --max-time 5 {through}"))
-        asked.append((VIRTUAL_ADDRESS, machine.name, _keepalived(cluster.settings.virtual_ip)))
-    return asked
+        commands.append(("nginx", machine.name, f"curl -sS --insecure --max-time 5 {through}"))
+        commands.append((VIRTUAL_ADDRESS, machine.name, _keepalived(cluster.settings.virtual_ip)))
+    return commands
 
 
 def _member(here: Here) -> str:
-    """Healthy, and one of the members that the inventory has; by their addresses, as the names are etcd's own."""
+    """Shell: the member is healthy, and the members are those of the inventory, by address (etcd keeps the names)."""
     endpoint = f"ETCDCTL_ENDPOINTS={here.machine.etcd_client_url} {ETCDCTL}"
     wanted = " ".join(sorted(one.etcd_peer_url for one in here.cluster.etcd_machines))
     return (
-        f'words=$({endpoint} endpoint health 2>&1) || {{ echo "$words"; exit 1; }}; '
+        f'output=$({endpoint} endpoint health 2>&1) || {{ echo "$output"; exit 1; }}; '
         # A line has the member's ID, whether it has started, its name, its peer URLs, ...
         f"found=$({endpoint} member list | "
         """awk -F ', ' '{print $4 ($2 == "started" ? "" : " (not started)")}' | sort | xargs) || exit 1; """
@@ -84,34 +88,34 @@ def _keepalived(address: IPv4Address | None) -> str:
     )
 
 
-def read(component: str, subject: str, code: str, words: str) -> Row:
-    """An answer -> the row; "could not ask" is not well."""
-    words = words.strip()
-    if code != "0":
-        return Row(component, subject, False, words)
+def parse_answer(component: str, subject: str, exit_code: str, output: str) -> Row:
+    """The output of a command of `probes` -> its row; a command that failed means not healthy."""
+    output = output.strip()
+    if exit_code != "0":
+        return Row(component, subject, False, output)
     if component == "etcd":
-        return _etcd(subject, words)
+        return _etcd(subject, output)
     if component == "node":
-        ready, *rest = words.split(" ")
+        ready, *rest = output.split(" ")
         return Row(
             component, subject, ready == "True", f"{'Ready' if ready == 'True' else 'not Ready'} {' '.join(rest)}"
         )
     if component == "leases":
-        held = dict(pair.split("=", 1) for pair in words.split() if "=" in pair)
-        return Row(component, subject, len(held) == 2 and all(held.values()), words)
+        holders = dict(pair.split("=", 1) for pair in output.split() if "=" in pair)
+        return Row(component, subject, len(holders) == 2 and all(holders.values()), output)
     if component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx"):
-        return Row(component, subject, words == "ok", words)
+        return Row(component, subject, output == "ok", output)
     if component == "flannel.1":
-        return Row(component, subject, "/" in words, words or "flannel.1 has no address")
-    return Row(component, subject, True, words)
+        return Row(component, subject, "/" in output, output or "flannel.1 has no address")
+    return Row(component, subject, True, output)
 
 
-def _etcd(subject: str, words: str) -> Row:
+def _etcd(subject: str, output: str) -> Row:
     try:
-        status = json.loads(words)[0]["Status"]
+        status = json.loads(output)[0]["Status"]
         leader = " leader" if status["leader"] == status["header"]["member_id"] else ""
         alarms = "".join(f" {error}" for error in status.get("errors") or [])  # such as NOSPACE: no more writes
-        words = f"{status['version']} {status['dbSize'] / 1e6:.1f} MB{leader}{alarms}"
-        return Row("etcd", subject, bool(status["leader"]) and not alarms, words)
+        detail = f"{status['version']} {status['dbSize'] / 1e6:.1f} MB{leader}{alarms}"
+        return Row("etcd", subject, bool(status["leader"]) and not alarms, detail)
     except (ValueError, LookupError, TypeError):
-        return Row("etcd", subject, False, f"not an answer: {words}")
+        return Row("etcd", subject, False, f"not an answer: {output}")

@@ -40,7 +40,7 @@ def show() -> Commands:
 @operation()
 def judge(load_balancers: int | None = None) -> Commands:
     """
-    Fail this host where one of its answers was not well.
+    Fail this host if one of its answers is unhealthy.
 
     + load_balancers: how many there are, on the host that also judges whether all answers fit together; else None
     """

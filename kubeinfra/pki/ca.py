@@ -30,7 +30,7 @@ KEY_FILE = "ca-key.pem"
 CLOCK_SKEW = timedelta(minutes=5)
 
 RESTORE_CA = (
-    "restore it from a backup. Only if no machine has a certificate of this authority yet, "
+    "restore it from a backup. Only if no machine has a certificate of this CA yet, "
     "remove its directory: the next run makes a new one"
 )
 
@@ -81,7 +81,7 @@ class CA:
         certificate = _load_certificate(cert_pem, f"{source}/{CERTIFICATE_FILE}")
         key = load_key(key_pem, f"{source}/{KEY_FILE}", RESTORE_CA)
         if public_key_der(certificate.public_key()) != public_key_der(key.public_key()):
-            raise KubeinfraError(f"{source}/{KEY_FILE}: is not the key of {CERTIFICATE_FILE} beside it; {RESTORE_CA}")
+            raise KubeinfraError(f"{source}/{KEY_FILE}: is not the key of {CERTIFICATE_FILE} next to it; {RESTORE_CA}")
         _check_life(certificate, source, now or datetime.now(UTC))
         others = [one for file, pem in trusted.items() for one in _load_trusted(pem, f"{source}/{file}")]
         return cls(certificate, key, tuple(others))
@@ -219,7 +219,7 @@ def _require_cas(certificates: Iterable[x509.Certificate], file: str) -> None:
     except UNREADABLE as error:
         raise _unreadable(file) from error
     if not good:
-        raise KubeinfraError(f"{file}: is a certificate, but not of an authority (no CA:TRUE); {RESTORE_CA}")
+        raise KubeinfraError(f"{file}: is not the certificate of a CA (no CA:TRUE); {RESTORE_CA}")
 
 
 def _may_sign(extensions: x509.Extensions) -> bool:

@@ -27,13 +27,13 @@ def reasons_to_reissue(
     now: datetime,
 ) -> list[str]:
     """
-    Why this certificate must be made anew, a short sentence each; none when it is good as it is.
+    Why this certificate must be issued again: one short sentence for each reason, none if it is good.
 
-    + spec: what it should say
-    + ca: who should have issued it; None before there is any
-    + certificate_pem: what the machine has; None when the file is missing
-    + public_key_pem: what `openssl pkey -pubout` printed for the key file there; None when it could not
-    + now: it is renewed when less than RENEW_BEFORE is left
+    + spec: what the certificate should contain
+    + ca: the CA that should have issued it; None if the CA does not exist yet
+    + certificate_pem: the certificate on the machine; None if the file is missing
+    + public_key_pem: output of `openssl pkey -pubout` for the key on the machine; None if that failed
+    + now: a certificate with less than RENEW_BEFORE left is renewed
     """
     if certificate_pem is None:
         return ["missing"]
@@ -54,7 +54,7 @@ def reasons_to_reissue(
 
 @dataclass(frozen=True)
 class _Found:
-    """What is compared of a certificate, read at once, so that a damaged one shows in one place."""
+    """The parts of a certificate that are compared; all are read at once, so that a damaged one fails in one place."""
 
     certificate: x509.Certificate
     public_key: bytes
@@ -110,13 +110,13 @@ def _describe(name: x509.GeneralName) -> str:
 
 def _issuer_reasons(certificate: x509.Certificate, ca: CA | None) -> list[str]:
     if ca is None:
-        return ["issued by another authority"]
+        return ["issued by another CA"]
     if _is_issued_by(certificate, ca.certificate):
         return []
-    # Everybody trusts it still; it moves to the one that signs now, so that the other can be given up.
+    # It is still trusted everywhere; it is issued again by the signing CA, so that the old one can be removed.
     if any(_is_issued_by(certificate, other) for other in ca.others):
         return ["issued by a CA that is still trusted, but signs no longer"]
-    return ["issued by another authority"]
+    return ["issued by another CA"]
 
 
 def _is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import yaml
 
 PathOrPem = PurePosixPath | str
-"""A path on the machine is referred to; a PEM text is embedded."""
+"""A path on the machine, which the kubeconfig refers to, or a PEM text, which is embedded in it."""
 
 CLUSTER = "kubernetes"
 CONTEXT = "default"
@@ -26,13 +26,13 @@ def kubeconfig(
     """
     A kubeconfig with one cluster, one user and one context: YAML text, the same for the same arguments.
 
-    With paths only it holds no secret, and the component reads a renewed certificate by itself; with an embedded
-    key or a token the whole text is a secret.
+    With paths only, the text holds no secret, and the component itself reads a renewed certificate; with an
+    embedded key or a token, the whole text is secret.
 
     + server: "https://192.168.80.10:6443"
-    + user: the entry's name, such as "kube-proxy"; who the server sees is in the certificate or the token
-    + authority: the certificate of the authority that issued the server's certificate
-    + certificate, key: what the client shows; both, or a token instead
+    + user: name of the entry, such as "kube-proxy"; the server takes the user from the certificate or the token
+    + ca: certificate of the CA that issued the server's certificate
+    + certificate, key: the client's; give both, or a token instead
     """
     return yaml.dump(
         {

@@ -1,4 +1,4 @@
-"""The answers about health as a table: a line for each component that is well, and one for each answer that is not."""
+"""The health table: one line for each component that is healthy, and one for each answer that is not."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ def print_table(rows: Iterable[Row], every: bool) -> None:
     """
     To standard error.
 
-    + every: a line for each answer, also where all of a component are well
+    + every: a line for each answer, even if all answers of a component are healthy
     """
     console = Console(stderr=True)
-    console.width = max(console.width, 120)  # where the output is no terminal, rich takes it for a narrow one
+    console.width = max(console.width, 120)  # rich assumes 80 columns if the output is not a terminal
     console.print(table(rows, every))
 
 
 def table(rows: Iterable[Row], every: bool) -> Table:
     found = Table("component", "", "state", Column("says", overflow="fold"), box=None, pad_edge=False)
     for row in lines(rows, every):
-        state = "[green]well" if row.healthy else "[red]NOT WELL"
+        state = "[green]healthy" if row.healthy else "[red]NOT HEALTHY"
         found.add_row(row.component, escape(row.subject), state, escape(row.detail))
     return found
 
 
 def lines(rows: Iterable[Row], every: bool) -> list[Row]:
-    """Sorted; answers of one component that are all well are one row, unless `every` is asked for."""
+    """Sorted; the healthy answers of a component are folded into one row, unless `every` is set."""
     ordered = sorted(rows, key=lambda row: (row.component, not row.healthy, row.subject))
     if every:
         return ordered

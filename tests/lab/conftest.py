@@ -84,6 +84,6 @@ def cluster(lab: Lab, first_deploy: Invocation) -> Lab:
 
 @pytest.fixture
 def before(cluster: Lab) -> Processes:
-    """The processes at the start of a test, which needs a cluster that is well."""
+    """The processes at the start of a test, which needs a healthy cluster."""
     cluster.require_healthy("before the test")
     return processes(cluster)

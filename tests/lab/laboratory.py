@@ -167,11 +167,11 @@ class Lab:
         return f"https://{self.address(self.masters[0])}:6443"
 
     def require_healthy(self, when: str) -> None:
-        """A cluster that is not well is no place to look for something else."""
-        until(f"the cluster is well {when}", lambda: self.ailments() or True, 120)
+        """Other tests make no sense on a cluster that is not healthy."""
+        until(f"the cluster is healthy {when}", lambda: self.ailments() or True, 120)
 
     def ailments(self) -> list[str]:
-        """What is not well, in words; empty when all is."""
+        """What is not healthy, as text; empty if everything is."""
         items = self.get("nodes,daemonsets", "--all-namespaces")["items"]
         nodes = node_states(items)
         found = [f"node {name} is {state}" for name, state in nodes.items() if state != "Ready"]

@@ -121,7 +121,7 @@ def test_verify_alone_passes_and_cleans_up(cluster: Lab) -> None:
     assert list(done.changes) == ["verify | traffic"], f"only the traffic check makes anything: {done.changes}"
     assert "kubeinfra-verify" not in cluster.kubectl("get", "namespaces"), "it should have removed its pods"
     for component in ("etcd03", "kube-scheduler", "flannel.1"):
-        assert re.search(rf"{component}.* well ", done.text), f"the table should have {component}:\n{done.text}"
+        assert re.search(rf"{component}.* healthy ", done.text), f"the table should have {component}:\n{done.text}"
 
 
 def test_a_plan_changes_nothing(cluster: Lab, before: Processes) -> None:

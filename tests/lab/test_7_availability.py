@@ -161,7 +161,7 @@ def test_a_run_goes_on_without_a_machine_that_is_away(cluster: Lab) -> None:
     subprocess.run(["docker", "start", f"kubeinfra-{away}"], check=True, capture_output=True)
     until("the machine's processes are back", lambda: is_back(cluster, away), 90)
     until("its kubelet has reported since", lambda: last_report(cluster, away) > stopped, 60)
-    dead = f"node {cluster.address(away)} is not well: not Ready"
+    dead = f"node {cluster.address(away)} is not healthy: not Ready"
     assert done.code == 0 or dead in done.text, f"the others should be deployed to:\n{done.text}"
     cluster.require_healthy("after it has come back")
 
@@ -248,7 +248,7 @@ def test_all_machines_come_back_together_without_a_run(cluster: Lab, figures: li
     until("every machine's processes are back", lambda: all(is_back(cluster, name) for name in cluster.machines), 120)
     until("every pod's containers run again", lambda: started_again(cluster, before), 120)
     cluster.require_healthy("after all machines were off")
-    figures.append(f"all machines stopped and started: well after {time.monotonic() - started:.1f} s, without a run")
+    figures.append(f"all machines stopped and started: healthy after {time.monotonic() - started:.1f} s, without a run")
     assert all(boots[name] != now for name, now in cluster.everywhere("stat -c %Y /proc/1").items()), "all were off"
     verified = cluster.pyinfra("tasks/verify.py")
     assert verified.code == 0, f"traffic between pods should flow again:\n{verified.text}"

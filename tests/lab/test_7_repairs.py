@@ -145,7 +145,7 @@ def test_what_ran_on_a_hand_edit_is_restarted_and_nothing_else(cluster: Lab, men
 
 
 def assert_kubelet_is_distrusted(cluster: Lab, machine: str) -> None:
-    """It shows a certificate that another authority has signed: the API server must not take logs from it."""
+    """It shows a certificate that another CA has issued: the API server must not take logs from it."""
     where = f"--field-selector=spec.nodeName={cluster.address(machine)}"
     pod = cluster.kubectl("-n", "kube-flannel", "get", "pods", where, "-o", "name").strip()
 
@@ -257,7 +257,7 @@ class TestAnotherController:
     ) -> None:
         done = other.pyinfra("deploy.py")
         assert done.code != 0 and "Traceback" not in done.text, f"it should be stopped by a message:\n{done.text}"
-        told = re.findall(r"trusts authority (\S+) ([0-9A-F:]{95})", done.text)
+        told = re.findall(r"trusts CA (\S+) ([0-9A-F:]{95})", done.text)
         assert told, f"it should name what it found on the first machine that it looked at:\n{done.text}"
         for name, fingerprint in told:
             ca = (cluster.cas / name / "ca.pem").read_text()
@@ -279,7 +279,7 @@ class TestAnotherController:
                 cluster.nodes[0],
                 "mv /opt/etcd/ssl/x /opt/etcd/ssl/ca.pem; mv /opt/kubernetes/ssl/x /opt/kubernetes/ssl/ca.pem",
             )
-        assert done.code != 0 and "trusts authority etcd" in done.text, f"the others should be asked:\n{done.text}"
+        assert done.code != 0 and "trusts CA etcd" in done.text, f"the others should be asked:\n{done.text}"
         assert not (other.directory / ".kubeinfra").exists(), "it should make no authority of its own"
 
     @pytest.mark.parametrize("damage", ["", "-----BEGIN PRIVATE KEY-----\nMIGH\n"], ids=["empty", "half written"])

@@ -77,8 +77,8 @@ class Machine:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def trusting(self, ca: str, pem: str) -> Machine:
-        """The same machine with an authority's certificate on it."""
-        return replace(self, says={**self.says, f"authority={ca} {b64encode(pem.encode()).decode()}": ""})
+        """The same machine with a CA's certificate on it."""
+        return replace(self, says={**self.says, f"ca={ca} {b64encode(pem.encode()).decode()}": ""})
 
     def line(self) -> str:
         """Its line in inventory.py."""

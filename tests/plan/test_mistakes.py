@@ -295,25 +295,25 @@ def test_a_plan_tells_what_is_not_at_hand_and_a_run_ends_before_anything_is_chan
     assert not (project.directory / ".kubeinfra").exists()
 
 
-# Authorities
+# CAs
 
 
 @pytest.mark.parametrize(
     "arguments", [(), ("--limit", "@fake/n1")], ids=["on the machine", "on one that the run leaves out"]
 )
-def test_a_controller_without_authorities_stops_at_a_machine_that_trusts_one(
+def test_a_controller_without_cas_stops_at_a_machine_that_trusts_one(
     project: Project, arguments: tuple[str, ...]
 ) -> None:
     theirs = CA.create("kubernetes-ca", 10)
     trusting = MASTER.trusting("kubernetes", theirs.signing_pem)
     ran = project.plan([trusting, NODE], *arguments)
     assert ran.message == [
-        f"m1: trusts authority kubernetes {theirs.fingerprint}; {project.directory}/.kubeinfra/kubernetes has none. "
-        "Bring that directory from the controller that set the cluster up; a second authority would cut it off"
+        f"m1: trusts CA kubernetes {theirs.fingerprint}; {project.directory}/.kubeinfra/kubernetes has none. "
+        "Bring that directory from the controller that set the cluster up; a second CA would cut it off"
     ]
 
 
-def test_nodes_alone_need_the_authority_that_the_control_plane_makes(project: Project) -> None:
+def test_nodes_alone_need_the_ca_that_the_control_plane_creates(project: Project) -> None:
     ran = project.plan(SMALL, "--limit", "node", file="tasks/node.py")
     assert ran.message == [
         f"{project.directory}/.kubeinfra/kubernetes has no CA kubernetes; run tasks/control_plane.py first, "
@@ -326,7 +326,7 @@ def test_a_controller_of_another_cluster_stops_too(project: Project) -> None:
     theirs = CA.create("etcd-ca", 10)
     ran = project.plan([MASTER.trusting("etcd", theirs.signing_pem), NODE])
     (message,) = ran.message
-    assert message.startswith(f"m1: trusts authority etcd {theirs.fingerprint}; ")
+    assert message.startswith(f"m1: trusts CA etcd {theirs.fingerprint}; ")
     assert f"has another one, {ours.fingerprint}. " in message
 
 

@@ -63,7 +63,7 @@ def test_a_plan_has_the_operations_of_the_run(guide_run: tuple[Project, Ran], gu
         ("etcd | files", members("etcd")),
         ("etcd | start", members("etcd")),
         ("control plane | files", members("master")),
-        ("control plane | authorities", members("master")[:1]),
+        ("control plane | CAs", members("master")[:1]),
         ("load balancer | start", members("lb")),
         ("docker | start", members("node")),
         ("ipvs | modules", members("node")),
@@ -82,7 +82,7 @@ def test_an_operation_is_for_its_own_hosts(
 
 @pytest.mark.parametrize(
     ("operation", "group"),
-    [("etcd | healthy", "etcd"), ("control plane | ready", "master"), ("load balancer | well", "lb")],
+    [("etcd | healthy", "etcd"), ("control plane | ready", "master"), ("load balancer | healthy", "lb")],
 )
 def test_what_may_restart_a_member_is_one_operation_of_all_members(
     guide_run: tuple[Project, Ran], operation: str, group: str

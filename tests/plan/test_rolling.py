@@ -15,7 +15,7 @@ from simulated import Machine, Project, Ran
 ROLLS = {
     "etcd | healthy": ("etcd", "etcd.service", "/opt/etcd/bin/etcd"),
     "control plane | ready": ("master", "kube-scheduler.service", "/opt/kubernetes/bin/kube-scheduler"),
-    "load balancer | well": ("lb", "keepalived.service", "''"),
+    "load balancer | healthy": ("lb", "keepalived.service", "''"),
     "docker | docker runs": ("node", "docker.service", "''"),
 }
 WIDTH = 3

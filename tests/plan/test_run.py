@@ -39,7 +39,7 @@ def test_nobody_else_can_read_it(guide_run: tuple[Project, Ran]) -> None:
 
 
 def test_no_secret_is_shown_even_when_everything_is(guide_run: tuple[Project, Ran], kept: dict[str, str]) -> None:
-    """Not the shared ones, not the authorities' keys, and no key that was made for a machine."""
+    """Not the shared ones, not the CAs' keys, and no key that was made for a machine."""
     project, ran = guide_run
     (record,) = (project.directory / ".kubeinfra/kubernetes/runs").iterdir()
     shown = ran.out + ran.err + record.read_text()
@@ -56,7 +56,7 @@ def test_no_secret_is_shown_even_when_everything_is(guide_run: tuple[Project, Ra
         assert b64encode(key.encode()).decode()[:60] not in shown
 
 
-def test_a_second_plan_makes_no_second_authority(guide_run: tuple[Project, Ran]) -> None:
+def test_a_second_plan_creates_no_second_ca(guide_run: tuple[Project, Ran]) -> None:
     project, _ = guide_run
     before = project.files()
     ran = project.plan(guide(), "--limit", "etcd", file="tasks/etcd.py")
@@ -66,7 +66,7 @@ def test_a_second_plan_makes_no_second_authority(guide_run: tuple[Project, Ran])
     assert set(after) == set(before)
 
 
-def test_a_machine_that_trusts_our_authority_is_welcome(guide_run: tuple[Project, Ran], kept: dict[str, str]) -> None:
+def test_a_machine_that_trusts_our_ca_is_welcome(guide_run: tuple[Project, Ran], kept: dict[str, str]) -> None:
     project, _ = guide_run
     machines = [machine.trusting("etcd", kept["authorities/etcd/ca.pem"]) for machine in guide()]
     assert project.plan(machines, file="tasks/host.py").code == 0

@@ -47,7 +47,7 @@ def test_what_a_ca_issued_that_only_is_trusted_moves_to_the_one_that_signs() -> 
     issued = OLD.issue(ADMIN, 365, NOW)
     assert reasons(ADMIN, issued, OLD) == []
     assert reasons(ADMIN, issued, BOTH) == ["issued by a CA that is still trusted, but signs no longer"]
-    assert reasons(ADMIN, issued, NEW) == ["issued by another authority"]
+    assert reasons(ADMIN, issued, NEW) == ["issued by another CA"]
     assert reasons(ADMIN, NEW.issue(ADMIN, 365, NOW), BOTH) == []
 
 
@@ -61,7 +61,7 @@ def test_a_set_is_read_from_its_files() -> None:
     [
         ("", r"here/trusted/a\.pem: is not a readable certificate"),
         (OLD.signing_pem[:200], r"here/trusted/a\.pem: is not a readable certificate"),
-        (OLD.signing_pem + LEAF.certificate_pem, r"here/trusted/a\.pem: .*not of an authority"),
+        (OLD.signing_pem + LEAF.certificate_pem, r"here/trusted/a\.pem: .*not the certificate of a CA"),
     ],
 )
 def test_an_unusable_trusted_certificate_is_an_error_that_names_the_file(text: str, message: str) -> None:

@@ -152,7 +152,7 @@ except KubeinfraError as error:
 """
 
 
-def test_of_processes_that_start_together_one_makes_the_authority(state: ControllerDirectory) -> None:
+def test_of_processes_that_start_together_one_creates_the_ca(state: ControllerDirectory) -> None:
     command = [sys.executable, "-c", CREATE_IN_ANOTHER_PROCESS, str(state.directory)]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     for process in processes:
@@ -276,11 +276,11 @@ def test_several_damages_are_all_named(full: ControllerDirectory) -> None:
     assert len(full.problems()) == 3
 
 
-def test_keys_of_two_authorities_mixed_up_are_an_error(full: ControllerDirectory) -> None:
+def test_keys_of_two_cas_mixed_up_are_an_error(full: ControllerDirectory) -> None:
     cas = full.directory / "authorities"
     (cas / "etcd/ca-key.pem").replace(cas / "kubernetes/ca-key.pem")
     assert len(full.problems()) == 2
-    with pytest.raises(KubeinfraError, match=r"kubernetes/ca-key\.pem: is not the key of ca\.pem beside it"):
+    with pytest.raises(KubeinfraError, match=r"kubernetes/ca-key\.pem: is not the key of ca\.pem next to it"):
         full.ca("kubernetes")
 
 
@@ -303,7 +303,7 @@ def test_a_state_on_a_disk_that_is_not_mounted_is_not_a_new_cluster(state: Contr
         state.create_ca("etcd", 10)
 
 
-def test_an_expired_authority_is_a_problem(full: ControllerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_ca_is_a_problem(full: ControllerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module.CA, "create", lambda name, years: EXPIRED)
     (full.directory / "authorities/etcd").rename(full.directory / "gone")
     full.create_ca("etcd", 1)

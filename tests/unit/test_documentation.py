@@ -28,7 +28,7 @@ QUOTED = (
     "last answer:",
     "the pods of the traffic check do not become ready:",
     "does not reach",
-    "a second authority would cut it off",
+    "a second CA would cut it off",
     "has changed since it started",
 )
 

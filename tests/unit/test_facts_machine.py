@@ -22,7 +22,7 @@ UBUNTU = [
     f"resolv={b64encode(b'nameserver 127.0.0.53').decode()}",
     "resolved=yes",
     "time=systemd-timesyncd",
-    f"authority=etcd {b64encode(b'PEM').decode()}",
+    f"ca=etcd {b64encode(b'PEM').decode()}",
     "secret=bootstrap-token",
 ]
 
@@ -50,7 +50,7 @@ def test_the_least_answer_is_read() -> None:
 
 
 def test_this_machine_is_read(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("PEM of the\nauthority\n")
+    (tmp_path / "ca.pem").write_text("PEM of the\nCA\n")
     (tmp_path / "resolv.conf").write_text("nameserver 9.9.9.9\n")
     found = answer(
         MachineFacts(),
@@ -61,7 +61,7 @@ def test_this_machine_is_read(tmp_path: Path) -> None:
     assert bool(found.systemd) == Path("/run/systemd/system").is_dir()
     assert found.distribution == platform.freedesktop_os_release()["ID"]
     assert found.resolv_conf == "nameserver 9.9.9.9\n"
-    assert found.cas["etcd"] == "PEM of the\nauthority\n"
+    assert found.cas["etcd"] == "PEM of the\nCA\n"
 
 
 @pytest.mark.parametrize(

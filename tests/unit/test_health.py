@@ -1,4 +1,4 @@
-"""What is asked of each machine, and how the answers read: what could not be asked is not well."""
+"""What each machine is asked about its health, and how the answers are parsed: a failed command is not healthy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from kubeinfra.components.network import pod_network
 from kubeinfra.facts.health import Health
 from kubeinfra.health.findings import contradictions, unhealthy
-from kubeinfra.health.questions import Row, probes, read
+from kubeinfra.health.questions import Row, parse_answer, probes
 from kubeinfra.reports.health import lines, table
 
 
@@ -124,7 +124,7 @@ ANSWERS = [
     ("component", "code", "words", "healthy", "detail"), ANSWERS, ids=[f"{row[0]}: {row[2][:30]}" for row in ANSWERS]
 )
 def test_an_answer_reads(component: str, code: str, words: str, healthy: bool, detail: str | None) -> None:
-    assert read(component, "it", code, f"{words} ") == Row(
+    assert parse_answer(component, "it", code, f"{words} ") == Row(
         component, "it", healthy, words if detail is None else detail
     )
 
@@ -181,11 +181,11 @@ def test_one_load_balancer_holds_the_address(details: list[str], complaint: str)
     assert [finding.sentence() for finding in told] == ([complaint] if complaint else [])
 
 
-def test_each_answer_that_is_not_well_is_an_error_of_the_machine_that_gave_it() -> None:
+def test_each_unhealthy_answer_is_an_error_of_the_machine_that_gave_it() -> None:
     rows = [Row("etcd", "etcd01", True, "3.4.26"), Row("kube-scheduler", "m1", False, "no answer")]
     (finding,) = unhealthy("m1", rows)
     assert (finding.check, finding.machine, finding.level) == ("kube-scheduler", "m1", "error")
-    assert finding.text() == "kube-scheduler m1 is not well: no answer"
+    assert finding.text() == "kube-scheduler m1 is not healthy: no answer"
 
 
 def test_all_questions_are_one_command_and_each_gets_its_answer(tmp_path: Path) -> None:
@@ -218,15 +218,15 @@ def test_the_table_shows_what_was_said_as_it_was_said() -> None:
     with console.capture() as shown:
         console.print(table([Row("kube-apiserver", "m1", False, said)], every=True))
     assert said in shown.get()
-    assert "NOT WELL" in shown.get()
+    assert "NOT HEALTHY" in shown.get()
 
 
-def test_the_table_grows_with_components_and_with_what_is_not_well() -> None:
-    well = [Row("node", f"10.0.0.{number}", True, f"Ready 10.244.{number}.0/24") for number in range(1, 101)]
-    ill = [Row("node", "10.0.0.7", False, "not Ready"), Row("etcd", "etcd01", True, "3.4.26")]
-    assert lines([*well, *ill], every=False) == [
+def test_the_table_grows_with_components_and_unhealthy_answers() -> None:
+    healthy = [Row("node", f"10.0.0.{number}", True, f"Ready 10.244.{number}.0/24") for number in range(1, 101)]
+    others = [Row("node", "10.0.0.7", False, "not Ready"), Row("etcd", "etcd01", True, "3.4.26")]
+    assert lines([*healthy, *others], every=False) == [
         Row("etcd", "etcd01", True, "3.4.26"),
         Row("node", "10.0.0.1 10.0.0.10 ... 98 more", True, "Ready 10.244.1.0/24; ... 99 others"),
         Row("node", "10.0.0.7", False, "not Ready"),
     ]
-    assert len(lines([*well, *ill], every=True)) == 102
+    assert len(lines([*healthy, *others], every=True)) == 102

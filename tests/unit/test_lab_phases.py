@@ -14,7 +14,7 @@ QUIET = """\
     [master01] waits until etcd01 is healthy: 6 s so far
 --- 104.1 s  nodes are Ready, and flannel runs (12.0 s)
 component       state  says
-etcd      etcd01 etcd02 etcd03  well  3.4.26
+etcd      etcd01 etcd02 etcd03  healthy  3.4.26
 succeeded in 104 s: 6 of 6 machines changed, 0 restarts
 """
 EVERYTHING = """\

@@ -72,7 +72,7 @@ def test_several_differences_are_all_named() -> None:
     foreign = replace(WANTED, organization=None, dns_names=("old",), addresses=another_family)
     issued = OTHER_AUTHORITY.issue(foreign, 365, NOW)
     assert reasons(WANTED, issued) == [
-        "issued by another authority",
+        "issued by another CA",
         "organization is none, not system:etcd",
         "name etcd01 added",
         "address 192.168.80.10 added",
@@ -85,7 +85,7 @@ def test_several_differences_are_all_named() -> None:
 def test_another_authority_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
     public = public_key_pem(LEAF.key_pem)
     found = reasons_to_reissue(ADMIN, ca, LEAF.certificate_pem, public, NOW)
-    assert found == ["issued by another authority"]
+    assert found == ["issued by another CA"]
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def test_one_certificate_in_common_is_enough(trusted: CA, ours: CA) -> None:
 
 @pytest.mark.parametrize("name", ["etcd", "kubernetes", "front-proxy"])
 def test_a_machine_of_another_cluster_is_named_with_both_sides(name: CAName) -> None:
-    remedy = "Bring that directory from the controller that set the cluster up; a second authority would cut it off"
-    start = f"m1: trusts authority {name} {FOREIGN.fingerprint}; {DIRECTORY} has"
+    remedy = "Bring that directory from the controller that set the cluster up; a second CA would cut it off"
+    start = f"m1: trusts CA {name} {FOREIGN.fingerprint}; {DIRECTORY} has"
     assert messages(FOREIGN.bundle_pem, OLD, name) == [f"{start} another one, {OLD.fingerprint}. {remedy}"]
     assert messages(FOREIGN.bundle_pem, None, name) == [f"{start} none. {remedy}"]
     both = f"{start} another one, {OLD.fingerprint} and {NEW.fingerprint}. {remedy}"
@@ -62,7 +62,7 @@ def test_a_machine_of_another_cluster_is_named_with_both_sides(name: CAName) -> 
 def test_all_certificates_of_a_bundle_are_read() -> None:
     assert messages(FOREIGN.signing_pem + OLD.signing_pem, OLD) == []
     [message] = messages(BOTH.bundle_pem, FOREIGN)
-    assert f"trusts authority etcd {OLD.fingerprint} and {NEW.fingerprint}; " in message
+    assert f"trusts CA etcd {OLD.fingerprint} and {NEW.fingerprint}; " in message
 
 
 @pytest.mark.parametrize("damaged", ["", "damaged", OLD.signing_pem[:200], OLD.signing_pem.replace("M", "N")])
