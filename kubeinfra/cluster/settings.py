@@ -201,6 +201,8 @@ class Settings(_Strict):
     """How many pods answer DNS questions."""
     dns_upstreams: list[DnsUpstream] = Field(default_factory=lambda: ["/etc/resolv.conf"])
     """Where CoreDNS asks for names outside the cluster: name servers, or a resolv.conf; empty: nowhere."""
+    verify_traffic: Literal["sample", "all"] = "sample"
+    """Which pods the traffic check lets reach each other: each a few others, on up to four nodes all; or always all."""
     verify_image: ImageReference | None = None
     """Image (agnhost) of the pods that check the traffic; by default the one that goes with the release."""
 

@@ -23,7 +23,11 @@ SET_UP = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]"
 
 
 def traffic(cluster: Cluster) -> str:
-    """Shell script for the master that makes the check; it says on stderr what does not reach what."""
+    """
+    Shell script for the master that makes the check; it says on stderr what does not reach what.
+
+    Each pod asks the Service, and of the other pods all or a few (`verify_traffic`), so that every node is asked too.
+    """
     return template(
         "verify/traffic.sh.j2",
         kubectl=KUBECTL,
@@ -31,4 +35,5 @@ def traffic(cluster: Cluster) -> str:
         configmap=CONFIGMAP,
         network=NETWORK,
         cluster_domain=cluster.settings.cluster_domain,
+        all_pairs=cluster.settings.verify_traffic == "all",
     )

@@ -6,7 +6,7 @@ from shlex import quote
 
 from pyinfra.api import FactBase
 
-from kubeinfra.health.questions import Row, parse_answer
+from kubeinfra.health.questions import Row, parse_answers
 
 
 class Succeeds(FactBase[bool]):
@@ -21,7 +21,7 @@ class Succeeds(FactBase[bool]):
 
 class Health(FactBase[list[Row]]):
     """
-    A Row for each question about this machine's components. One command.
+    The Rows for the questions about this machine's components: one each, and one for each node. One command.
 
     + asked: component, subject, shell command; if a command fails, the row is unhealthy and its output is the detail
     """
@@ -40,4 +40,4 @@ class Health(FactBase[list[Row]]):
         )
 
     def process(self, output: list[str]) -> list[Row]:
-        return [parse_answer(*line.split("\t", 3)) for line in output]
+        return [row for line in output for row in parse_answers(*line.split("\t", 3))]

@@ -27,7 +27,7 @@ class Row:
 
 def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
     """
-    Component, subject and shell command of each question for this machine.
+    Component, subject and shell command of each question for this machine; `parse_answers` reads the output.
 
     + asks_api: whether this machine also asks the API about nodes and leaders; one master of a run does
     """
@@ -44,11 +44,8 @@ def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
         commands.append(
             ("leases", "leaders", f"{kubectl} -n kube-system get lease {leases} -o jsonpath={quote(holders)}")
         )
-        fields = '{.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion} {.spec.podCIDR}'
-        for node in cluster.nodes:
-            commands.append(
-                ("node", node.node_name, f"{kubectl} get node {node.node_name} -o jsonpath={quote(fields)}")
-            )
+        names = " ".join(node.node_name for node in cluster.nodes)
+        commands.append((NODES, names, f"{kubectl} get nodes -o jsonpath={quote(_NODES)}"))
     if "node" in machine.groups:
         commands.append(("pod network", machine.name, pod_network(machine)))
         if cluster.settings.flannel_backend == "vxlan":
@@ -78,6 +75,12 @@ def _member(here: Here) -> str:
 # Healthy, and by which mode: without ip_vs in the kernel it is iptables.
 _KUBE_PROXY = "curl -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && curl -sSf -m 5 127.0.0.1:10249/proxyMode"
 VIRTUAL_ADDRESS = "virtual address"
+NODES = "node"
+# One question for all: a command for each would be longer than a system takes, at some 500 nodes.
+_NODES = (
+    "{range .items[*]}{.metadata.name} "
+    '{.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion} {.spec.podCIDR};{end}'
+)
 HOLDS = "holds it"
 
 
@@ -88,18 +91,31 @@ def _keepalived(address: IPv4Address | None) -> str:
     )
 
 
+def parse_answers(component: str, subject: str, exit_code: str, output: str) -> list[Row]:
+    """The output of a command of `probes` -> its rows: one for each node, and a single one for anything else."""
+    if component != NODES:
+        return [parse_answer(component, subject, exit_code, output)]
+    names = subject.split()
+    if exit_code != "0":
+        return [Row(component, names[0] if len(names) == 1 else f"all {len(names)}", False, output.strip())]
+    found = dict(node.strip().split(" ", 1) for node in output.split(";") if " " in node.strip())
+    return [_node(name, found.get(name)) for name in names]
+
+
+def _node(name: str, found: str | None) -> Row:
+    if found is None:
+        return Row(NODES, name, False, f'nodes "{name}" not found')
+    ready, _, rest = found.partition(" ")
+    return Row(NODES, name, ready == "True", f"{'Ready' if ready == 'True' else 'not Ready'} {rest}")
+
+
 def parse_answer(component: str, subject: str, exit_code: str, output: str) -> Row:
-    """The output of a command of `probes` -> its row; a command that failed means not healthy."""
+    """The output of any other command -> its row; a command that failed means not healthy."""
     output = output.strip()
     if exit_code != "0":
         return Row(component, subject, False, output)
     if component == "etcd":
         return _etcd(subject, output)
-    if component == "node":
-        ready, *rest = output.split(" ")
-        return Row(
-            component, subject, ready == "True", f"{'Ready' if ready == 'True' else 'not Ready'} {' '.join(rest)}"
-        )
     if component == "leases":
         holders = dict(pair.split("=", 1) for pair in output.split() if "=" in pair)
         return Row(component, subject, len(holders) == 2 and all(holders.values()), output)

@@ -153,3 +153,13 @@ def test_strangers_get_no_answer_from_a_kubelet() -> None:
     assert configuration["authentication"]["anonymous"]["enabled"] is False
     assert configuration["authorization"]["mode"] == "Webhook"
     assert configuration["readOnlyPort"] == 0
+
+
+@pytest.mark.parametrize(("nodes", "said"), [(2, "4s"), (100, "4s"), (101, None), (200, None)])
+def test_a_large_clusters_kubelets_report_as_often_as_upstreams(nodes: int, said: str | None) -> None:
+    """A small one's configuration is as it always was: another would restart its kubelets."""
+    machines = [entry(f"n{number}", f"192.168.81.{number}", "node") for number in range(1, nodes)]
+    found = cluster([entry("m1", "192.168.80.10", "master etcd node"), *machines])
+    assert (
+        flags.kubelet_configuration(found, found.nodes[0], "/etc/resolv.conf").get("nodeStatusUpdateFrequency") == said
+    )

@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
-from cluster_samples import cluster, guide, here
+from cluster_samples import cluster, entry, guide, here
 from local_machine import answer, program, shell
 from rich.console import Console
 
-from kubeinfra.components.network import pod_network
+from kubeinfra.components.network import nodes_ready, pod_network
+from kubeinfra.components.verify import traffic
 from kubeinfra.facts.health import Health
 from kubeinfra.health.findings import contradictions, unhealthy
-from kubeinfra.health.questions import Row, parse_answer, probes
+from kubeinfra.health.questions import Row, parse_answer, parse_answers, probes
+from kubeinfra.operations.gates import waiting
 from kubeinfra.reports.health import lines, table
 
 
@@ -34,8 +36,7 @@ def test_every_machine_is_asked_about_its_own_components() -> None:
         ("etcd", "etcd01"),
         *((component, "m1") for component in CONTROL_PLANE),
         ("leases", "leaders"),
-        ("node", "192.168.80.11"),
-        ("node", "192.168.80.12"),
+        ("node", "192.168.80.11 192.168.80.12"),
     ]
 
 
@@ -98,10 +99,6 @@ ANSWERS = [
     ("etcd", "0", "certificate has expired", False, "not an answer: certificate has expired"),
     ("etcd", "0", "[]", False, "not an answer: []"),
     ("etcd", "1", "context deadline exceeded", False, "context deadline exceeded"),
-    ("node", "0", "True v1.20.15 10.244.0.0/24", True, "Ready v1.20.15 10.244.0.0/24"),
-    ("node", "0", "Unknown v1.20.15 10.244.0.0/24", False, "not Ready v1.20.15 10.244.0.0/24"),
-    ("node", "0", "", False, "not Ready "),
-    ("node", "1", 'nodes "n1" not found', False, 'nodes "n1" not found'),
     ("leases", "0", "kube-controller-manager=m1_1 kube-scheduler=m2_2", True, None),
     ("leases", "0", "kube-controller-manager=m1_1 kube-scheduler=", False, None),
     ("leases", "0", "kube-controller-manager=m1_1", False, None),
@@ -130,6 +127,40 @@ def test_an_answer_reads(component: str, code: str, words: str, healthy: bool, d
 
 
 LISTED = "c{0}, {1}, etcd0{0}, https://192.168.80.{0}:2380, https://192.168.80.{0}:2379, false"
+
+
+def test_one_answer_tells_of_every_node() -> None:
+    said = (
+        "n1 True v1.20.15 10.244.0.0/24;n2 Unknown v1.20.15 10.244.1.0/24;n9 True v1 10.244.9.0/24;n3 True v1.20.15 ;"
+    )
+    assert parse_answers("node", "n1 n2 n3 n4", "0", said) == [
+        Row("node", "n1", True, "Ready v1.20.15 10.244.0.0/24"),
+        Row("node", "n2", False, "not Ready v1.20.15 10.244.1.0/24"),
+        Row("node", "n3", True, "Ready v1.20.15"),
+        Row("node", "n4", False, 'nodes "n4" not found'),
+    ]
+
+
+@pytest.mark.parametrize(("names", "subject"), [("n1", "n1"), ("n1 n2", "all 2")])
+def test_where_nobody_answers_about_the_nodes_none_is_well(names: str, subject: str) -> None:
+    assert parse_answers("node", names, "1", "connection refused ") == [
+        Row("node", subject, False, "connection refused")
+    ]
+
+
+def test_an_empty_answer_has_no_node() -> None:
+    assert parse_answers("node", "n1", "0", "") == [Row("node", "n1", False, 'nodes "n1" not found')]
+
+
+def test_no_command_about_nodes_is_longer_than_a_system_takes() -> None:
+    """One argument may have 128 KiB (execve(2), MAX_ARG_STRLEN), and commands are quoted more than once on the way."""
+    nodes = [entry(f"n{number}", f"192.168.{100 + number // 250}.{1 + number % 250}", "node") for number in range(1000)]
+    found = cluster([entry("m1", "192.168.80.10", "master etcd node"), *nodes], cluster_cidr="10.240.0.0/12")
+    asked = probes(here(found, "m1"), asks_api=True)
+    commands = [Health().command(asked=asked), waiting(nodes_ready(found.nodes)).get_raw_value(), traffic(found)]
+    assert [len(command) for command in commands if len(command) > 32 * 1024] == []
+
+
 STARTED = {last: LISTED.format(last, "started") for last in (10, 11, 12, 13)}
 URLS = [f"https://192.168.80.{last}:2380" for last in (10, 11, 12, 13)]
 ALL_THREE = " ".join(URLS[:3])

@@ -1,0 +1,119 @@
+"""The traffic check, run here with a kubectl of ours: who asks whom, and what is told."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from cluster_samples import cluster
+from local_machine import program, shell
+
+from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.components.verify import traffic
+
+SERVICE, NAME = "10.0.0.50:80", "echo.kubeinfra-verify.svc.cluster.local:80"
+
+
+class Cluster:
+    """So many nodes, each with a pod; `broken`: target -> what agnhost says of it."""
+
+    def __init__(self, directory: Path, nodes: int, verify_traffic: str, broken: dict[str, str]) -> None:
+        self.names = [f"node{number}" for number in range(1, nodes + 1)]
+        self.directory = directory
+        lines = "".join(f"echo-{name} 10.244.{number}.2 {name}\\n" for number, name in enumerate(self.names, 1))
+        fails = "".join(f'"{target}") echo "{said}" >&2; exit 1 ;; ' for target, said in broken.items())
+        program(directory, "agnhost", f'echo "$3" >>{directory}/asked; case $3 in {fails} esac')
+        program(directory, "sleep", "exit 0")
+        program(
+            directory,
+            "kubectl",
+            f"""shift 2  # --namespace
+case "$1 $2" in
+"get pods") printf '{lines}' ;;
+"get service") printf 10.0.0.50 ;;
+exec*) echo "$2" >>{directory}/execs; [ "$2" != echo-{broken.get("exec")} ] || {{ echo "no kubelet"; exit 1; }}
+    shift 3; [ "$1 $2" = "sh -c" ] || exit 9; script=$3; shift 4
+    exec sh -c "$(echo "$script" | sed 's#/agnhost#{directory}/agnhost#; s#+ 30#+ 0#')" sh "$@" ;;
+delete*|apply*|rollout*|create*) cat >/dev/null; echo "$1" >>{directory}/done ;;
+*) echo "what is $*" >&2; exit 9 ;;
+esac""",
+        )
+        script = traffic(cluster(verify_traffic=verify_traffic)).replace(KUBECTL, f"{directory}/kubectl")
+        self.ran: subprocess.CompletedProcess[str] = shell(
+            script.replace("date +%s) + 30", "date +%s) + 0"), programs=directory
+        )
+
+    def file(self, name: str) -> list[str]:
+        path = self.directory / name
+        return path.read_text().split() if path.exists() else []
+
+    @property
+    def asked(self) -> list[str]:
+        return [re.sub(r"10\.244\.(\d+)\.2:8080", r"node\1", target) for target in self.file("asked")]
+
+
+def checked(directory: Path, nodes: int, verify_traffic: str = "sample", **broken: str) -> Cluster:
+    return Cluster(directory, nodes, verify_traffic, broken)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "verify_traffic", "others"),
+    [
+        (1, "sample", 0),
+        (2, "sample", 1),
+        (3, "sample", 2),
+        (4, "sample", 3),
+        (5, "sample", 3),
+        (9, "sample", 3),
+        (40, "sample", 3),
+        (1, "all", 0),
+        (9, "all", 8),
+    ],
+)
+def test_each_pod_asks_so_many_others_and_is_asked_by_as_many(
+    tmp_path: Path, nodes: int, verify_traffic: str, others: int
+) -> None:
+    found = checked(tmp_path, nodes, verify_traffic)
+    assert found.ran.returncode == 0, found.ran.stderr
+    assert sorted(found.file("execs")) == sorted(f"echo-{name}" for name in found.names), "one question a pod"
+    assert {name: found.asked.count(name) for name in found.names} == dict.fromkeys(found.names, others)
+    assert found.asked.count(SERVICE) == found.asked.count(NAME) == nodes
+    assert "create" in found.file("done")
+
+
+def test_no_pod_asks_itself_and_none_asks_another_twice(tmp_path: Path) -> None:
+    found = checked(tmp_path, 7, "sample", **{f"10.244.{number}.2:8080": "TIMEOUT" for number in range(1, 8)})
+    told = re.findall(r"^a pod on (\w+) does not reach the pod on (\w+) ", found.ran.stderr, flags=re.MULTILINE)
+    assert len(told) == len(set(told)) == 21
+    assert [one for one in told if one[0] == one[1]] == []
+
+
+def test_who_does_not_reach_whom_is_told(tmp_path: Path) -> None:
+    found = checked(tmp_path, 3, **{"10.244.2.2:8080": "TIMEOUT", SERVICE: "REFUSED", NAME: "DNS: no such host"})
+    assert found.ran.returncode == 1
+    assert sorted(found.ran.stderr.splitlines()) == sorted(
+        [
+            *(
+                f"a pod on {name} does not reach the pod on node2 (10.244.2.2:8080): TIMEOUT"
+                for name in ("node1", "node3")
+            ),
+            *(
+                f"a pod on {name} does not reach a Service {by}"
+                for name in found.names
+                for by in (
+                    f"by its cluster address ({SERVICE}): REFUSED",
+                    f"by its name ({NAME}): DNS: no such host",
+                )
+            ),
+        ]
+    )
+    assert "create" not in found.file("done"), "it is not noted as passed"
+    assert found.file("done")[-1] == "delete"
+
+
+def test_a_pod_that_cannot_be_asked_is_told(tmp_path: Path) -> None:
+    found = checked(tmp_path, 2, exec="node2")
+    assert found.ran.returncode == 1
+    assert found.ran.stderr.strip() == "a pod on node2 cannot be asked: no kubelet"
