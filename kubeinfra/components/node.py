@@ -151,9 +151,13 @@ def resolv_conf(seen: MachineState) -> str:
 
 def as_node(path: str) -> str:
     """Shell that asks the API as the kubelet does, with its certificate and at the endpoint that it uses now."""
+    return f"{_as_node()}{quote(path)}"
+
+
+def _as_node(header: str = "") -> str:
     credentials = f"--cacert {KUBERNETES_CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
     server = f"\"$(sed -n 's/^ *server: //p' {KUBELET_KUBECONFIG})\""
-    return f"curl -sSf --max-time 5 {credentials} {server}{quote(path)}"
+    return f"curl -sSf --max-time 5 {credentials}{f' {header}' if header else ''} {server}"
 
 
 def _own_node(machine: Machine) -> str:
@@ -192,7 +196,7 @@ def ready_again(machine: Machine) -> Probe:
     )
 
 
-_UNREADY = """tr -d ' \\n' | grep -oE '"type":"Ready","status":"(False|Unknown)"'"""
+_UNREADY = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
 
 
 def other_nodes_ready(machine: Machine, but: int = 0) -> Probe:
@@ -203,7 +207,7 @@ def other_nodes_ready(machine: Machine, but: int = 0) -> Probe:
     """
     here = machine.node_name
     unready = _some_unready(f"nodes?fieldSelector=metadata.name%3D{here}")
-    others = _all_ready(f"nodes?fieldSelector=metadata.name!%3D{here}", but)
+    others = _other_nodes_ready(here, but)
     without_cluster = f"[ ! -s {KUBELET_CLIENT_PEM} ]"
     return Probe(
         f"the other nodes{f', all but {but},' if but else ''} are Ready (kubectl get nodes)",
@@ -218,11 +222,24 @@ def pods_ready(machine: Machine) -> Probe:
     return Probe("the pods of this node are ready again", f"[ -s {KUBELET_CLIENT_PEM} ] && {here}", 120, "kubelet")
 
 
-def _all_ready(path: str, but: int = 0) -> str:
-    """Shell that succeeds if at most so many of these nodes or pods have a condition Ready that is not True."""
-    return f'found=$({as_node(f"/api/v1/{path}")}) && [ "$(echo "$found" | {_UNREADY} | wc -l)" -le {but} ]'
+def _other_nodes_ready(node: str, but: int) -> str:
+    """
+    Shell that succeeds if at most so many other nodes are not Ready.
+
+    It asks for what `kubectl get nodes` shows: a line for each node. Node objects have some 10 KB each, and every node
+    that restarts asks for all others.
+    """
+    path = quote(f"/api/v1/nodes?includeObject=None&fieldSelector=metadata.name!%3D{node}")
+    table = "-H 'Accept: application/json;as=Table;v=v1;g=meta.k8s.io'"
+    unready = """grep -oE '"(NotReady|Unknown)[",]' | wc -l"""
+    return f'found=$({_as_node(table)}{path}) && [ "$(echo "$found" | {unready})" -le {but} ]'
+
+
+def _all_ready(path: str) -> str:
+    """Shell that succeeds if none of these pods has a condition Ready that is not True."""
+    return f'found=$({as_node(f"/api/v1/{path}")}) && ! echo "$found" | {_UNREADY}'
 
 
 def _some_unready(path: str) -> str:
     """Shell that succeeds if the API answers, and one of these has a condition Ready that is not True."""
-    return f'found=$({as_node(f"/api/v1/{path}")}) && echo "$found" | {_UNREADY} | grep -q .'
+    return f'found=$({as_node(f"/api/v1/{path}")}) && echo "$found" | {_UNREADY}'

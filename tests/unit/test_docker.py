@@ -82,6 +82,26 @@ def test_a_file_that_docker_could_not_read_either_is_told(text: str, problem: st
 
 NODES = '{"items": [{"status": {"conditions": [%s {"type": "Ready", "status": "%s"}]}}]}'
 MEMORY = '{"type": "MemoryPressure", "status": "False"},'
+SHOWN = {"True": "Ready", "False": "NotReady", "Unknown": "NotReady,SchedulingDisabled"}
+
+
+def table(*ready: str) -> str:
+    """What kube-apiserver 1.20 answers to curl for `as=Table`: a row a node."""
+    rows = ",".join(
+        f'''
+    {{
+      "cells": [
+        "192.168.80.{number}",
+        "{SHOWN[one]}",
+        "\\\\u003cnone\\\\u003e",
+        "18s",
+        "v1.20.15"
+      ],
+      "object": null
+    }}'''
+        for number, one in enumerate(ready)
+    )
+    return f'{{"kind": "Table", "columnDefinitions": [{{"description": "Ready, or NotReady"}}], "rows": [{rows}]}}'
 
 
 @pytest.mark.parametrize(
@@ -99,10 +119,9 @@ MEMORY = '{"type": "MemoryPressure", "status": "False"},'
 def test_docker_restarts_where_the_others_are_ready_or_the_node_is_not(
     tmp_path: Path, here: str, others: str, may: bool
 ) -> None:
-    def said(ready: str) -> str:
-        return f"echo '{NODES % (MEMORY, ready)}'" if ready else "exit 22"
-
-    program(tmp_path, "curl", f"case $* in *name!%3D*) {said(others)} ;; *) {said(here)} ;; esac")
+    said_here = f"echo '{NODES % (MEMORY, here)}'" if here else "exit 22"
+    said_others = f"echo '{table(others)}'" if others else "exit 22"
+    program(tmp_path, "curl", f"case $* in *name!%3D*) {said_others} ;; *) {said_here} ;; esac")
     (tmp_path / "client.pem").write_text("it has a certificate")
     command = other_nodes_ready(cluster().machine("n1")).command.replace(
         KUBELET_CLIENT_PEM, str(tmp_path / "client.pem")
@@ -112,7 +131,7 @@ def test_docker_restarts_where_the_others_are_ready_or_the_node_is_not(
 
 @pytest.mark.parametrize(("away", "may"), [(0, True), (2, True), (3, False)])
 def test_as_many_others_may_be_away_as_are_said(tmp_path: Path, away: int, may: bool) -> None:
-    others = " ".join([NODES % (MEMORY, "Unknown")] * away + [NODES % (MEMORY, "True")] * 2)
+    others = table(*["Unknown", "False", "Unknown"][:away], "True", "True")
     here = NODES % (MEMORY, "True")
     program(tmp_path, "curl", f"case $* in *name!%3D*) echo '{others}' ;; *) echo '{here}' ;; esac")
     (tmp_path / "client.pem").write_text("it has a certificate")
