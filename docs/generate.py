@@ -1,8 +1,9 @@
 """
 The parts of the documentation that are made from the code, so that both say the same.
 
-In a page they stand between `<!-- NAME -->` and `<!-- /NAME -->`; `python -m docs.generate` writes all of
-them anew. In a Chinese page (`*.zh.md`) the meanings of the settings are a person's, and stay.
+In a page they stand between `<!-- NAME -->` and `<!-- /NAME -->`; `python -m docs.generate` rewrites all of
+them. In a Chinese page (`*.zh.md`) the meanings of the settings are written by hand, and stay; a setting or a word
+without a translation has the English one.
 """
 
 from __future__ import annotations
@@ -22,53 +23,64 @@ from kubeinfra.releases import catalogue as releases
 ROOT = Path(__file__).resolve().parents[1]
 ARCH = "amd64"  # of the artifacts that are named as examples
 
-_CHINESE = {
-    "setting": "设置",
-    "type": "类型",
-    "default": "默认值",
-    "what it does": "含义",
-    "text": "文本",
-    "number": "整数",
-    "True or False": "True 或 False",
-    "list": "列表",
-    "dictionary": "字典",
-    "address": "地址",
-    "network": "网段",
-    "number or percentage": "整数或百分比",
-    " or ": " 或 ",
-    "to": "目标",
-    "port": "端口",
-    "from": "来源",
-    "all": "全部",
-    "controller": "控制机",
-    "etcd": "etcd",
-    "master": "master",
-    "lb": "负载均衡",
-    "node": "node",
-    "masters": "master",
-    "etcd members": "etcd 成员",
-    "load balancers": "负载均衡",
-    "nodes": "node",
-    "nodes (Service `kubernetes`)": "node（Service `kubernetes`）",  # noqa: RUF001
-    "nodes (flannel, vxlan)": "node（flannel vxlan）",  # noqa: RUF001
-    "you": "你自己",
-    "you if there are no load balancers": "没有负载均衡时还有你自己",
-    "each other": "彼此",
-    "tcp": "tcp",
-    "udp": "udp",
-    "IP protocol": "IP 协议（VRRP）",  # noqa: RUF001
-    ", ": "、",
-}
-_ENGLISH = {word: word for word in _CHINESE} | {
-    "master": "masters",
-    "lb": "load balancers",
-    "node": "nodes",
-    "IP protocol": "IP protocol (VRRP)",
-}
+
+class _Words(dict[str, str]):
+    """English -> what a page says instead; a word that is not there stays as it is."""
+
+    def __missing__(self, word: str) -> str:
+        return word
+
+
+_ENGLISH = _Words(
+    {
+        "master": "masters",
+        "lb": "load balancers",
+        "node": "nodes",
+        "IP protocol": "IP protocol (VRRP)",
+    }
+)
+_CHINESE = _Words(
+    _ENGLISH
+    | {
+        "setting": "设置",
+        "type": "类型",
+        "default": "默认值",
+        "what it does": "含义",
+        "text": "文本",
+        "number": "整数",
+        "True or False": "True 或 False",
+        "list": "列表",
+        "dictionary": "字典",
+        "address": "地址",
+        "network": "网段",
+        "number or percentage": "整数或百分比",
+        " or ": " 或 ",
+        "to": "目标",
+        "port": "端口",
+        "from": "来源",
+        "all": "全部",
+        "controller": "控制机",
+        "master": "master",
+        "lb": "负载均衡",
+        "node": "node",
+        "masters": "master",
+        "etcd members": "etcd 成员",
+        "load balancers": "负载均衡",
+        "nodes": "node",
+        "nodes (Service `kubernetes`)": "node（Service `kubernetes`）",  # noqa: RUF001
+        "nodes (flannel, vxlan)": "node（flannel vxlan）",  # noqa: RUF001
+        "you": "你自己",
+        "you if there are no load balancers": "没有负载均衡时还有你自己",
+        "each other": "彼此",
+        "IP protocol": "IP 协议（VRRP）",  # noqa: RUF001
+        ", ": "、",
+    }
+)
+_IS_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def pages() -> list[Path]:
-    """The pages that people read: README in each language, and docs/."""
+    """The pages of the documentation: README in each language, and docs/."""
     return sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -83,11 +95,16 @@ def meanings(page: str) -> dict[str, str]:
     return dict(rows)
 
 
+def translations(page: str) -> dict[str, str]:
+    """Setting -> its Chinese meaning; without those that are English still, which follow the code."""
+    return {name: meaning for name, meaning in meanings(page).items() if _IS_CHINESE.search(meaning)}
+
+
 def settings_table(words: Mapping[str, str] = _ENGLISH, translated: Mapping[str, str] | None = None) -> str:
     """
     Every setting as a Markdown table: name, type, default, meaning.
 
-    + words: of another language; + translated: setting -> its meaning in it, the English one where it is missing
+    + words: of another language; + translated: setting -> its meaning in it; one that is missing stays English
     """
     schema = Settings.model_json_schema()["properties"]
     rows = []
@@ -112,14 +129,14 @@ def ports_table(words: Mapping[str, str] = _ENGLISH) -> str:
 
 
 def artifacts_table() -> str:
-    """What a person who fills `artifacts_dir` by hand needs for the newest release: file, and where it is from."""
+    """What `artifacts_dir` needs for the newest release: each file, and its source."""
     release = releases.release(releases.SUPPORTED[-1])
     versions = {"kubernetes": release.kubernetes, "etcd": release.etcd, "cni-plugins": release.cni_plugins}
     rows = []
     for name, version in versions.items():
         artifact = releases.artifact(name, version, ARCH)
-        beside = "" if artifact.digest else f", and `{artifact.checksum_url.rpartition('/')[2]}` of the same place"
-        rows.append((f"`{artifact.path}`", f"<{artifact.url}>{beside}"))
+        checksums = "" if artifact.digest else f", and `{artifact.checksum_url.rpartition('/')[2]}` of the same place"
+        rows.append((f"`{artifact.path}`", f"<{artifact.url}>{checksums}"))
     images = [getattr(release, field.name) for field in fields(release) if field.name.endswith("_image")]
     rows += [(f"`{image_path(image, ARCH)}`", f"`docker save {image}`") for image in images]
     return _table((f"file below `artifacts_dir`, for {ARCH}", "from"), rows)
@@ -132,7 +149,7 @@ def _block(block: re.Match[str], chinese: bool) -> str:
     if name == "ports":
         return f"{begin}{ports_table(_CHINESE if chinese else _ENGLISH)}\n"
     if name == "settings":
-        return f"{begin}{settings_table(_CHINESE, meanings(block[0])) if chinese else settings_table()}\n"
+        return f"{begin}{settings_table(_CHINESE, translations(block[0])) if chinese else settings_table()}\n"
     return block[0]
 
 

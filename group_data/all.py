@@ -1,4 +1,4 @@
-"""Settings of the cluster. README.md lists all of them with their defaults; these are the likeliest to be changed."""
+"""Settings of the cluster. docs/settings.md lists all of them; these are the likeliest to be changed."""
 
 # Networks of Services and pods: no machine may be in them. Decide before the first run: a later change breaks the
 # cluster.

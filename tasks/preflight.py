@@ -49,7 +49,7 @@ def _look_at_it() -> MachineState:
         reason = "sudo asks for a password, and there is no terminal to type it on"
     except PyinfraError:
         pass  # the fact has told why
-    raise PyinfraError(f"\n{host.name}: {reason}; `ssh` to it and `sudo id` must work (README.md, When it fails, 1)")
+    raise PyinfraError(f"\n{host.name}: {reason}; `ssh` to it and `sudo id` must work (docs/when-it-fails.md, 1)")
 
 
 def _findings(name: str, found: MachineState) -> list[Finding]:

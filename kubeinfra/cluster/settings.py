@@ -1,4 +1,4 @@
-"""Every setting of a cluster: its name, type, default and meaning. README's table is made from here."""
+"""Every setting of a cluster: its name, type, default and meaning. docs/settings.md is made from here."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Strict(BaseModel):
 
 
 class _PerMachine:
-    """Marks a setting that a group's file, or a machine in the inventory, may say for itself; see `layers`."""
+    """Marks a setting that a group's file, or a machine in the inventory, may set for itself; see `layers`."""
 
 
 _Value = TypeVar("_Value")
@@ -65,7 +65,7 @@ PerMachine = Annotated[_Value, _PerMachine()]
 
 
 class Settings(_Strict):
-    """What a person may decide in `group_data/`; for the whole cluster, unless it is PerMachine."""
+    """What `group_data/` may set; for the whole cluster, unless it is PerMachine."""
 
     # The cluster
     cluster_name: DnsLabel = "kubernetes"
@@ -101,7 +101,7 @@ class Settings(_Strict):
 
     # Artifacts
     artifacts_dir: LocalPath | None = None
-    """Directory that a person filled with releases and image tars, looked into first; layout in docs/artifacts.md."""
+    """Directory that you filled with releases and image tars, looked into first; layout in docs/artifacts.md."""
     cache_dir: LocalPath | None = None
     """Where downloads are kept on this machine; by default `~/.cache/kubeinfra`."""
     artifact_mirror: ArtifactMirror | None = None
@@ -113,9 +113,9 @@ class Settings(_Strict):
     disable_ipv6: bool = True
     """Switch IPv6 off on the machines."""
     extra_sysctls: dict[SysctlName, int | str] = Field(default_factory=dict)
-    """Further sysctls for every machine; they win over the deploy's own."""
+    """Further sysctls for every machine; they override the deploy's own."""
     time_servers: list[Host] = Field(default_factory=lambda: ["ntp.aliyun.com", "pool.ntp.org"])
-    """NTP servers for chrony; not used where a time daemon already keeps the clock right."""
+    """NTP servers for chrony; not used if another time daemon keeps the clock right already."""
 
     # Container runtime
     docker_source: Literal["docker-ce", "distribution"] = "docker-ce"
@@ -134,7 +134,7 @@ class Settings(_Strict):
     """Further keys of daemon.json; keys that others wrote into it are kept in any case."""
 
     max_unavailable: NumberOrPercentage = "10%"
-    """Nodes whose container runtime a run may restart at a time, a number or a percentage, rounded up; others: one."""
+    """Nodes whose container runtime a run may restart at a time, a number or a percentage, rounded up."""
 
     # etcd
     etcd_quota_backend_bytes: Annotated[int, Field(ge=2**20)] = 8 * 2**30
@@ -148,7 +148,7 @@ class Settings(_Strict):
 
     # Control plane
     apiserver_extra_args: dict[Flag, str] = Field(default_factory=dict)
-    """Further flags of kube-apiserver, without the dashes; they win over the deploy's own."""
+    """Further flags of kube-apiserver, without the dashes; they override the deploy's own."""
     controller_manager_extra_args: dict[Flag, str] = Field(default_factory=dict)
     """Further flags of kube-controller-manager."""
     scheduler_extra_args: dict[Flag, str] = Field(default_factory=dict)
@@ -164,7 +164,7 @@ class Settings(_Strict):
     virtual_ip: Address | None = None
     """Address that one load balancer at a time holds, in their own subnet; needed with a group lb."""
     load_balancer_port: Port = 6443
-    """Port of the API at the virtual address; another than `apiserver_port` where load balancers are masters."""
+    """Port of the API at the virtual address; must differ from `apiserver_port` if load balancers are masters."""
     vrrp_router_id: Annotated[int, Field(ge=1, le=255)] = 51
     """VRRP id of this pair of load balancers; another pair in the same network needs another."""
     vrrp_password: VrrpPassword | None = None
@@ -180,7 +180,7 @@ class Settings(_Strict):
     node_taints: PerMachine[Taints] = Field(default_factory=list)
     """Taints of the node, such as `["example.com/gpu=yes:NoSchedule"]`; may differ by group and machine."""
     kubelet_extra_config: PerMachine[dict[str, JsonValue]] = Field(default_factory=dict)
-    """Further fields of KubeletConfiguration; they win over the deploy's own; may differ by group and machine."""
+    """Further fields of KubeletConfiguration; they override the deploy's own; may differ by group and machine."""
     kube_proxy_mode: Literal["ipvs", "iptables"] = "ipvs"
     """How kube-proxy balances Services; without ip_vs in the kernel, 1.20 falls back to iptables."""
     ipvs_scheduler: Literal["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq"] = "rr"
@@ -208,10 +208,10 @@ class Settings(_Strict):
 
 
 class MachineSettings(_Strict):
-    """What a person may say of one machine in `inventory.py`, beside pyinfra's own connection data."""
+    """What `inventory.py` may say of one machine, besides pyinfra's own connection data."""
 
     address: Address | None = None
-    """The machine's address in the cluster; by default `ssh_hostname`, or the name where that is an address."""
+    """The machine's address in the cluster; by default `ssh_hostname`, or the name if that is an address."""
     hostname: HostName | None = None
     """Its host name; by default the name in the inventory."""
 
@@ -248,7 +248,7 @@ def _unknown(key: str, where: str, known: dict[str, Any]) -> str:
     if key in _RENAMED:
         return f"{where}: {key} is now {_RENAMED[key]}; rename it"
     close = get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "README.md lists every setting"
+    hint = f"did you mean {close[0]}?" if close else "docs/settings.md lists every setting"
     return f"{where}: unknown setting {key}; {hint}"
 
 

@@ -64,7 +64,7 @@ MISTAKES: dict[str, Row] = {
         [MASTER, replace(NODE, address=MASTER.address)],
         {"colour": "blue", "apiserver_port": 0},
         [
-            "group_data/all.py: unknown setting colour; README.md lists every setting",
+            "group_data/all.py: unknown setting colour; docs/settings.md lists every setting",
             "group_data/all.py: apiserver_port is 0: input should be greater than or equal to 1",
             "inventory: m1 and n1 have the same address 192.168.80.10; each machine needs its own",
         ],
@@ -255,7 +255,7 @@ def test_a_group_that_the_inventory_does_not_even_name_is_told(project: Project)
 def test_a_mistake_on_the_command_line_is_told(project: Project) -> None:
     ran = project.plan(SMALL, "--data", "kubernetes_version=1.21.0", "--data", "colour=blue")
     assert ran.message == [
-        "--data: unknown setting colour; README.md lists every setting",
+        "--data: unknown setting colour; docs/settings.md lists every setting",
         "--data: kubernetes_version '1.21.0' is not supported: did you mean '1.20.15'? supported: 1.20.15",
     ]
 

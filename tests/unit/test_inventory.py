@@ -328,7 +328,7 @@ def test_the_command_itself_exits_with_1_and_shows_no_traceback(project: Path) -
         check=False,
     )
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "group_data/all.py: unknown setting colour; README.md lists every setting\n"
+    assert ran.stderr == "group_data/all.py: unknown setting colour; docs/settings.md lists every setting\n"
 
 
 def test_the_inventory_that_comes_with_the_project_is_sound(

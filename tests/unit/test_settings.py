@@ -20,7 +20,7 @@ def problems(**values: Any) -> list[str]:
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"kubernetes_versoin": "1.20.15"}, "unknown setting kubernetes_versoin; did you mean kubernetes_version?"),
     ({"service_cdir": "10.0.0.0/24"}, "unknown setting service_cdir; did you mean service_cidr?"),
-    ({"colour": "blue"}, "unknown setting colour; README.md lists every setting"),
+    ({"colour": "blue"}, "unknown setting colour; docs/settings.md lists every setting"),
     (
         {"cluster_cidr": "10.244.1.0/16"},
         "cluster_cidr is '10.244.1.0/16': it has host bits set; the network is '10.244.0.0/16'",
