@@ -3,13 +3,19 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 from test_releases import versions_of_releases
 
 from docs.generate import ROOT, meanings, pages, settings_table, translations, updated
+from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.components import control_plane, etcd, load_balancer, network, node
+from kubeinfra.components.base import Port, Unit
+from kubeinfra.components.runtime import runtime
 
 SETTINGS, CHINESE_SETTINGS = ROOT / "docs/settings.md", ROOT / "docs/settings.zh.md"
 PAGES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in pages()]
@@ -37,6 +43,40 @@ QUOTED = (
     "does not reach",
     "a second CA would cut it off",
     "has changed since it started",
+)
+COMPONENT_PAGES = ROOT / "docs/components"
+TASKS = [path.stem for path in sorted((ROOT / "tasks").glob("[!_]*.py"))]
+# Page -> the units and the ports that it must name; verify, artifacts and the like have neither.
+GUIDE = Cluster((), Settings())
+COMPONENTS: dict[str, tuple[Sequence[Unit], Sequence[Port]]] = {
+    "etcd": ([etcd.UNIT], etcd.PORTS),
+    "control_plane": (control_plane.UNITS, control_plane.ports(GUIDE)),
+    "load_balancer": (load_balancer.UNITS, load_balancer.ports(GUIDE)),
+    "node": (node.UNITS, node.PORTS),
+    "network": ([], network.ports(GUIDE)),
+    "docker": ([runtime(GUIDE).unit], []),
+}
+# What those pages quote, in English only.
+QUOTED_BY_COMPONENTS = (
+    "cannot be set from inside this machine",
+    "what needs it will not work here",
+    "what has arrived is damaged; run again",
+    "kube-proxy falls back to iptables up to Kubernetes 1.25, and does not start from 1.26 on",
+    "no interface has its address ",
+    "commands do not run there as they should, the reason is above",
+    "a plan, nothing was changed: ",
+    "both hold the virtual address",
+    "no load balancer holds the virtual address",
+    "is not a usable address of its subnet",
+    "is not JSON (",
+    "the other etcd members are healthy",
+    "the other API servers are ready",
+    "the control plane is healthy",
+    "the kubelet's certificate is signed",
+    "flannel is rolled out",
+    "CoreDNS is rolled out",
+    "docker info says that cgroups are systemd's",
+    "run tasks/network.py",
 )
 
 
@@ -134,11 +174,41 @@ def test_the_summary_that_the_readme_shows_is_what_check_prints(path: Path) -> N
 
 @pytest.mark.parametrize("message", QUOTED)
 def test_a_message_that_the_pages_quote_is_one_of_ours(message: str) -> None:
-    sources = [file for folder in ("kubeinfra", "tasks", "templates") for file in (ROOT / folder).rglob("*.*")]
-    code = "\n".join(text(file) for file in sources if file.suffix in (".py", ".j2"))
-    assert message in re.sub(r'"\s*f?"', "", code), "the code says something else now"
+    assert message in code(), "the code says something else now"
     for language in zip(*(path.values for path in TRANSLATED), strict=True):
         assert any(message in text(path) for path in language), "no page quotes it"
+
+
+@pytest.mark.parametrize("message", QUOTED_BY_COMPONENTS)
+def test_a_message_that_the_pages_of_components_quote_is_one_of_ours(message: str) -> None:
+    assert message in code(), "the code says something else now"
+    assert any(message in text(path) for path in COMPONENT_PAGES.iterdir()), "no page quotes it"
+
+
+@cache
+def code() -> str:
+    """All sources, with strings of more than one line joined."""
+    sources = [file for folder in ("kubeinfra", "tasks", "templates") for file in (ROOT / folder).rglob("*.*")]
+    return re.sub(r'"\s*f?"', "", "\n".join(text(file) for file in sources if file.suffix in (".py", ".j2")))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_its_page(task: str) -> None:
+    page = COMPONENT_PAGES / f"{task}.md"
+    assert page.exists(), f"write docs/components/{task}.md"
+    assert f"tasks/{task}.py" in text(page), "it names another task"
+    assert {"## Look at it", "## If it fails"} <= set(re.findall("^## .*$", text(page), re.MULTILINE))
+
+
+def test_every_page_of_a_component_has_its_task() -> None:
+    assert [path.stem for path in sorted(COMPONENT_PAGES.iterdir())] == TASKS
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_the_page_of_a_component_has_its_units_and_ports(name: str) -> None:
+    page, (units, listening) = text(COMPONENT_PAGES / f"{name}.md"), COMPONENTS[name]
+    assert [unit.name for unit in units if f"`{unit.name}`" not in page and f"{unit.name}.d/" not in page] == []
+    assert [port.number for port in listening if not re.search(rf"\b{port.number}\b", page)] == []
 
 
 @pytest.mark.parametrize("path", PAGES)
