@@ -18,7 +18,7 @@ from kubeinfra.run.user_files import without_traceback
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
 config.FAIL_PERCENT = 0  # the first host that fails stops the run: what follows may depend on it
 
-# A message for a person, which pyinfra shows at the end; gevent would print a traceback before it.
+# A message for the user, which pyinfra shows at the end; without this, gevent prints a traceback before it.
 Hub.NOT_ERROR = (*Hub.NOT_ERROR, PyinfraError)
 without_traceback()
 output.install()
@@ -26,7 +26,7 @@ output.install()
 
 def _tuned(connect: Any) -> Any:
     """
-    A connection as paramiko makes it, without two of its faults: it leaves Nagle's algorithm on, which costs about
+    A connection as paramiko makes it, without two of its problems: it leaves Nagle's algorithm on, which costs about
     40 ms with every command; and it would wait for ever for a machine that has lost its power.
     """
 
@@ -70,4 +70,4 @@ def _looked_up(self: HostData, key: str) -> Any:
 
 HostData.__getattr__ = _looked_up  # type: ignore[method-assign]
 if not hasattr(arguments.all_global_arguments, "cache_info"):
-    arguments.all_global_arguments = cache(arguments.all_global_arguments)  # it reads all of their annotations anew
+    arguments.all_global_arguments = cache(arguments.all_global_arguments)  # each call reads all annotations again

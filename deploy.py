@@ -1,8 +1,8 @@
 """
-From bare machines to a running cluster, in the order in which a person would explain it.
+From bare machines to a running cluster, in the order in which you would explain it.
 
-A component has a start half and a gate half where it takes time to come up: what others do meanwhile stands between.
-All hosts meet at each barrier.
+A component that takes time to come up has a start half and a gate half; the work of others is between them.
+All hosts wait for each other at each barrier.
 """
 
 from kubeinfra.operations.gates import barrier

@@ -1,7 +1,7 @@
 """
-python -m kubeinfra: what can be asked without a machine.
+python -m kubeinfra: what needs no machine.
 
-    check INVENTORY      read inventory and settings, tell every mistake; connects nowhere
+    check INVENTORY      read inventory and settings, report every error; connects nowhere
     artifacts INVENTORY  fetch all that the cluster needs ahead of time
     report [INVENTORY]   one HTML page of the newest run, or of a named one
 """
@@ -25,10 +25,10 @@ _NO_RECORDS = "has no record of a run; each run that may change machines leaves 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m kubeinfra", description="what can be asked without a machine")
+    parser = argparse.ArgumentParser(prog="python -m kubeinfra", description="what needs no machine")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (
-        ("check", "read inventory and settings, tell every mistake; connects nowhere"),
+        ("check", "read inventory and settings, report every error; connects nowhere"),
         ("artifacts", "fetch all that the cluster needs ahead of time"),
     ):
         command = commands.add_parser(name, help=what, description=what)

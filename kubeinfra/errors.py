@@ -1,4 +1,4 @@
-"""Mistakes that a person can mend: shown as a message, never as a traceback."""
+"""Errors that the user can fix: shown as a message, never as a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +7,10 @@ from pathlib import Path
 
 class KubeinfraError(Exception):
     """
-    What is wrong, in the words of the person who must mend it.
+    Something that the user can fix, in the user's terms.
 
-    Each message names the host, the setting or the file, what was found, what was wanted, and the next thing to do.
-    Several mistakes found together are one error whose message has one line each.
+    Each message names the host, the setting or the file, what was found, what was expected, and what to do next.
+    Several problems found together are one error, whose message has one line for each.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -20,7 +20,7 @@ class KubeinfraError(Exception):
 
 @contextmanager
 def file_errors(path: Path, done: str) -> Iterator[None]:
-    """Turn the operating system's refusals into a message: `done` is the participle, such as "read"."""
+    """Turn errors of the operating system into a message. + done: what failed, such as "read" or "written"."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a look at the machines has found, as data: messages, records and reports are made of it."""
+"""Results of checks as data; messages, records and reports are made from them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Finding:
     One thing that is not as it should be, on one machine or in the whole cluster.
 
     + check: name of what was checked, such as "systemd"; findings of one check are grouped by it
-    + machine: the inventory's name; "" for the whole cluster
-    + level: an error ends the run, a warning does not; a note says what is left out and why
-    + found, wanted, remedy: what is there, what should be, the next thing to do; parts of one sentence
-    + joints: what stands between found and wanted, and before the remedy; EXPLAINED if wanted is a clause of its own
+    + machine: its name in the inventory; "" for the whole cluster
+    + level: an error ends the run, a warning does not; a note reports what is left out and why
+    + found, wanted, remedy: the actual state, the expected state, what to do next; parts of one sentence
+    + joints: punctuation before wanted, and before remedy; EXPLAINED if wanted is a clause of its own
     """
 
     check: str
@@ -30,7 +30,7 @@ class Finding:
     joints: tuple[str, str] = (", ", "; ")
 
     def text(self) -> str:
-        """All of it but the machine, for a place that names the machine already."""
+        """The sentence without the machine, for output that already names the machine."""
         wanted = f"{self.joints[0]}{self.wanted}" if self.wanted else ""
         remedy = f"{self.joints[1]}{self.remedy}" if self.remedy else ""
         return f"{self.found}{wanted}{remedy}"

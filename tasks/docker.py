@@ -1,4 +1,4 @@
-"""Docker as the guide has it: its packages, its configuration, so many nodes at a time as may be away."""
+"""Docker as the guide has it: packages and configuration; restarted on max_unavailable nodes at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def docker() -> None:
 
 
 def _packages() -> None:
-    """A Docker that is there stays, whoever installed it; preflight has refused one that is too new."""
+    """An installed Docker stays, whoever installed it; preflight has rejected one that is too new."""
     seen, settings = here().seen, cluster().settings
     names = component.PACKAGES[settings.docker_source]
     if seen.runtime_major is not None and seen.runtime_package != names[0]:

@@ -21,16 +21,16 @@ from tasks.preflight import check_absent_machines, preflight
 
 
 def check_virtual_address() -> None:
-    """Before anything is changed: the address is of the machine's subnet, and nobody else answers for it."""
+    """Before anything is changed: the address is in the machine's subnet, and no other machine answers for it."""
     virtual_ip = cluster().settings.virtual_ip
     if "lb" not in host.groups or virtual_ip is None:
         return
     peers = [str(peer.address) for peer in cluster().load_balancers if peer != this_machine()]
     found = host.get_fact(VirtualAddress, address=str(virtual_ip), peers=peers)
     if found is None:
-        return  # the fact has told why, and the host is out of the run
+        return  # pyinfra has shown the reason, and the host is out of the run
     if not found.asked:
-        note(f"without ping on this machine nobody could be asked whether virtual_ip {virtual_ip} is free")
+        note(f"whether virtual_ip {virtual_ip} is free could not be checked: this machine has no ping")
     refuse(problems(this_machine(), virtual_ip, found))
 
 
@@ -42,7 +42,7 @@ def load_balancer() -> None:
     barrier(name="the load balancers' password is there")
     if "lb" in host.groups:
         family = here().seen.family
-        # Debian starts what it installs, with a configuration that is not ours.
+        # Debian starts a service when it is installed, with the package's configuration.
         packages(name="packages", names=component.PACKAGES[family], family=family, stop=["nginx", "keepalived"])
         install(name="files", describe=component.describe)
         start(name="start", units=component.UNITS)

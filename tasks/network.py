@@ -47,7 +47,7 @@ def network_gate() -> None:
 
 
 def awaited_nodes() -> tuple[Machine, ...]:
-    """Those of this run; all of them if it is about none (--limit master)."""
+    """Those of this run; all of them if it has none (--limit master)."""
     return tuple(filter(is_in_this_run, cluster().nodes)) or cluster().nodes
 
 

@@ -1,4 +1,4 @@
-"""What must be true before anything is changed: sound settings, root, systemd, and CAs that match the controller's."""
+"""What is checked before anything is changed: sound settings, root, systemd, and CAs that match the controller's."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from kubeinfra.run.seen import look_at
 
 def preflight(changes: bool = True) -> None:
     """
-    Look at the host of this run; whatever cannot work ends the run here, all hosts' mistakes in one message.
+    Read the host of this run. If anything cannot work, the run ends here, with the errors of all hosts in one message.
 
-    + changes: whether the run is to change machines, which only one may at a time
+    + changes: whether the run may change machines, which only one run may do at a time
     """
     cluster()
     if changes:
@@ -40,7 +40,7 @@ def preflight(changes: bool = True) -> None:
 
 
 def _look_at_it() -> MachineState:
-    """The first command on a machine: one that does not run ends the run with what to do about it."""
+    """Run the first command on a machine; if it fails, the run ends with what to do about it."""
     reason = "commands do not run there as they should, the reason is above"
     try:
         if found := host.get_fact(MachineFacts):
@@ -48,7 +48,7 @@ def _look_at_it() -> MachineState:
     except EOFError:
         reason = "sudo asks for a password, and there is no terminal to type it on"
     except PyinfraError:
-        pass  # the fact has told why
+        pass  # pyinfra has shown the reason
     raise PyinfraError(f"\n{host.name}: {reason}; `ssh` to it and `sudo id` must work (docs/when-it-fails.md, 1)")
 
 
@@ -57,7 +57,7 @@ def _findings(name: str, found: MachineState) -> list[Finding]:
 
 
 def _kept_findings(name: str, found: MachineState) -> list[Finding]:
-    """Whether what the controller keeps can be used, and is what this machine has."""
+    """Whether the controller's CAs and secrets can be used, and match those on this machine."""
     try:
         kept = secrets()
     except KubeinfraError as error:
@@ -71,7 +71,7 @@ def _kept_findings(name: str, found: MachineState) -> list[Finding]:
 
 
 def _refuse(judge: Callable[[str, MachineState], list[Finding]], hosts: Sequence[Host]) -> None:
-    """End the run with what is wrong on any of these hosts; go on where nothing is."""
+    """End the run with the errors of all these hosts, if there are any."""
     look_at(hosts)
     machines = run().machines
     every = [finding for one in hosts if one.name in machines for finding in judge(one.name, machines[one.name])]

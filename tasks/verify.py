@@ -18,7 +18,7 @@ from tasks.preflight import preflight
 
 @deploy("verify")
 def health() -> None:
-    """A table of every component; what is not healthy fails its host, with what it said."""
+    """Show a table of every component; an unhealthy component fails its host, with its answer."""
     operations.ask(name="health", asked=probes(here(), asks_api=runs_kubectl()))
     barrier(name="all have answered")
     if is_lead_host():

@@ -39,7 +39,7 @@ def unpacked(directory: Path) -> list[Member] | None:
                 return None
         return [Member(name, directory / name, entry["sha256"], entry["size"]) for name, entry in record.items()]
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
-        return None  # whatever is wrong with it, unpacking once more puts it right
+        return None  # whatever is wrong, unpacking again repairs it
 
 
 def unpack(archive: Path, members: Mapping[str, str], directory: Path) -> None:

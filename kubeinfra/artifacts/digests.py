@@ -1,4 +1,4 @@
-"""Digests of files, remembered from run to run."""
+"""Digests of files, cached from run to run."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def published_digest(checksums: str, file: str) -> str | None:
     The digest of `file` in the text of a checksum file, None if it is not there.
 
     Reads `sha256sum`'s lines ("<hex>  <file>") and files that hold nothing but the hex digits, as dl.k8s.io's
-    do; the length tells the algorithm.
+    do; the algorithm follows from the length.
     """
     for line in checksums.splitlines():
         value, _, name = line.strip().partition(" ")
@@ -42,16 +42,16 @@ def hash_file(path: Path, algorithm: str) -> str:
 
 
 def stamp(path: Path) -> dict[str, int]:
-    """Size in bytes and mtime in nanoseconds: while both stay, a file counts as the one that was hashed."""
+    """Size in bytes and mtime in nanoseconds: as long as both stay, the file is assumed to be unchanged."""
     status = path.stat()
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 class Index:
     """
-    What a cache remembers (`index.json`), so that hundreds of megabytes are not hashed in every run.
+    The index of a cache (`index.json`), so that hundreds of megabytes are not hashed in every run.
 
-    `files` are digests of files by absolute path, each good while size and mtime stay. `pins` are digests of
+    `files` are digests of files by absolute path, each valid as long as size and mtime stay. `pins` are digests of
     artifacts for which catalogue.toml has none, by artifact path: recorded at the first fetch and then final.
     """
 
@@ -63,7 +63,7 @@ class Index:
         self.reload()
 
     def reload(self) -> None:
-        """Take over what other processes have saved since; KubeinfraError if the file is damaged."""
+        """Read what other processes have saved since; KubeinfraError if the file is damaged."""
         if not self.path.exists():
             return
         with file_errors(self.path, "read"):
@@ -74,7 +74,7 @@ class Index:
             self.pins = {**self.pins, **saved["pins"]}
         except (ValueError, KeyError, TypeError) as error:
             raise KubeinfraError(
-                f"{self.path}: is damaged ({error!r}); remove it: the files beside it will be checked anew"
+                f"{self.path}: is damaged ({error!r}); remove it: the files next to it will be checked again"
             ) from error
 
     def digest(self, path: Path, algorithm: str) -> str:

@@ -21,7 +21,7 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def progress_line(what: str, done: int, total: int | None) -> str:
-    """What is being done, for a person: "downloading <url>: 45 of 301 MB (15%)"."""
+    """Progress as shown to the user: "downloading <url>: 45 of 301 MB (15%)"."""
     return f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB ({done / total:.0%})" if total else what
 
 

@@ -17,7 +17,7 @@ class Image:
     reference: str
     """As in a pod: "registry.k8s.io/pause:<tag>"; the tar holds this very tag."""
     label: str
-    """The reference as people are shown it, with " (built)" behind it if it is not upstream's."""
+    """The reference as shown to users, followed by " (built)" if it is not upstream's."""
     image_id: str
     """ "sha256:<hex>", what `docker images --no-trunc` shows once it is loaded."""
     path: Path
@@ -27,7 +27,7 @@ class Image:
 
 def image_path(reference: str, arch: str) -> str:
     """
-    Where the tar of an image lies in an artifact directory: "/" and ":" of its reference become "_".
+    Path of an image's tar file in an artifact directory: "/" and ":" of its reference become "_".
 
     Example: "registry.k8s.io/pause:1" for amd64 is "images/registry.k8s.io_pause_1-amd64.tar".
     """

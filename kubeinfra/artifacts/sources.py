@@ -1,4 +1,4 @@
-"""Where an archive comes from, and what its digest must be: the places are asked one after another."""
+"""Where an archive comes from, and what its digest must be: the places are tried one after another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from kubeinfra.releases.catalogue import Artifact
 
 
 class Pin(NamedTuple):
-    """What a file's digest must be, and who says so."""
+    """The digest that a file must have, and where that digest comes from."""
 
     digest: str
     origin: str
@@ -21,7 +21,7 @@ class Pin(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """The settings of a `Store`, as it documents them, and its index; it keeps other processes away."""
+    """The settings of a `Store`, as it documents them, and its index; the Store locks out other processes."""
 
     cache_dir: Path
     artifacts_dir: Path | None
@@ -50,7 +50,7 @@ class Sources:
     def pin(self, artifact: Artifact) -> Pin | None:
         """
         The pin as far as it is known without network: from own_builds, else the release's, else the one that
-        was recorded earlier, else from upstream's checksum file beside the archive in artifacts_dir.
+        was recorded earlier, else from upstream's checksum file next to the archive in artifacts_dir.
         """
         if own := self.own_builds.get(artifact.path):
             return Pin(own, "own_builds")
@@ -58,7 +58,7 @@ class Sources:
             return Pin(artifact.digest, f"catalogue.toml, from {artifact.source}")
         if recorded := self.index.pins.get(artifact.path):
             return Pin(recorded, f"{self.index.path}, recorded when it was first fetched")
-        return self._pin_beside(artifact)
+        return self._adjacent_pin(artifact)
 
     def check(self, path: Path, pin: Pin) -> None:
         """KubeinfraError if the file's digest is another one."""
@@ -68,12 +68,12 @@ class Sources:
             )
 
     def in_artifacts_dir(self, artifact: Artifact) -> Path | None:
-        """The file that a person put there, not checked; None without one."""
+        """The file in artifacts_dir, not checked; None if there is none."""
         path = self.artifacts_dir and self.artifacts_dir / artifact.path
         return path if path and path.exists() else None
 
     def url(self, upstream: str) -> str:
-        """Where a file of upstream's is downloaded from: its own URL, or the mirror's."""
+        """The URL from which a file of upstream is downloaded: its own, or the mirror's."""
         if self.mirror is None:
             return upstream
         parts = urlsplit(upstream)
@@ -90,7 +90,7 @@ class Sources:
         except Unavailable as reason:
             raise KubeinfraError(
                 f"{path}: cannot be checked, as no digest of {artifact.name} {artifact.version} is known and "
-                f"{reason}; put upstream's {artifact.checksum_url} beside it"
+                f"{reason}; put upstream's {artifact.checksum_url} next to it"
             ) from reason
         self.check(path, pin)
         return path, pin
@@ -100,7 +100,7 @@ class Sources:
         if not path.exists():
             raise Unavailable(f"{path} does not exist")
         pin = self.pin(artifact) or self._published_pin(artifact)
-        # The cache is ours: a wrong file in it is replaced. artifacts_dir is its owner's to put right.
+        # A wrong file in the cache is replaced; artifacts_dir belongs to the user, so a wrong file there is an error.
         if (found := self._digest(path, pin)) != pin.digest:
             raise Unavailable(f"{path} has {found}")
         return path, pin
@@ -122,7 +122,7 @@ class Sources:
         if not artifact.digest and artifact.path not in self.own_builds:
             self.index.pins[artifact.path] = pin.digest
 
-    def _pin_beside(self, artifact: Artifact) -> Pin | None:
+    def _adjacent_pin(self, artifact: Artifact) -> Pin | None:
         name = artifact.checksum_url.rpartition("/")[2]
         path = self.artifacts_dir and (self.artifacts_dir / artifact.path).with_name(name)
         if not path or not path.exists():
@@ -143,7 +143,7 @@ class Sources:
         digest = pin.digest if pin else "digest not known"
         way = f"put the file at {self.artifacts_dir or '<artifacts_dir>'}/{artifact.path}"
         if not pin:
-            way += f" and upstream's {artifact.checksum_url} beside it"
+            way += f" and upstream's {artifact.checksum_url} next to it"
         if artifact.path not in self.own_builds:
             way += ", or set artifact_mirror to a URL prefix that serves it"
         return (

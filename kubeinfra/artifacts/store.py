@@ -1,5 +1,5 @@
 """
-Where binaries and images come from: a directory that a person filled, the cache, upstream or a mirror of it.
+Where binaries and images come from: the user's artifacts_dir, the cache, upstream or a mirror of it.
 
     <artifacts_dir or cache_dir>/<name>/<version>/<file>    archives, see `Artifact.path`
     <artifacts_dir or cache_dir>/images/<file>              images, see `image_path`
@@ -32,11 +32,11 @@ class PlannedBinary:
     """A binary as far as it is known without network and writes: what a plan compares with a host."""
 
     name: str
-    """The binary's; the artifact's where the names in it are not known yet."""
+    """Of the binary; of the artifact if the names in it are not known yet."""
     version: str
-    """As shown to people, such as "1.2.3" or "1.2.3 (built)"."""
+    """As shown to users, such as "1.2.3" or "1.2.3 (built)"."""
     archive: str
-    """The pin of the archive that it comes from; its URL where not even that is known yet."""
+    """The pin of the archive that it comes from; its URL if the pin is not known yet either."""
     sha256: str | None
     """In hex; None until the archive was fetched."""
 
@@ -47,7 +47,7 @@ class Binary:
 
     name: str
     version: str
-    """As shown to people, such as "1.2.3" or "1.2.3 (built)"."""
+    """As shown to users, such as "1.2.3" or "1.2.3 (built)"."""
     archive: str
     """The pin of the archive that it comes from."""
     sha256: str
@@ -62,7 +62,7 @@ class Store:
     """
     The artifacts of one cluster.
 
-    + cache_dir: ours, made when needed; several processes may use it at once
+    + cache_dir: created if missing; several processes may use it at the same time
     + artifacts_dir: filled by hand, only read; a file there with a wrong digest is an error
     + mirror: URL prefix that takes the place of scheme and host of upstream's URLs, and keeps their paths:
       with "https://mirror.example/k8s", https://dl.k8s.io/v1/x is https://mirror.example/k8s/v1/x. "{host}"
@@ -71,7 +71,7 @@ class Store:
       the place of the release's pin; such a file is not looked for upstream, and its version says "(built)"
     + progress: called during whatever takes longer than a second or two
 
-    Settings that cannot be right are a KubeinfraError here, all at once.
+    Raises one KubeinfraError for all invalid settings.
     """
 
     def __init__(
@@ -82,22 +82,22 @@ class Store:
         own_builds: Mapping[str, str] = MappingProxyType({}),
         progress: Progress = lambda what, done, total: None,
     ) -> None:
-        # Hosts are served by turns in one thread: one that waits for a file's lock would keep the others from ending.
+        # All hosts run in one thread: a host that waits for the lock file would block the host that holds it.
         self._turn = threading.Lock()
         self.sources = Sources(cache_dir, artifacts_dir, mirror, own_builds, progress, Index(cache_dir / "index.json"))
         if problems := list(_problems(self.sources)):
             raise KubeinfraError(*problems)
 
     def version_label(self, artifact: Artifact) -> str:
-        """The version as people are shown it: with " (built)" behind it if it is not upstream's file."""
+        """The version as shown to users: followed by " (built)" if it is not upstream's file."""
         return artifact.version + self._built(artifact.path)
 
     def wanted(self, artifact: Artifact) -> list[PlannedBinary]:
         """
         The binaries of an artifact, for a plan: no network, no writes.
 
-        Before the archive was fetched their digests are None, and where the release does not say what is in
-        it (CNI plugins) there is one entry for all. KubeinfraError if artifacts_dir has another digest.
+        Before the archive was fetched their digests are None, and if the release does not list its content
+        (CNI plugins) there is one entry for all. KubeinfraError if artifacts_dir has another digest.
         """
         pin = self.sources.pin(artifact)
         archive = pin.digest if pin else self.sources.url(artifact.url)
@@ -107,7 +107,7 @@ class Store:
         return [PlannedBinary(name, version, archive, None) for name in sorted(artifact.members) or [artifact.name]]
 
     def fetch_all(self, artifacts: Iterable[Artifact]) -> dict[Artifact, list[Binary]]:
-        """Make these ready ahead of time: `binaries` of each; one KubeinfraError tells all mistakes."""
+        """Make these ready ahead of time: `binaries` of each; one KubeinfraError has all errors."""
         found: dict[Artifact, list[Binary]] = {}
         problems: list[str] = []
         for artifact in artifacts:
@@ -186,12 +186,12 @@ class Store:
         return self.sources.cache_dir / "extracted" / pin.digest.replace(":", "-")
 
     def _unpacked(self, artifact: Artifact, pin: Pin) -> list[Member] | None:
-        """What is there already; a wrong file in artifacts_dir is an error all the same."""
+        """What has been unpacked before; a wrong file in artifacts_dir is still an error."""
         if own := self.sources.in_artifacts_dir(artifact):
             self.sources.check(own, pin)
         members = unpacked(self._directory(pin))
         if members and artifact.members and {member.name for member in members} != set(artifact.members):
-            return None  # unpacked by a version of this program that took other members
+            return None  # unpacked by a version of this program that extracted other members
         return members
 
     def _unpack(self, artifact: Artifact, archive: Path, pin: Pin) -> list[Member]:
@@ -214,7 +214,7 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other processes from filling the cache at the same time; what the index learns is saved."""
+        """Lock the cache against other processes; the index is saved at the end."""
         path = self.sources.cache_dir / "lock"
 
         def busy() -> None:

@@ -1,4 +1,4 @@
-"""Whether a machine, as preflight saw it, can take the part that the inventory gives it."""
+"""Whether a machine, as preflight found it, is fit for its groups in the inventory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kubeinfra.machine.edits import has_resolver_for_pods
 from kubeinfra.machine.state import MachineState
 from kubeinfra.releases.catalogue import ARCHES
 
-# The oldest that reads all of the units as they are meant: "+" before a command (systemd's NEWS, 231).
+# Oldest systemd that understands all units: "+" before a command (systemd's NEWS, 231).
 SYSTEMD = 231
 CLOCKS_DIFFER = 240  # seconds; a certificate begins 300 s before it is made (kubeinfra/pki/ca.py)
 
@@ -21,7 +21,7 @@ _error = partial(Finding, level="error")
 
 
 def machine_findings(cluster: Cluster, machine: Machine, found: MachineState) -> list[Finding]:
-    """What of this machine cannot work; nothing for one that can."""
+    """An error for each thing on this machine that cannot work."""
     return [
         *_user(machine, found),
         *_arch(machine, found),
@@ -89,7 +89,7 @@ def _family(machine: Machine, found: MachineState) -> Findings:
 
 
 def _address(machine: Machine, found: MachineState) -> Findings:
-    """A cloud's public address is often on none of the machine's interfaces: nothing could listen there."""
+    """The public address of a cloud machine is often not on its interfaces: no process could listen on it."""
     has = [one.ip for one in found.addresses if not one.ip.is_loopback]
     if has and machine.address not in has:
         yield _error(
@@ -104,7 +104,7 @@ def _address(machine: Machine, found: MachineState) -> Findings:
 
 
 def _clock(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    """If the deploy sets up chrony, that puts the clock right."""
+    """If the deploy sets up chrony, chrony corrects the clock."""
     sets_it_up = cluster.settings.time_servers and not found.keeps_time and not found.container
     if abs(found.clock_ahead) > CLOCKS_DIFFER and not sets_it_up:
         how = "ahead of" if found.clock_ahead > 0 else "behind"
@@ -124,7 +124,7 @@ def _runtime(cluster: Cluster, machine: Machine, found: MachineState) -> Finding
 
 
 def _networks(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    """Services and pods must not have addresses of the network that the machines themselves are in."""
+    """The networks of Services and pods must not overlap the machine's own network."""
     own = next((one.network for one in found.addresses if one.ip == machine.address), None)
     networks = {"service_cidr": cluster.settings.service_cidr, "cluster_cidr": cluster.settings.cluster_cidr}
     for setting, network in networks.items():

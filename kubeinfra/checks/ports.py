@@ -1,4 +1,4 @@
-"""Whether the ports that the settings choose are free on machines that are in more than one group."""
+"""Whether the ports in the settings are free on machines that are in more than one group."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kubeinfra.releases.catalogue import SUPPORTED
 
 
 def ports_do_not_collide(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    """Of the API server and the load balancer, with what every component listens on."""
+    """The ports of the API server and of the load balancer, against those of every other component."""
     settings = cluster.settings
     if settings.kubernetes_version not in SUPPORTED:
-        return  # told by another check; which ports it has is not known
+        return  # another check reports it; the ports of that release are not known
     for setting, port, group, taken_by in (
         ("load_balancer_port", settings.load_balancer_port, "lb", ("master", "node", "etcd")),
         ("apiserver_port", settings.apiserver_port, "master", ("node", "etcd")),

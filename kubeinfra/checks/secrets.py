@@ -12,7 +12,7 @@ from kubeinfra.pki.secrets import SECRET_NAMES, SecretName
 
 
 def needed_secrets(cluster: Cluster) -> list[SecretName]:
-    """Those that the controller makes: a setting may say one, and without load balancers one is of no use."""
+    """The secrets that the controller creates; the VRRP password only for load balancers without the setting."""
     is_given = cluster.settings.vrrp_password or not cluster.load_balancers
     return [name for name in SECRET_NAMES if name != "vrrp-password" or not is_given]
 
@@ -21,9 +21,11 @@ def secret_findings(
     cluster: Cluster, machine: Machine, found: MachineState, kept: Collection[SecretName], directory: Path
 ) -> list[Finding]:
     """
-    Another service account key would cut off every pod; another token or password, whoever has the old one.
+    An error for each shared secret that the machine has and the controller has lost.
 
-    + kept: what the controller has in its directory
+    A new service account key would cut off every pod; a new token or password, every machine that has the old one.
+
+    + kept: the secrets in the controller's directory
     """
     return [
         Finding(

@@ -1,4 +1,4 @@
-"""What the operating system of a machine lacks: notes, as the deploy goes on without it."""
+"""What the operating system of a machine does not have: notes, because the deploy continues without it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def sysctls_out_of_reach(machine: str, found: SystemState, wanted: Mapping[str, 
         if has is None and not comes_with_module(found, key):
             notes.append(Finding("sysctls", machine, "note", f"the kernel has no sysctl {key} (wanted {value})"))
         elif has not in (None, value) and key in found.read_only:
-            found_it, why = f"sysctl {key} is {has}", "cannot be set from inside this machine"
-            notes.append(Finding("sysctls", machine, "note", found_it, value, why, joints=(", wanted ", ", and ")))
+            found_value, why = f"sysctl {key} is {has}", "cannot be set from inside this machine"
+            notes.append(Finding("sysctls", machine, "note", found_value, value, why, joints=(", wanted ", ", and ")))
     return notes
 
 

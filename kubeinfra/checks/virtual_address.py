@@ -10,7 +10,7 @@ from kubeinfra.machine.state import VirtualAddressState
 
 
 def problems(machine: Machine, virtual_ip: IPv4Address, found: VirtualAddressState) -> list[Finding]:
-    """The address is of the machine's subnet, and nobody but a load balancer answers for it."""
+    """Errors if the address is not in the machine's subnet, or a machine that is no load balancer answers for it."""
 
     def error(what: str, wanted: str, remedy: str) -> Finding:
         return Finding("virtual address", machine.name, "error", what, wanted, remedy)

@@ -1,4 +1,4 @@
-"""From the lines of an inventory and the settings as written to the cluster, checked. Pure."""
+"""Builds the checked cluster from the lines of the inventory and the settings as written. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kubeinfra.errors import KubeinfraError
 
 @dataclass(frozen=True)
 class InventoryEntry:
-    """One host as the inventory has it, in all its groups. `data` without pyinfra's own connection keys."""
+    """One host of the inventory, with all its groups. `data`: its own data, without pyinfra's connection keys."""
 
     name: str
     groups: frozenset[str]
@@ -36,9 +36,11 @@ def build(
     """
     Inventory and settings -> the cluster and the warnings about it.
 
-    `values` are the settings of the cluster as written, `source` the file of each; `by_group` what the file of a group
-    says for its machines (PER_MACHINE); `further` checks that know components. All mistakes are raised as one
-    KubeinfraError.
+    + values: the settings of the cluster as written; + source: setting -> the file that it was written in
+    + by_group: group -> the settings in its file for its machines (PER_MACHINE)
+    + further: checks that depend on components
+
+    Raises one KubeinfraError with all errors.
     """
     entries = list(entries)
     settings, problems = read(Settings, dict(values), dict(source))
@@ -47,7 +49,7 @@ def build(
         machine, wrong = _machine(entry)
         machines += [machine] if machine else []
         problems += wrong
-    # Where a setting cannot be read, the others are still checked, against its default.
+    # If a setting cannot be read, the others are still checked, against its default.
     known = settings or _readable(values)
     own, wrong = _own_settings(entries, known, by_group)
     cluster = Cluster(tuple(machines), known, own)
@@ -60,7 +62,7 @@ def build(
 def _own_settings(
     entries: Sequence[InventoryEntry], settings: Settings, by_group: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Settings], list[str]]:
-    """Machine -> its settings, where they are not simply the cluster's."""
+    """Machine name -> its settings, for machines that have settings of their own; and one sentence for each error."""
     problems: list[str] = []
     files: dict[str, Layer] = {}
     for group, values in by_group.items():
@@ -69,8 +71,8 @@ def _own_settings(
     groups, machines = {}, {}
     for entry in entries:
         groups[entry.name] = [layer for group, layer in files.items() if group in entry.groups and layer.values]
-        said = {name: entry.data[name] for name in PER_MACHINE if name in entry.data}
-        machines[entry.name], wrong = Layer.read(said, f"inventory: {entry.name}")
+        own = {name: entry.data[name] for name in PER_MACHINE if name in entry.data}
+        machines[entry.name], wrong = Layer.read(own, f"inventory: {entry.name}")
         problems += wrong + _for_no_node(machines[entry.name], [entry])
     problems += disagreements(groups, machines)
     return {
@@ -81,7 +83,7 @@ def _own_settings(
 
 
 def _for_no_node(layer: Layer, members: Sequence[InventoryEntry]) -> list[str]:
-    """Everything that may differ by machine is about nodes."""
+    """An error if none of the members is a node: every setting that may differ by machine is about nodes."""
     if not layer.values or any("node" in entry.groups for entry in members):
         return []
     names = ", ".join(layer.values)
@@ -102,14 +104,14 @@ def _machine(entry: InventoryEntry) -> tuple[Machine | None, list[str]]:
     misplaced = [name for name in entry.data if name in Settings.model_fields and name not in PER_MACHINE]
     of_cluster = [f"{place}: {name} holds for the whole cluster; set it in group_data/all.py" for name in misplaced]
     own = {name: value for name, value in entry.data.items() if name not in Settings.model_fields}
-    said, problems = read(MachineSettings, own, dict.fromkeys(own, place))
+    settings, problems = read(MachineSettings, own, dict.fromkeys(own, place))
     problems = of_cluster + problems
     if any(map(is_control, entry.name)):
         problems.append(f"inventory: {entry.name!r} has a control character in its name; take that out")
         return None, problems
-    if said is None:
+    if settings is None:
         return None, problems
-    address = said.address or next(
+    address = settings.address or next(
         (IPv4Address(text) for text in (entry.ssh_hostname or "", entry.name) if is_ipv4(text)), None
     )
     if address is None and (ipv6 := next(filter(is_ipv6, (entry.ssh_hostname or "", entry.name)), None)):
@@ -121,7 +123,7 @@ def _machine(entry: InventoryEntry) -> tuple[Machine | None, list[str]]:
     if address is None:
         problems.append(
             f"inventory: {entry.name} has no address; say "
-            f'("{entry.name}", {{"ssh_hostname": "192.168.80.10"}}), or "address" where ssh uses a name'
+            f'("{entry.name}", {{"ssh_hostname": "192.168.80.10"}}), or "address" if ssh uses a name'
         )
         return None, problems
-    return Machine(entry.name, said.hostname or entry.name, address, entry.groups & set(GROUPS)), problems
+    return Machine(entry.name, settings.hostname or entry.name, address, entry.groups & set(GROUPS)), problems

@@ -18,7 +18,7 @@ ETCD_PEER_PORT = 2380
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine of the inventory. `name` is the inventory's, `hostname` what the machine calls itself."""
+    """One machine of the inventory. `name`: its name in the inventory; `hostname`: its own host name."""
 
     name: str
     hostname: str
@@ -27,17 +27,17 @@ class Machine:
 
     @property
     def node_name(self) -> str:
-        """Its name as a Kubernetes node: the address, as in the guide."""
+        """Name of its Node object: the address, as in the guide."""
         return str(self.address)
 
     @property
     def etcd_client_url(self) -> str:
-        """Where clients reach it as an etcd member."""
+        """Its client URL as an etcd member."""
         return f"https://{self.address}:{ETCD_CLIENT_PORT}"
 
     @property
     def etcd_peer_url(self) -> str:
-        """Where the other members reach it as an etcd member."""
+        """Its peer URL as an etcd member."""
         return f"https://{self.address}:{ETCD_PEER_PORT}"
 
 
@@ -47,12 +47,12 @@ class Cluster:
 
     machines: tuple[Machine, ...]
     settings: Settings
-    """What holds for the whole cluster; for what may differ by machine ask `settings_of`."""
+    """Settings of the whole cluster; for settings that may differ by machine use `settings_of`."""
     own_settings: Mapping[str, Settings] = field(default_factory=dict)
-    """Name of a machine -> its settings, of those that have any of their own."""
+    """Machine name -> its settings, for machines that have settings of their own."""
 
     def settings_of(self, machine: Machine) -> Settings:
-        """The settings with those that its groups and the machine itself say (`PER_MACHINE`), checked and merged."""
+        """The cluster's settings, merged with those of the machine's groups and the machine itself (`PER_MACHINE`)."""
         return self.own_settings.get(machine.name, self.settings)
 
     def group(self, name: str) -> tuple[Machine, ...]:
@@ -75,7 +75,7 @@ class Cluster:
         return self.group("etcd")
 
     def machine(self, name: str) -> Machine:
-        """The machine of this inventory name; KeyError is a mistake in the code, not in the inventory."""
+        """The machine of this inventory name; a KeyError is an error in the code, not in the inventory."""
         return self._by_name[name]
 
     @cached_property
@@ -85,13 +85,13 @@ class Cluster:
     @property
     def max_unavailable(self) -> int:
         """
-        On how many nodes at a time a run may restart what their pods need, at least 1.
+        Number of nodes on which a run may restart the container runtime at the same time, at least 1.
 
         A percentage is rounded up, as a DaemonSet's `maxUnavailable` is (kubernetes.io, DaemonSet API reference).
         """
-        said = str(self.settings.max_unavailable)
-        share = said.removesuffix("%")
-        return -(-int(share) * len(self.nodes) // 100) or 1 if share != said else int(said)
+        value = str(self.settings.max_unavailable)
+        percentage = value.removesuffix("%")
+        return -(-int(percentage) * len(self.nodes) // 100) or 1 if percentage != value else int(value)
 
     @cached_property
     def release(self) -> releases.Release:
@@ -124,10 +124,10 @@ class Cluster:
     @property
     def endpoint(self) -> str:
         """
-        `address:port` that kubelets, kube-proxies and people use.
+        `address:port` that kubelets, kube-proxies and users connect to.
 
-        The setting control_plane_endpoint; else the virtual address where there are load balancers; else the only
-        master. The one place for this rule; several masters without any of it are a mistake (`checks`).
+        The setting control_plane_endpoint; else the virtual address if there are load balancers; else the only
+        master. Several masters without either of them are an error (`clients_have_one_endpoint`).
         """
         if self.settings.control_plane_endpoint:
             return self.settings.control_plane_endpoint
@@ -148,12 +148,12 @@ class Cluster:
 
     @property
     def apiserver_service_address(self) -> IPv4Address:
-        """Address of Service `kubernetes`: the first of the service network, fixed by the API server."""
+        """Address of Service `kubernetes`: the first of the service network; the API server fixes it."""
         return self.settings.service_cidr[1]
 
     @property
     def apiserver_names(self) -> tuple[str, ...]:
-        """Every DNS name under which a client may call an API server."""
+        """Every DNS name under which a client may connect to an API server."""
         domain = self.settings.cluster_domain
         service = (
             "kubernetes",
@@ -171,7 +171,7 @@ class Cluster:
 
     @property
     def apiserver_addresses(self) -> tuple[IPv4Address, ...]:
-        """Every address under which a client may call an API server."""
+        """Every address under which a client may connect to an API server."""
         own = [IPv4Address("127.0.0.1"), self.apiserver_service_address, *(m.address for m in self.masters)]
         virtual = [self.settings.virtual_ip] if self.load_balancers and self.settings.virtual_ip else []
         endpoint = [IPv4Address(self._endpoint_host)] if is_ipv4(self._endpoint_host) else []

@@ -1,4 +1,4 @@
-"""Checks that need more than one setting or machine. Each is a plain function; all run, all mistakes are told."""
+"""Checks that need more than one setting or machine. Each is a function; all run, and all errors are reported."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Check = Callable[[Cluster, Callable[[str], str]], Iterable[str]]
 
 def problems(cluster: Cluster, source: Mapping[str, str], further: Iterable[Check] = ()) -> list[str]:
     """
-    One sentence for each thing that cannot work.
+    One sentence for each error in the inventory and the settings.
 
-    + source: setting -> the file that it was written in; + further: checks beside those that are here
+    + source: setting -> the file that it was written in; + further: checks in addition to CHECKS
     """
 
     def where(setting: str) -> str:
@@ -28,7 +28,7 @@ def problems(cluster: Cluster, source: Mapping[str, str], further: Iterable[Chec
 
 
 def warnings(cluster: Cluster) -> list[str]:
-    """One sentence for each thing that works, but not as well as it looks."""
+    """One sentence for each thing that works, but is less available than it looks."""
     found = []
     members = len(cluster.etcd_machines)
     if members % 2 == 0:
@@ -62,7 +62,7 @@ def names_and_addresses_are_unique(cluster: Cluster, where: Callable[[str], str]
 
 
 def host_names_are_valid(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    """A host name that comes from the inventory's name has not been checked yet."""
+    """A host name that is taken from the inventory's name has not been checked before."""
     for machine in cluster.machines:
         _, wrong = read(MachineSettings, {"hostname": machine.hostname}, {"hostname": f"inventory: {machine.name}"})
         yield from wrong
@@ -104,13 +104,13 @@ def dns_address_is_a_service(cluster: Cluster, where: Callable[[str], str]) -> I
     service, dns = cluster.settings.service_cidr, cluster.settings.dns_address
     if service.num_addresses < 4:
         return
-    said = f"{where('dns_address')}: dns_address {dns}"
+    setting = f"{where('dns_address')}: dns_address {dns}"
     if dns not in service:
-        yield f"{said} is not in service_cidr {service}; take one such as {service[2]}"
+        yield f"{setting} is not in service_cidr {service}; take one such as {service[2]}"
     elif dns in (service[0], service[-1]):
-        yield f"{said} is an end of service_cidr {service}, which no Service gets; take one such as {service[2]}"
+        yield f"{setting} is an end of service_cidr {service}, which no Service gets; take one such as {service[2]}"
     elif dns == cluster.apiserver_service_address:
-        yield f"{said} is that of the API server's own Service; take one such as {service[2]}"
+        yield f"{setting} is that of the API server's own Service; take one such as {service[2]}"
 
 
 def pods_network_holds_the_nodes(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -139,7 +139,7 @@ def clients_have_one_endpoint(cluster: Cluster, where: Callable[[str], str]) -> 
 
 
 def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    """Whether it is in the machines' subnet, and nobody else's, is asked on the machines (tasks/load_balancer.py)."""
+    """Whether it is in the machines' subnet and unused is checked on the machines (tasks/load_balancer.py)."""
     virtual_ip = cluster.settings.virtual_ip
     if virtual_ip is None:
         return
@@ -157,12 +157,12 @@ def virtual_ip_is_free(cluster: Cluster, where: Callable[[str], str]) -> Iterato
 def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
     settings = cluster.settings
     first, last = (int(port) for port in settings.node_port_range.split("-"))
-    said = f"{where('node_port_range')}: node_port_range {first}-{last}"
+    setting = f"{where('node_port_range')}: node_port_range {first}-{last}"
     if not 1 <= first <= last <= 65535:
-        yield f"{said} does not go up within 1-65535; use one such as 30000-32767"
+        yield f"{setting} does not go up within 1-65535; use one such as 30000-32767"
         return
     if first <= settings.apiserver_port <= last:
-        yield f"{said} holds apiserver_port {settings.apiserver_port}; take a range without it, such as 30000-32767"
+        yield f"{setting} holds apiserver_port {settings.apiserver_port}; take a range without it, such as 30000-32767"
     both = [machine for machine in cluster.load_balancers if "node" in machine.groups]
     if both and first <= settings.load_balancer_port <= last:
         yield (
@@ -173,10 +173,10 @@ def node_ports_are_a_range(cluster: Cluster, where: Callable[[str], str]) -> Ite
 
 
 def health_is_asked_without_a_certificate(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    said = cluster.settings.apiserver_extra_args.get("anonymous-auth", "true")
-    if said.lower() in ("0", "f", "false"):
+    value = cluster.settings.apiserver_extra_args.get("anonymous-auth", "true")
+    if value.lower() in ("0", "f", "false"):
         yield (
-            f"{where('apiserver_extra_args')}: apiserver_extra_args['anonymous-auth'] is {said!r}: load balancers, "
+            f"{where('apiserver_extra_args')}: apiserver_extra_args['anonymous-auth'] is {value!r}: load balancers, "
             "keepalived and the other masters ask /readyz without a certificate, and would get 401; take it out: "
             "RBAC lets anonymous users see no more than health and version"
         )

@@ -1,8 +1,8 @@
 """
-Settings that may differ by machine: what the cluster, groups and the machine itself say -> what holds on it.
+Settings that may differ by machine: those of the cluster, of the groups and of the machine, merged.
 
-A machine wins over its groups, a group over the cluster. A dictionary is merged by its keys at the top: the nearest
-value of a key holds, as a whole. A list holds as a whole.
+A machine's value overrides that of its groups, a group's that of the cluster. A dictionary is merged by its
+top-level keys; the value of a key, and a list, is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from kubeinfra.cluster.settings import Settings, read
 
 @dataclass(frozen=True)
 class Layer:
-    """What one place says of some settings; `where` is that place as messages name it."""
+    """Some settings as one file or machine has them; `where`: the name of that place in messages."""
 
     where: str
     values: Mapping[str, Any]
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> tuple[Layer, list[str]]:
-        """Checked values, and one sentence for each that is wrong, which is left out."""
+        """The valid values, and one sentence for each invalid one, which is left out."""
         problems: list[str] = []
         good = {}
         for name, value in values.items():
@@ -37,7 +37,7 @@ class Layer:
 
 
 def merged(settings: Settings, layers: Sequence[Layer]) -> Settings:
-    """The cluster's settings under these layers, of which each wins over those before it."""
+    """The cluster's settings with these layers applied; each layer overrides those before it."""
     values: dict[str, Any] = {}
     for layer in layers:
         for name, value in layer.values.items():
@@ -48,7 +48,7 @@ def merged(settings: Settings, layers: Sequence[Layer]) -> Settings:
 
 def disagreements(groups: Mapping[str, Sequence[Layer]], machines: Mapping[str, Layer]) -> Iterator[str]:
     """
-    One sentence for each value on which the files of two groups differ, unless every machine in both says its own.
+    One sentence for each value that differs between two groups' files, unless each machine in both has its own.
 
     + groups: machine -> the layers of its groups; + machines: machine -> its own layer
     """
@@ -56,17 +56,20 @@ def disagreements(groups: Mapping[str, Sequence[Layer]], machines: Mapping[str, 
     for machine, layers in groups.items():
         own = _flat(machines[machine])
         for one, other in combinations(layers, 2):
-            mine, theirs = _flat(one), _flat(other)
-            for name in mine.keys() & theirs.keys() - own.keys():
-                if mine[name] != theirs[name]:
-                    said = f"{other.where}: {name} is {theirs[name]!r}", f"{one.where} says {mine[name]!r}"
-                    found[said].append(machine)
+            values, other_values = _flat(one), _flat(other)
+            for name in values.keys() & other_values.keys() - own.keys():
+                if values[name] != other_values[name]:
+                    sentence = (
+                        f"{other.where}: {name} is {other_values[name]!r}",
+                        f"{one.where} says {values[name]!r}",
+                    )
+                    found[sentence].append(machine)
     for (here, there), names in sorted(found.items()):
         yield f"{here}, but {there}; {_listed(names)} in both: keep one of them, or say it for the machine"
 
 
 def _flat(layer: Layer) -> dict[str, Any]:
-    """Name of each value that is merged by itself -> the value."""
+    """Each setting, or top-level key of a setting, that is merged on its own -> its value."""
     return {
         name: value
         for setting, whole in layer.values.items()

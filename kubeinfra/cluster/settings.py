@@ -50,7 +50,7 @@ class _Strict(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _one_line(cls, value: object) -> object:
-        """Values become lines of units, of configuration files and of shell: a line break would begin another one."""
+        """Values become lines of units, configuration files and shell: a line break would begin a new line there."""
         if any(is_control(character) for text in texts_of(value) for character in text):
             raise ValueError("it has a line break or another control character in it; take that out")
         return value
@@ -228,9 +228,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read(model: type[Model], values: dict[str, Any], source: dict[str, str]) -> tuple[Model | None, list[str]]:
     """
-    Values as a person wrote them -> the checked model, or None and one sentence for each mistake.
+    Values as written -> the validated model, or None and one sentence for each error.
 
-    `source` says where each key was written ("group_data/all.py"), so that the sentence can name the place.
+    + source: key -> the file that it was written in ("group_data/all.py"), which the sentence names
     """
     known = model.model_fields
     problems = [_unknown(key, source.get(key, ""), known) for key in values if key not in known]
@@ -254,7 +254,7 @@ def _unknown(key: str, where: str, known: dict[str, Any]) -> str:
 
 def _mistyped(entry: Any, source: dict[str, str]) -> str:
     name = str(entry["loc"][0])
-    inner = "".join(f"[{part!r}]" for part in entry["loc"][1:] if part != "[key]")  # so marked where the key is wrong
+    inner = "".join(f"[{part!r}]" for part in entry["loc"][1:] if part != "[key]")  # "[key]": the key is wrong
     reason = entry["msg"].removeprefix("Value error, ")
     return f"{source.get(name, '')}: {name}{inner} is {shown(name, entry['input'])}: {reason[0].lower()}{reason[1:]}"
 

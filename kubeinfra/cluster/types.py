@@ -1,7 +1,7 @@
 """
-Types of settings: what form a value must have, and in plain words what is wanted where it has not.
+Types of settings: the form that a value must have, and the message in plain words if it does not have it.
 
-A type refuses with a ValueError whose text follows "<setting> is <value>: " in the message.
+A type rejects a value with a ValueError whose text follows "<setting> is <value>: " in the message.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _host_name(value: str) -> str:
 
 
 def _like(pattern: str, wanted: str) -> AfterValidator:
-    """Text that a regular expression fits as a whole; `wanted` says in plain words what that is."""
+    """Text that matches a regular expression as a whole; `wanted`: in plain words what is expected."""
 
     def fitting(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):

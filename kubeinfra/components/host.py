@@ -41,7 +41,7 @@ def describe(here: Here) -> Component:
     files: tuple[Wanted, ...] = (
         Edit("/etc/hosts", lambda text: hosts_file(text, here.cluster), in_place=True),
         Edit("/etc/hostname", lambda _: f"{hostname}\n", in_place=True),
-        Edit("/etc/fstab", fstab_without_swap, create=False, ours=fstab_swap_lines),
+        Edit("/etc/fstab", fstab_without_swap, create=False, shown=fstab_swap_lines),
         Edit("/etc/selinux/config", selinux_config, create=False),
         File(MODULES_CONF, modules_conf(MODULES)),
         File(SYSCTL_CONF, sysctl_conf(sysctls(here.cluster))),

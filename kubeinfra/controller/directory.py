@@ -6,8 +6,8 @@ What the controller keeps: the CAs, and the secrets that several machines share.
         secrets/<name>                         0600
         admin.kubeconfig                       0600
 
-Reading creates nothing. What is there and cannot be used is an error; only what is wholly absent is None, and
-only that may be created: a CA created a second time would cut off every machine that trusts the first one.
+Reading creates nothing. Something that exists and cannot be used is an error; only what is completely absent is
+None, and only that may be created: a CA created a second time would cut off every machine that trusts the first one.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class ControllerDirectory:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.created = 0
-        """How often this object has created something: what was read before may be out of date since."""
+        """How often this object has created something: what was read before may be out of date."""
 
     @property
     def admin_kubeconfig_path(self) -> Path:
         return self.directory / "admin.kubeconfig"
 
     def ca(self, name: CAName) -> CA | None:
-        """The CA, or None when there is nothing at all under its name."""
+        """The CA, or None if nothing exists under its name."""
         path = self._ca_path(name)
         if not self._is_there(path):
             return None
@@ -63,7 +63,7 @@ class ControllerDirectory:
         return CA.load(certificate, _read_private(path / KEY_FILE, RESTORE_CA), str(path))
 
     def create_ca(self, name: CAName, years: int) -> CA:
-        """A new CA, safely on disk when this returns; refused when anything is under its name."""
+        """Create a CA, safely on disk when this returns; KubeinfraError if anything exists under its name."""
         path = self._ca_path(name)
         with self._creating(path):
             ca = CA.create(COMMON_NAMES[name], years)
@@ -73,7 +73,7 @@ class ControllerDirectory:
         return ca
 
     def secret(self, name: SecretName) -> str | None:
-        """The secret as create_secret got it, or None when it was never made."""
+        """The secret as given to create_secret, or None if it was never created."""
         path = self._secret_path(name)
         if not self._is_there(path):
             return None
@@ -82,11 +82,11 @@ class ControllerDirectory:
             raise KubeinfraError(f"{path}: is empty; {RESTORE}")
         if name == "service-account-key":
             public_key_pem(value, str(path))
-        # A person who brings a one-line secret by an editor ends the line; that is no part of the secret.
+        # An editor ends a one-line secret with a line break, which is not part of the secret.
         return value if value.count("\n") > 1 else value.removesuffix("\n")
 
     def create_secret(self, name: SecretName, value: str) -> None:
-        """Keep a new secret, safely on disk when this returns; refused when anything is under its name."""
+        """Store a new secret, safely on disk when this returns; KubeinfraError if anything exists under its name."""
         path = self._secret_path(name)
         with self._creating(path):
             write_whole(path, value, 0o600)
@@ -94,15 +94,15 @@ class ControllerDirectory:
     def admin_kubeconfig(self) -> str | None:
         """The administrator's kubeconfig, or None before the first deploy."""
         path = self.admin_kubeconfig_path
-        return _read_private(path, "remove it: the next run writes it anew") if self._is_there(path) else None
+        return _read_private(path, "remove it: the next run writes a new one") if self._is_there(path) else None
 
     def write_admin_kubeconfig(self, text: str) -> None:
-        """In place of an older one."""
+        """Replaces an older one."""
         with self._writing(self.admin_kubeconfig_path):
             write_whole(self.admin_kubeconfig_path, text, 0o600)
 
     def secrets(self) -> ClusterSecrets:
-        """Everything that machines share, read once; a KubeinfraError has a line for each thing that cannot be used."""
+        """Everything that machines share, read once; KubeinfraError with a line for each thing that cannot be used."""
         problems: list[str] = []
 
         def read(one: Callable[[], T]) -> T | None:
@@ -138,7 +138,7 @@ class ControllerDirectory:
         return self.directory / "secrets" / name
 
     def _is_there(self, path: Path) -> bool:
-        """Whether anything has this path; the directories on the way to it must be ours alone."""
+        """Whether anything exists at this path; its directories must not be open to other users."""
         for directory in dict.fromkeys((self.directory, path.parent)):
             if not _exists(directory):
                 return False
@@ -166,7 +166,7 @@ class ControllerDirectory:
 
 
 def _exists(path: Path) -> bool:
-    """Also for a dangling link, such as to a disk that is not mounted: what it led to may come back."""
+    """True also for a dangling link, such as to a disk that is not mounted: its target may come back."""
     with file_errors(path, "read"):
         try:
             path.lstat()

@@ -1,4 +1,4 @@
-"""Snapshots of etcd as files: their names, whether one is whole, and which are old enough to go. Pure."""
+"""Snapshots of etcd as files: their names, whether one is complete, and which are old enough to be removed. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def name(cluster_name: str, now: datetime) -> str:
 
 
 def cluster_of(file_name: str) -> str | None:
-    """The cluster whose name is in it; None where the file has another kind of name."""
+    """The cluster whose name is in it; None if the file has another kind of name."""
     # The time is matched too: cluster "lab" has nothing to do with the snapshots of a cluster "lab-2".
     found = re.fullmatch(r"etcd-(.+)-\d{8}T\d{6}Z\.db", file_name)
     return found[1] if found else None
@@ -32,7 +32,7 @@ def too_old(names: Iterable[str], cluster_name: str, keep: int) -> list[str]:
 
 
 def digest_file(snapshot: Path) -> Path:
-    """Beside each snapshot on the controller: its SHA-256, in the form of sha256sum(1)."""
+    """The file next to a snapshot on the controller that holds its SHA-256, in the form of sha256sum(1)."""
     return snapshot.with_name(snapshot.name + ".sha256")
 
 
@@ -56,10 +56,10 @@ def check(snapshot: Path) -> str:
     content, end = _content_digest_and_end(snapshot, size - 32)
     if content != end:
         raise KubeinfraError(f"{snapshot}: its content does not match the digest at its end; take another one")
-    found, beside = file_digest(snapshot), digest_file(snapshot)
-    wanted = beside.read_text().partition(" ")[0].strip() if beside.is_file() else found
+    found, recorded = file_digest(snapshot), digest_file(snapshot)
+    wanted = recorded.read_text().partition(" ")[0].strip() if recorded.is_file() else found
     if found != wanted:
-        raise KubeinfraError(f"{snapshot}: SHA-256 is {found}, {beside.name} says {wanted}; take another one")
+        raise KubeinfraError(f"{snapshot}: SHA-256 is {found}, {recorded.name} says {wanted}; take another one")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Files that belong to others too: their present text -> the text with our part right. Pure."""
+"""Files of which only a part is ours: present text -> text with our part corrected. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def modules_conf(names: Iterable[str]) -> str:
 
 
 def hosts_file(text: str, cluster: Cluster) -> str:
-    """/etc/hosts with our block in it: replaced where it was, else at the end; every other line as it was."""
+    """/etc/hosts with our block: in its old place, or at the end; all other lines stay."""
     names = [f"{machine.address} {machine.hostname}" for machine in cluster.machines]
     block = "".join(f"{line}\n" for line in (HOSTS_BEGIN, *names, HOSTS_END))
     lines = _lines(text if not text or text.endswith("\n") else f"{text}\n")
@@ -31,7 +31,7 @@ def hosts_file(text: str, cluster: Cluster) -> str:
 
 
 def _block(lines: list[str]) -> tuple[int, int]:
-    """Where our block begins and ends; a begin or an end without its other half is a line like any other."""
+    """First line of our block, and the line after it; a begin or an end without its other half is an ordinary line."""
     begin = None
     for number, line in enumerate(lines):
         if line == f"{HOSTS_BEGIN}\n":
@@ -45,12 +45,12 @@ _NO_SWAP = "# kubeinfra: no swap under Kubernetes: "
 
 
 def fstab_without_swap(text: str) -> str:
-    """fstab with every line whose type is swap made a comment (fstab(5): the third field)."""
+    """fstab with each line of type swap turned into a comment (fstab(5): the third field)."""
     return "".join(f"{_NO_SWAP}{line}" if _is_swap(line) else line for line in _lines(text))
 
 
 def fstab_swap_lines(text: str) -> str:
-    """Those lines, as they were or as we made them: another may have the password of a network drive."""
+    """Only the swap lines, commented or not: another line may have the password of a network drive."""
     return "".join(line for line in _lines(text) if _is_swap(line) or line.startswith(_NO_SWAP))
 
 
@@ -83,5 +83,5 @@ def _is_local_server(line: str) -> bool:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines with their ends, as the programs that read these files see them: str.splitlines knows more ends."""
+    """Lines with their ends, as the programs that read these files see them: str.splitlines splits at more places."""
     return list(StringIO(text))

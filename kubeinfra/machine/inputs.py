@@ -1,4 +1,4 @@
-"""What a process was started from, written down by its unit; read by `UnitStates` (kubeinfra/facts/units.py). Pure."""
+"""Records the files that a process was started from; read by `UnitStates` (kubeinfra/facts/units.py). Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ def record_inputs(
     unit: str, files: list[str], optional: list[str] | None = None, existence: list[str] | None = None
 ) -> str:
     """
-    The unit's ExecStartPre line that records what its process starts from; for root only, as some files are secret.
-    Paths are without spaces and quotes: all is one quoted word of systemd.
+    The command of a unit's ExecStartPre that records its inputs; only root may read the record, as some are secret.
 
-    + files: whose content counts; one that is missing stops the start
-    + optional: whose content counts where they are there
-    + existence: paths of which only matters whether they are there
+    The command is one quoted word for systemd, so paths must not have spaces or quotes.
+
+    + files: recorded by content; the unit does not start if one is missing
+    + optional: recorded by content if they exist
+    + existence: paths for which only presence or absence is recorded
     """
     lines = [f"sha256sum {' '.join(files)}"]
     for then, paths in (("sha256sum", optional), ("echo present ", existence)):

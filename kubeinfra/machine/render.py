@@ -1,4 +1,4 @@
-"""Templates of `templates/`, filled in. A value that is missing is an error, not an empty text."""
+"""Renders the templates of `templates/`. A missing value is an error, not an empty text."""
 
 from __future__ import annotations
 

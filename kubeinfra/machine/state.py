@@ -1,4 +1,4 @@
-"""What was seen of a machine: what the facts (`kubeinfra/facts/`) answer, and pure code decides from."""
+"""State of a machine: what the facts (`kubeinfra/facts/`) return, and pure code decides from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
 CHRONY_MARK = "# Written by kubeinfra"
-"""First words of a chrony configuration that is ours."""
+"""First words of a chrony configuration that this project has written."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,16 @@ class InterfaceAddress:
 @dataclass(frozen=True)
 class MachineState:
     """
-    What the tasks must know before they decide anything.
+    What must be known of a machine before anything is decided.
 
     + uid: of the user that commands run as; 0 is needed
     + arch: in upstream's spelling
-    + systemd: its version where it is PID 1, else None
+    + systemd: its version if it is PID 1, else None
     + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
     + interfaces: IPv4 addresses, each with the interface that has it
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
-    + keeps_time: whether a time daemon runs that others set up; chrony with our configuration is not one
+    + keeps_time: whether a time daemon runs that this project has not set up
     + runtime_major: major release of the container runtime that is installed; None without one
     + runtime_package: the package that it is from; "" if it is from none
     + etcd_name: the member name that its etcd data was made with; None without data
@@ -94,11 +94,12 @@ class SystemState:
 @dataclass(frozen=True)
 class UnitState:
     """
-    One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" where there is no systemd) and
-    UnitFileState ("enabled", "disabled", "masked", "" where there is no such unit).
+    One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" without systemd) and
+    UnitFileState ("enabled", "disabled", "masked", "" if there is no such unit).
 
-    `stale`: the inputs (paths) that are other than when the process started. `recorded`: all -> what they were then.
-    `reload_needed`: systemd has not read the unit file that is on the disk.
+    + reload_needed: systemd has not read the unit file that is on the disk
+    + recorded: every input path -> its digest (or "present", "absent") when the process started
+    + stale: the input paths that have changed since
     """
 
     active: str
@@ -110,7 +111,7 @@ class UnitState:
 
 @dataclass(frozen=True)
 class CertificateState:
-    """A pair of files: PEM texts, None where missing or unreadable; modes as "600 root:root", "" where missing."""
+    """A pair of files: PEM texts, None if missing or unreadable; modes as "600 root:root", "" if missing."""
 
     certificate_pem: str | None
     public_key_pem: str | None
@@ -120,7 +121,7 @@ class CertificateState:
 
 @dataclass(frozen=True)
 class BinaryState:
-    """SHA-256 in hex, and the first line of what it says of its version, "" where it is the wanted one."""
+    """SHA-256 in hex, and the first line of its `--version`, "" if it is the wanted binary."""
 
     sha256: str
     version: str
@@ -132,9 +133,9 @@ class VirtualAddressState:
     The machine's side of a virtual address.
 
     + interfaces: interface name -> its addresses with their prefixes
-    + answered_by: link-layer address that answers for the virtual address, "" where nobody does
+    + answered_by: link-layer address that answers for the virtual address, "" if there is none
     + peers: link-layer addresses of the other load balancers
-    + asked: whether anybody could be asked; without ping on the machine nobody was
+    + asked: whether the check could be made; it needs ping on the machine
     """
 
     interfaces: dict[str, list[IPv4Interface]]
@@ -155,7 +156,7 @@ class VirtualAddressState:
 
     @property
     def stranger(self) -> bool:
-        """Whether somebody who is not one of the load balancers answers."""
+        """Whether a machine that is not one of the load balancers answers."""
         return bool(self.answered_by) and self.answered_by not in self.peers
 
 

@@ -1,4 +1,4 @@
-"""What should be on a machine, and how it differs from what is. Pure: no machine is asked here."""
+"""Desired files, directories and links of a machine, and how the machine differs. Pure: no machine is read here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kubeinfra.machine.state import PathState
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory that must be there, with this mode (octal text)."""
+    """A directory that must exist, with this mode (octal text)."""
 
     path: str
     mode: str = "755"
@@ -22,7 +22,7 @@ class Directory:
 
 @dataclass(frozen=True)
 class Link:
-    """A symbolic link that must point at `target`. `yields`: something else at its path is left alone."""
+    """A symbolic link to `target`. + keep_existing: leave whatever is already at this path"""
 
     path: str
     target: str
@@ -32,10 +32,12 @@ class Link:
 @dataclass(frozen=True)
 class File:
     """
-    A text file. `content` is None as long as its text does not exist: in a plan, before a run has created the CA.
+    A text file.
 
-    `secret`: never shown, in no diff. `unless`: a path; where something is at it, this file is left alone.
-    `check`: command that must accept the new text, at {new}, before it takes the place of the old.
+    + content: its text; None if the text does not exist yet: in a plan, before a run has created the CA
+    + secret: never shown, not even in a diff
+    + unless: a path; if something exists there, this file is left alone
+    + check: command that must accept the new text, in file {new}, before it replaces the old one
     """
 
     path: str
@@ -53,11 +55,13 @@ class File:
 @dataclass(frozen=True)
 class Edit:
     """
-    A file that belongs to others too: `edit` takes its present text and gives it with our part right.
+    A file of which only a part is ours; its mode stays.
 
-    Its mode stays. `create`: whether it is made where it is missing. `in_place`: written into the file that is
-    there, for what may be a bind mount, such as /etc/hosts in a container. `secret`: never shown, in no diff.
-    `ours`: the part of a text that a diff may show, where the rest may hold other people's secrets.
+    + edit: takes the present text, and returns it with our part corrected
+    + create: create the file if it is missing
+    + in_place: write into the existing file, as it may be a bind mount, such as /etc/hosts in a container
+    + secret: never shown, not even in a diff
+    + shown: returns the part of a text that a diff may show, if the rest may hold secrets of others
     """
 
     path: str
@@ -65,20 +69,20 @@ class Edit:
     create: bool = True
     in_place: bool = False
     secret: bool = False
-    ours: Callable[[str], str] | None = None
+    shown: Callable[[str], str] | None = None
 
 
 Wanted = Directory | Link | File | Edit
 
 
 def paths_of(wanted: Iterable[Wanted]) -> list[str]:
-    """Every path that must be looked at to compare these."""
+    """Every path whose state `compare` needs for these."""
     items = list(wanted)
     return [item.path for item in items] + [item.unless for item in items if isinstance(item, File) and item.unless]
 
 
 def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
-    """Path -> SHA-256 of the wanted text, "" where the present text decides; no secret but one that is edited."""
+    """Path -> SHA-256 of the wanted text, "" for an Edit, which depends on the present text; without secret files."""
     texts = {}
     for item in wanted:
         if isinstance(item, Edit):
@@ -91,10 +95,10 @@ def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
 @dataclass(frozen=True)
 class Change:
     """
-    One thing to do: the sentence of the plan, the lines of a diff, and the order for the machine's script.
+    One change: the sentence of the plan, the lines of a diff, and the instruction for SCRIPT.
 
-    `certificate`: PEM, where the path will hold a new one.
-    `digest`: SHA-256 of what the path will hold, "" where that is not known yet, None where its content stays.
+    + certificate: PEM, if the path will hold a new certificate
+    + digest: SHA-256 of what the path will hold; "" if that is not known yet, None if its content stays
     """
 
     path: str
@@ -107,10 +111,11 @@ class Change:
 
 def compare(wanted: Iterable[Wanted], found: Mapping[str, PathState]) -> list[Change]:
     """
-    The changes that make `found` what is wanted, in the order given.
+    The changes that turn `found` into what is wanted, in the order of `wanted`.
 
-    A path that holds another kind of thing than wanted is replaced, but a directory never is: that is an error on
-    the machine.
+    + found: path -> what is there; a path with nothing at it is left out
+
+    Something of another kind at a path is replaced; a directory never is: that is an error on the machine.
     """
     return [change for item in wanted if (change := _compare_one(item, found))]
 
@@ -129,7 +134,7 @@ def _compare_one(item: Wanted, every: Mapping[str, PathState]) -> Change | None:
 
 
 def _compare_directory(item: Directory, found: PathState | None) -> Change | None:
-    # A link may stand for it, to another disk for one: the modes are those of what it leads to.
+    # It may be a link, for example to another disk: mode and owner are those of its target.
     is_directory = found is not None and found.kind in ("directory", "link")
     if is_directory and found and found.mode == item.mode and found.owner == "root:root":
         return None
@@ -146,7 +151,7 @@ def _compare_file(item: File, found: PathState | None) -> Change | None:
         sentence = f"mode {found.mode} {found.owner} -> {item.mode} root:root of {item.path}"
         return Change(item.path, sentence, (), set_mode(item.path, item.mode))
     if text is None and found is not None:
-        return None  # what it will hold is not known in a plan; what is there may well be it
+        return None  # a plan does not know the new text; it may be the present one
     instruction = unknown(item.path) if text is None else write(item.path, item.mode, text)
     if item.check and text is not None:
         kind = "checked-secret" if item.secret else "checked"
@@ -166,23 +171,23 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
     mode = found.mode if found and found.kind == "file" else "644"
     instruction = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
     sentence = _sentence("change" if found else "write", item)
-    ours = item.ours or str
-    diff = () if item.secret else _diff(item.path, ours(now), ours(text))
+    shown = item.shown or str
+    diff = () if item.secret else _diff(item.path, shown(now), shown(text))
     return Change(item.path, sentence, diff, instruction, sha256(text.encode(errors="surrogateescape")).hexdigest())
 
 
 def write(path: str, mode: str, text: str) -> str:
-    """Instruction: a file of root's with this mode (octal text) and text, whole from birth."""
+    """Instruction: write a file with this mode (octal text) and text, owned by root; it appears at once, complete."""
     return f"file {path} {mode} {_encoded(text)}"
 
 
 def set_mode(path: str, mode: str) -> str:
-    """Instruction: this mode (octal text) for what is there, and root as its owner."""
+    """Instruction: set this mode (octal text) and owner root."""
     return f"mode {path} {mode}"
 
 
 def unknown(path: str) -> str:
-    """Instruction of a plan for a file whose text does not exist yet; SCRIPT refuses it."""
+    """Instruction of a plan for a file whose text does not exist yet; SCRIPT rejects it."""
     return f"unknown {path}"
 
 
@@ -200,8 +205,8 @@ def _diff(path: str, old: str, text: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-# One command carries out all orders of an operation. Text comes on its standard input, so that nothing of it is in
-# a command line, and reaches its final name whole: written beside with its final mode, synced, renamed.
+# One command carries out all instructions of an operation. It reads them from standard input, so that no text is in
+# a command line. A file is written next to its final name with its final mode, synced, and renamed.
 SCRIPT = """\
 set -eu
 umask 077

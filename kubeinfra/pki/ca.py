@@ -25,8 +25,8 @@ from kubeinfra.pki.spec import EXTENDED_KEY_USAGE, CertificateSpec, Issued
 CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca-key.pem"
 
-# kubeadm and the controller-manager backdate by as much: a machine whose clock is a little slow accepts
-# a certificate that was made just now.
+# kubeadm and the controller-manager backdate by the same time: a machine whose clock is a little slow accepts a
+# certificate that was issued just now.
 CLOCK_SKEW = timedelta(minutes=5)
 
 RESTORE_CA = (
@@ -38,9 +38,9 @@ RESTORE_CA = (
 @dataclass(frozen=True)
 class CA:
     """
-    A set of certificates that are trusted, and the one of them that signs, with its key.
+    A CA: the certificate that signs, with its key, and further certificates that are trusted.
 
-    + certificate, key: what signs; + others: what is trusted too, such as the one that signed before a rotation
+    + certificate, key: for signing; + others: also trusted, such as the certificate that signed before a rotation
     """
 
     certificate: x509.Certificate
@@ -70,13 +70,13 @@ class CA:
         trusted: Mapping[str, str] = MappingProxyType({}),
     ) -> CA:
         """
-        The CA in these PEM texts, made here or brought along (then RSA is as good as ECDSA).
+        The CA in these PEM texts, created here or elsewhere (then RSA is as good as ECDSA).
 
-        + cert_pem, key_pem: what signs; + trusted: file name -> certificates that are trusted too, any number
-        + source: the directory that they were read from, for the message
+        + cert_pem, key_pem: for signing; + trusted: file name -> certificates that are also trusted, any number
+        + source: the directory that they were read from, for messages
 
-        Raises KubeinfraError when one is unreadable, when key and certificate do not belong together, when a
-        certificate is not of a CA, or when the life of the one that signs has not begun or is over.
+        Raises KubeinfraError if a text is unreadable, if key and certificate do not match, if a certificate is not
+        that of a CA, or if the signing certificate is not valid yet or has expired.
         """
         certificate = _load_certificate(cert_pem, f"{source}/{CERTIFICATE_FILE}")
         key = load_key(key_pem, f"{source}/{KEY_FILE}", RESTORE_CA)
@@ -89,21 +89,21 @@ class CA:
     @property
     def trusted(self) -> tuple[x509.Certificate, ...]:
         """
-        Each trusted certificate once, the signing one among them, the oldest first.
+        Each trusted certificate once, including the signing one, the oldest first.
 
-        The order does not depend on which of them signs: no file changes, and so nothing restarts, when another
-        one of the same set begins to sign.
+        The order does not depend on which of them signs: if another certificate of the set starts to sign, no file
+        changes, and nothing restarts.
         """
         return tuple(sorted({*self.others, self.certificate}, key=lambda one: (one.not_valid_before_utc, _pem(one))))
 
     @property
     def bundle_pem(self) -> str:
-        """All trusted certificates, for whoever verifies: the content of every ca.pem and of kubeconfigs."""
+        """All trusted certificates, for verifying: the content of every ca.pem and of kubeconfigs."""
         return "".join(map(_pem, self.trusted))
 
     @property
     def signing_pem(self) -> str:
-        """The signing certificate alone, for what signs: the controller-manager refuses a file with two."""
+        """The signing certificate alone, for signing: the controller-manager rejects a file with two certificates."""
         return _pem(self.certificate)
 
     @property
@@ -120,7 +120,7 @@ class CA:
         return self.certificate.not_valid_after_utc
 
     def issue(self, spec: CertificateSpec, days: int, now: datetime) -> Issued:
-        """A certificate that says this, with a new key, valid for `days`, at most as long as the signing one."""
+        """A certificate for `spec` with a new key, valid for `days`, but not longer than the signing certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         ends = min(now + timedelta(days=days), self.ends)
         builder = (
@@ -137,7 +137,7 @@ class CA:
     def _key_identifier(self) -> x509.AuthorityKeyIdentifier:
         try:
             own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        except x509.ExtensionNotFound:  # a CA that was brought along may have none
+        except x509.ExtensionNotFound:  # a CA created elsewhere may have none
             return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
@@ -153,7 +153,7 @@ def certificates_in(bundle_pem: str) -> list[x509.Certificate]:
 
 
 def same_key(one: x509.Certificate, other: x509.Certificate) -> bool:
-    """Whether what one has signed, the other verifies: a CA's certificate that was renewed keeps its key."""
+    """Whether both certificates have the same key, so that each verifies what the other has signed."""
     return public_key_der(one.public_key()) == public_key_der(other.public_key())
 
 

@@ -1,4 +1,4 @@
-"""Which certificates each machine needs: one row each, in the words of Kubernetes' PKI requirements.
+"""Which certificates each machine needs, named as in Kubernetes' PKI requirements.
 
 Source of names and usages: https://kubernetes.io/docs/setup/best-practices/certificates/
 """
@@ -25,7 +25,7 @@ FRONT_PROXY_CLIENT = "front-proxy-client"
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that a machine needs: who issues it, what it says, and its two files' common path."""
+    """A certificate that a machine needs: the CA that issues it, its content, and the common path of its two files."""
 
     ca: CAName
     spec: CertificateSpec
@@ -57,7 +57,7 @@ def apiserver_serving(cluster: Cluster) -> Certificate:
 
 
 def master_certificates(cluster: Cluster) -> list[Certificate]:
-    """All of a master, each with a key of its own on each machine."""
+    """All certificates of a master; each machine has its own key for each."""
     return [
         apiserver_serving(cluster),
         _client("kubernetes", KUBELET_CLIENT),

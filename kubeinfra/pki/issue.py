@@ -1,4 +1,4 @@
-"""From what a machine has of its certificates to what must be written. Pure: the CAs and the time are arguments."""
+"""Compares the certificates on a machine with those that it needs. Pure: the CAs and the time are arguments."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def certificate_changes(
     now: datetime,
 ) -> list[Change]:
     """
-    What makes the certificates good, judged by the machine's own files; a good one is left alone.
+    The changes that give the machine valid certificates, decided from its own files; a valid one stays.
 
-    + found: certificate path -> what the machine has
-    + cas: who issues them; None for a CA that a plan would create first
-    + years: how long a new certificate lasts; + now: an aware datetime
+    + found: certificate path -> the files on the machine
+    + cas: the CAs that issue them; None for a CA that only the run will create
+    + years: lifetime of a new certificate; + now: an aware datetime
     """
     return [
         change
@@ -37,7 +37,7 @@ def certificate_changes(
 
 
 def _changes(item: Certificate, found: CertificateState, ca: CA | None, years: int, now: datetime) -> list[Change]:
-    """The key before its certificate: a run cut off between them leaves a pair that does not match, and is seen."""
+    """The key before its certificate: if a run ends between them, the pair does not match, and the next run sees it."""
     reasons = reasons_to_reissue(item.spec, ca, found.certificate_pem, found.public_key_pem, now)
     if not reasons:
         return _mode_changes(item, found)

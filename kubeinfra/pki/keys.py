@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from kubeinfra.errors import KubeinfraError
 
-# What `cryptography` raises, besides ValueError, for bytes that only look like PEM or DER.
+# What `cryptography` raises, in addition to ValueError, for bytes that only look like PEM or DER.
 UNREADABLE = (
     ValueError,
     TypeError,
@@ -56,7 +56,7 @@ def public_key_der(key: PublicKeyTypes) -> bytes:
 
 
 def load_key(pem: str, file: str, advice: str) -> SigningKey:
-    """The key in this PEM text; KubeinfraError naming `file`, with `advice`, if it is none that Kubernetes reads."""
+    """The key in this PEM text; KubeinfraError naming `file`, with `advice`, if Kubernetes cannot read it."""
     try:
         key = serialization.load_pem_private_key(pem.encode(), password=None)
     except UNREADABLE as error:

@@ -49,9 +49,9 @@ class Artifact:
     arch: str
     url: str
     digest: str | None
-    """The pin, "sha256:<hex>" or "sha512:<hex>"; None where catalogue.toml has none."""
+    """The pin, "sha256:<hex>" or "sha512:<hex>"; None if catalogue.toml has none."""
     source: str | None
-    """Where the pin was read; None without a pin."""
+    """The page or file that the pin was taken from; None without a pin."""
     checksum_url: str
     """Upstream's own checksum file for this archive."""
     members: Mapping[str, str] = field(hash=False)
@@ -64,7 +64,7 @@ class Artifact:
 
     @property
     def path(self) -> str:
-        """Where it lies in an artifact directory or cache: <name>/<version>/<file>."""
+        """Its path in an artifact directory or cache: <name>/<version>/<file>."""
         return f"{self.name}/{self.version}/{self.file}"
 
 

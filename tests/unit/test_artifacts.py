@@ -155,7 +155,7 @@ def test_a_truncated_download_is_refused(server: Server, etcd: Artifact, cache: 
 
 def test_an_interrupted_download_leaves_nothing_and_the_next_one_succeeds(etcd: Artifact, cache: Path) -> None:
     def interrupt(what: str, done: int, total: int | None) -> None:
-        assert part_of(cache / etcd.path).exists(), "a download is written beside its final name"
+        assert part_of(cache / etcd.path).exists(), "a download is written next to its final name"
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -257,14 +257,14 @@ def test_a_file_that_the_checksum_file_does_not_confirm_is_refused(
     assert "etcd/9.9.9" not in (cache / "index.json").read_text(), "what failed must not be recorded"
 
 
-def test_the_checksum_file_may_lie_beside_the_archive(
+def test_the_checksum_file_may_lie_next_to_the_archive(
     server: Server, unlisted: Artifact, cache: Path, own: Path
 ) -> None:
     checksums = server.files.pop("/dl/SHA256SUMS")
     path = put(own / unlisted.path, ARCHIVE)
     message = problem(lambda: fetch(Store(cache, own), unlisted))
     assert message.startswith(f"{path}: cannot be checked")
-    assert f"put upstream's {unlisted.checksum_url} beside it" in message
+    assert f"put upstream's {unlisted.checksum_url} next to it" in message
     put(path.with_name("SHA256SUMS"), checksums)
     assert fetch(Store(cache, own), unlisted) == path
 

@@ -93,8 +93,7 @@ def test_a_machines_address_is_found_where_it_is_said(line: InventoryEntry, addr
 def test_a_machine_without_an_address_is_told_how_to_say_it() -> None:
     nameless = InventoryEntry("n3", frozenset({"node"}), {}, "n3.example.com")
     assert problems([*THREE, nameless]) == (
-        'inventory: n3 has no address; say ("n3", {"ssh_hostname": "192.168.80.10"}), '
-        'or "address" where ssh uses a name',
+        'inventory: n3 has no address; say ("n3", {"ssh_hostname": "192.168.80.10"}), or "address" if ssh uses a name',
     )
 
 

@@ -24,7 +24,7 @@ def named(cluster: str, count: int) -> list[str]:
 
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
-    """A good one, with its digest beside it, as a backup leaves them."""
+    """A good one, with its digest next to it, as a backup leaves them."""
     path = tmp_path / snapshots.name("lab", NEW_YEAR)
     path.write_bytes(WHOLE)
     snapshots.digest_file(path).write_text(f"{sha256(WHOLE).hexdigest()}  {path.name}\n")
@@ -62,7 +62,7 @@ def test_a_good_snapshot_is_known_by_its_digest(snapshot: Path) -> None:
     assert snapshots.check(snapshot) == snapshots.file_digest(snapshot) == sha256(WHOLE).hexdigest()
 
 
-def test_the_digest_beside_it_may_be_absent(snapshot: Path) -> None:
+def test_the_digest_file_may_be_absent(snapshot: Path) -> None:
     snapshots.digest_file(snapshot).unlink()
     assert snapshots.check(snapshot) == sha256(WHOLE).hexdigest()
 
@@ -79,11 +79,11 @@ def a_sector_is_missing(path: Path) -> None:
     path.write_bytes(WHOLE[512:])
 
 
-def another_is_beside(path: Path) -> None:
+def digest_file_with_another_digest(path: Path) -> None:
     snapshots.digest_file(path).write_text(f"{'0' * 64}  {path.name}\n")
 
 
-def nothing_is_beside(path: Path) -> None:
+def empty_digest_file(path: Path) -> None:
     snapshots.digest_file(path).write_text("")
 
 
@@ -97,10 +97,23 @@ def nothing_is_beside(path: Path) -> None:
         (end_is_wrong, "does not match the digest at its end"),
         (content_is_wrong, "does not match the digest at its end"),
         (a_sector_is_missing, "does not match the digest at its end"),
-        (another_is_beside, f"SHA-256 is {sha256(WHOLE).hexdigest()}, etcd-lab-20260101T000000Z.db.sha256 says 000"),
-        (nothing_is_beside, "etcd-lab-20260101T000000Z.db.sha256 says ; take another one"),
+        (
+            digest_file_with_another_digest,
+            f"SHA-256 is {sha256(WHOLE).hexdigest()}, etcd-lab-20260101T000000Z.db.sha256 says 000",
+        ),
+        (empty_digest_file, "etcd-lab-20260101T000000Z.db.sha256 says ; take another one"),
     ],
-    ids=["none", "empty", "cut off", "from a data directory", "end", "content", "sector", "beside", "empty beside"],
+    ids=[
+        "none",
+        "empty",
+        "cut off",
+        "from a data directory",
+        "end",
+        "content",
+        "sector",
+        "digest file",
+        "empty digest file",
+    ],
 )
 def test_what_may_not_be_restored_is_told(snapshot: Path, damage: Callable[[Path], object], told: str) -> None:
     damage(snapshot)

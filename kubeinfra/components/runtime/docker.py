@@ -52,7 +52,7 @@ class Docker:
                 Edit(
                     DAEMON_JSON,
                     lambda text: daemon_json(text, settings, name),
-                    ours=lambda text: our_part(text, settings, name),
+                    shown=lambda text: our_part(text, settings, name),
                 ),
                 File(UNIT.drop_in, drop_in),
             )
