@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -216,3 +217,10 @@ def test_no_version_of_a_release_stands_in_running_text(path: Path) -> None:
     running = CODE.sub("", GENERATED.sub("", text(path)))
     found = [version for version in versions_of_releases() if re.search(rf"(?<![\d.])v?{re.escape(version)}", running)]
     assert not found, "versions belong in kubeinfra/releases/catalogue.toml; samples of output may have them"
+
+
+def test_the_picture_of_the_architecture_has_the_layers_of_import_linter() -> None:
+    contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(one["layers"] for one in contracts if one.get("containers") == ["kubeinfra"])
+    picture = re.findall(r"^ \| ([a-z ]+)\|", text(ROOT / "docs/architecture.md"), re.MULTILINE)
+    assert [line.split() for line in picture] == [re.findall(r"\w+", layer) for layer in layers]
