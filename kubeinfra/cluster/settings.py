@@ -170,7 +170,7 @@ class Settings(_Strict):
     vrrp_password: VrrpPassword | None = None
     """Password between the load balancers, of which VRRP reads 8 characters; by default a random one."""
     vrrp_nopreempt: bool = False
-    """Leave the virtual address where it is when the first load balancer comes back."""
+    """Do not move the virtual address back when the first load balancer returns."""
 
     # Nodes and network
     masters_schedulable: bool = False
