@@ -2,4 +2,4 @@
 
 virtual_ip = "192.168.80.100"  # free, in the load balancers' subnet
 
-# vrrp_router_id = 51  # another one where another pair of load balancers is in the same network
+# vrrp_router_id = 51  # another one if another pair of load balancers is in the same network

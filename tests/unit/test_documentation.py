@@ -224,3 +224,11 @@ def test_the_picture_of_the_architecture_has_the_layers_of_import_linter() -> No
     layers = next(one["layers"] for one in contracts if one.get("containers") == ["kubeinfra"])
     picture = re.findall(r"^ \| ([a-z ]+)\|", text(ROOT / "docs/architecture.md"), re.MULTILINE)
     assert [line.split() for line in picture] == [re.findall(r"\w+", layer) for layer in layers]
+
+
+@pytest.mark.parametrize("path", [one for one in PAGES if not str(one.id).endswith(".zh.md")])
+def test_pages_use_the_words_of_kubernetes(path: Path) -> None:
+    """Outside of code, which may quote what others say."""
+    running = re.sub(r"`[^`\n]*`", "", CODE.sub("", text(path)))
+    found = re.findall(r"\b(authorit(?:y|ies)|mistakes?|persons?|beside|anew)\b", running, re.IGNORECASE)
+    assert not found, "CA, error, you or user, next to, again"
