@@ -1,4 +1,4 @@
-"""The words in which a component is described: what it has on one machine, and how it is asked."""
+"""The types that describe a component: what it has on one machine, and how its state is checked."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Unit:
     """
     A systemd unit.
 
-    + binary: what its process must run, "" if a package owns it
-    + reloads: its ExecReload is enough for another configuration, and records the inputs again
+    + binary: path of its executable, "" if a package owns it
+    + reloads: a reload is enough for a changed configuration; its ExecReload records the inputs again
     """
 
     name: str
@@ -41,10 +41,10 @@ class Unit:
 @dataclass(frozen=True)
 class Probe:
     """
-    A condition and how it is asked.
+    A condition and how it is checked.
 
     + what: the condition in words; + command: shell that succeeds if it is true
-    + timeout: seconds to wait for it; + unit: whose journal is shown if it does not become true
+    + timeout: seconds to wait for it; + unit: the unit whose journal is shown if it does not become true
     """
 
     what: str
@@ -67,7 +67,7 @@ class Port:
     """
     A port on which a component listens.
 
-    + listener: who listens; + sources: who must reach it, in the words of README's table; empty: the machine itself
+    + listener: the process; + sources: who must reach it, as in the table of ports; empty: only the machine itself
     """
 
     number: int
@@ -79,9 +79,9 @@ class Port:
 @dataclass(frozen=True)
 class Here:
     """
-    All that a description may depend on.
+    Everything that a description may depend on.
 
-    + seen: what preflight saw of this machine; + others: machine name -> what it saw of each, as far as it has
+    + seen: state of this machine in preflight; + others: machine name -> its state, for machines that were read
     + secrets: CAs and shared secrets; what the run has yet to create is None
     """
 

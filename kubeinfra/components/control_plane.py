@@ -80,7 +80,7 @@ def describe(here: Here) -> Component:
         File(TOKEN_CSV, token_csv(secrets.bootstrap_token), "600", secret=True),
         File(f"{KUBERNETES_CFG}/audit-policy.yaml", static("control_plane/audit-policy.yaml")),
         File(RBAC, static("control_plane/rbac.yaml")),
-        # Ours name their keys by path; one that somebody has changed may hold its key, and a diff would show that.
+        # These refer to keys by path; a file edited by hand may embed its key, and a diff would show it.
         *(
             File(f"{KUBERNETES_CFG}/{user}.kubeconfig", _kubeconfig(here.cluster, master, user), mode, secret=True)
             for user, mode in (("kube-controller-manager", "644"), ("kube-scheduler", "644"), ("admin", "600"))
@@ -97,7 +97,7 @@ def binaries(cluster: Cluster, arch: str) -> tuple[Needed, ...]:
 
 
 def units(cluster: Cluster, master: Machine, signing_ca: str = KUBERNETES_CA) -> list[Wanted]:
-    """Their unit files; an input is whatever the process reads when it starts."""
+    """The unit files; inputs are all files that the process reads when it starts."""
     own = {certificate.spec.common_name: certificate.files for certificate in master_certificates(cluster)}
     shared = [KUBERNETES_CA, SERVICE_ACCOUNT_KEY, FRONT_PROXY_CA]
     others = (CONTROLLER_MANAGER_USER, SCHEDULER_USER, "admin")
@@ -160,7 +160,7 @@ def _unit(unit: Unit, title: str, arguments: dict[str, str], inputs: list[str], 
 
 
 def _kubeconfig(cluster: Cluster, master: Machine, user: str) -> str:
-    """Each component of a master speaks to its own API server: if that is down, another master's take over."""
+    """Each component uses the API server of its own master: if that is down, those of another master take over."""
     return kubeconfig(
         server=f"https://{cluster.apiserver(master)}",
         user=user,
@@ -177,20 +177,20 @@ def token_csv(token: str | None) -> str | None:
 
 def others_ready(here: Here) -> Probe | None:
     """
-    The other masters carry the load meanwhile; asked on the machine, right before its restart. A master that is not
-    ready itself carries nothing.
+    The other masters must be ready before this one restarts; checked on the machine, right before that. A master that
+    is not ready itself may always restart.
     """
     others = [f"https://{here.cluster.apiserver(one)}/readyz" for one in here.cluster.masters if one != here.machine]
     if not others:
         return None
-    asked = " && ".join(f"curl -sSf --max-time 5 --cacert {KUBERNETES_CA} {url}" for url in others)
-    return Probe("the other API servers are ready", f"! {READY.command} || {{ {asked}; }}", 60)
+    all_ready = " && ".join(f"curl -sSf --max-time 5 --cacert {KUBERNETES_CA} {url}" for url in others)
+    return Probe("the other API servers are ready", f"! {READY.command} || {{ {all_ready}; }}", 60)
 
 
 def answers(cluster: Cluster) -> Probe:
-    """Some master's API server is ready, asked from anywhere."""
-    asked = " || ".join(
+    """At least one master's API server is ready; checked from any machine."""
+    any_ready = " || ".join(
         f"curl --silent --fail --insecure --max-time 5 --output /dev/null https://{cluster.apiserver(master)}/readyz"
         for master in cluster.masters
     )
-    return Probe("an API server answers", asked)
+    return Probe("an API server answers", any_ready)

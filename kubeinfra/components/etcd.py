@@ -1,4 +1,4 @@
-"""etcd on one member: its binaries, certificates, configuration and unit, and how it is asked for its health."""
+"""etcd on one member: its binaries, certificates, configuration and unit, and how its health is checked."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PORTS = (
 )
 OWNS = ("/opt/etcd", ETCD_HOME, UNIT.file, ETCDCTL, f"{LINKS}/etcd")
 PACKAGES = ("openssl",)
-"""What reads certificates when etcd's task runs alone."""
+"""What the certificate facts need if etcd's task runs alone."""
 
 
 @dataclass(frozen=True)
 class EtcdMember:
-    """One member of etcd: its machine, and the name that its data was made with."""
+    """One member of etcd: its machine, and the name that its data was created with."""
 
     name: str
     machine: Machine
@@ -47,7 +47,7 @@ def members(cluster: Cluster, seen: Mapping[str, MachineState]) -> tuple[EtcdMem
     The members in the order of the inventory. One that has data keeps its name; a new one takes the lowest free
     number: etcd01, etcd02, ...
 
-    + seen: machine name -> what is known of it; a machine that nobody looked at counts as new
+    + seen: machine name -> its state; a machine that was not read counts as new
     """
     machines = cluster.etcd_machines
     kept = {one.name: name for one in machines if one.name in seen and (name := seen[one.name].etcd_name)}
@@ -61,7 +61,7 @@ def member(here: Here) -> EtcdMember:
 
 
 def describe(here: Here) -> Component:
-    """Everything that a member has on its disk; what it needs at birth only stays as it is once there is data."""
+    """Everything that a member has on its disk; etcd.initial is for its first start, and stays once it has data."""
     own, settings = member(here), here.settings
     every = members(here.cluster, here.others)
     certificate = etcd_server(here.machine)
@@ -105,8 +105,8 @@ def healthy(here: Here) -> Probe:
 
 def others_healthy(here: Here) -> Probe | None:
     """
-    The rest must be a quorum without this one; asked on the machine, right before its restart. A member that is not
-    healthy itself has nothing to lose: if a CA has expired, none is healthy, and each needs its restart.
+    The others must be healthy before this member restarts; checked on the machine, right before that. A member that is
+    unhealthy itself may always restart: if a CA has expired, none is healthy, and each needs its restart.
     """
     others = [one for one in here.cluster.etcd_machines if one != here.machine]
     if not others:
@@ -116,8 +116,8 @@ def others_healthy(here: Here) -> Probe | None:
 
 def answers(cluster: Cluster) -> Probe:
     """
-    From a machine that need not be a member. Without a certificate etcd hangs up, which is an answer: only a name that
-    is not known (6), a refused connection (7) and silence (28) are none.
+    Checked from any machine. Without a client certificate etcd closes the connection, which counts as an answer; an
+    unknown name (6), a refused connection (7) and a timeout (28) do not.
     """
     asks = "asks() { curl -s -k -m 5 -o /dev/null $1/health; case $? in 6|7|28) false ;; esac; }"
     return Probe("etcd answers", f"{asks}; {' || '.join(f'asks {url}' for url in cluster.etcd_servers.split(','))}")

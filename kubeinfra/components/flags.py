@@ -1,4 +1,4 @@
-"""What each Kubernetes component is told: its flags, or its configuration file, as they fit the release.
+"""The flags, or the configuration file, of each Kubernetes component, for the release.
 
 Source: `kubernetes/CHANGELOG` of each minor, and the components' reference pages on kubernetes.io.
 """
@@ -74,7 +74,7 @@ def apiserver_flags(cluster: Cluster, master: Machine) -> dict[str, str]:
 
 
 def controller_manager_flags(cluster: Cluster, signing_ca: str = KUBERNETES_CA) -> dict[str, str]:
-    """+ signing_ca: path of the certificate by which it signs; it must stand alone in its file"""
+    """+ signing_ca: path of the certificate with which it signs; the file must hold no other certificate"""
     settings = cluster.settings
     kubeconfig = f"{KUBERNETES_CFG}/kube-controller-manager.kubeconfig"
     return {
@@ -144,7 +144,7 @@ def kubelet_flags(cluster: Cluster, node: Machine) -> dict[str, str]:
     taints = [*([MASTER_TAINT] if is_tainted(cluster, node) else []), *cluster.settings_of(node).node_taints]
     with_value = ",".join(taint if "=" in taint else taint.replace(":", "=:", 1) for taint in taints)
     return {
-        # From the first moment on; a taint that a setting changes later is put right in tasks/network.py.
+        # From registration on; a taint that a setting changes later is updated by tasks/node_objects.py.
         **({"register-with-taints": with_value} if taints else {}),
         **runtime(cluster).kubelet_flags(cluster),
         "bootstrap-kubeconfig": f"{KUBERNETES_CFG}/bootstrap.kubeconfig",

@@ -18,7 +18,7 @@ from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
 
 MODULES_CONF = "/etc/modules-load.d/kubernetes.conf"
 IPVS_MODULES_CONF = "/etc/modules-load.d/ipvs.conf"
-# The last in order: Debian's 99-sysctl.conf is /etc/sysctl.conf, which may say otherwise.
+# Sorted last: Debian's 99-sysctl.conf is /etc/sysctl.conf, which may have other values.
 SYSCTL_CONF = "/etc/sysctl.d/99-zz-kubernetes.conf"
 OWNS = (MODULES_CONF, IPVS_MODULES_CONF, SYSCTL_CONF)
 
@@ -36,7 +36,7 @@ IPVS_PACKAGES = ["ipset", "ipvsadm"]
 
 
 def describe(here: Here) -> Component:
-    """Files that belong to others too are edited; the running system follows them (`kubeinfra.operations.system`)."""
+    """Shared files are edited, not replaced; `kubeinfra.operations.system` then applies them to the running system."""
     hostname, chrony = here.machine.hostname, chrony_unit(here)
     files: tuple[Wanted, ...] = (
         Edit("/etc/hosts", lambda text: hosts_file(text, here.cluster), in_place=True),
@@ -55,7 +55,7 @@ def packages(here: Here) -> list[str]:
 
 
 def sysctls(cluster: Cluster) -> dict[str, str]:
-    """The guide's keys; pods' traffic crosses bridges and is forwarded, so the kernel must let it."""
+    """The guide's keys: the kernel must filter bridged pod traffic and forward it."""
     settings = cluster.settings
     own = {
         "net.bridge.bridge-nf-call-iptables": "1",
@@ -73,7 +73,7 @@ def has_clock_of_its_own(seen: MachineState) -> bool:
 
 
 def chrony_unit(here: Here) -> Unit | None:
-    """Certificates and etcd need clocks that agree. A time daemon that others set up is left alone."""
+    """Certificates and etcd need clocks that agree. Another time daemon that already runs is left alone."""
     if not here.settings.time_servers or here.seen.keeps_time or not has_clock_of_its_own(here.seen):
         return None
     return Unit("chrony.service" if here.seen.family == "debian" else "chronyd.service")
@@ -93,7 +93,7 @@ def uses_ipvs(cluster: Cluster) -> bool:
 
 
 def ipvs_modules(scheduler: str) -> dict[str, str]:
-    """Those that kube-proxy asks for, and the one of the scheduler; as MODULES."""
+    """The modules that kube-proxy needs, and that of the scheduler; in the form of MODULES."""
     schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}"))
     return {"ip_vs": "/proc/net/ip_vs"} | {name: f"/sys/module/{name}" for name in schedulers}
 

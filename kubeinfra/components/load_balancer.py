@@ -1,4 +1,4 @@
-"""A load balancer: nginx passes TCP on to the API servers, keepalived keeps one address on whichever of them works."""
+"""A load balancer: nginx passes TCP on to the API servers, keepalived keeps the virtual address on one that works."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def keepalived_files(here: Here) -> list[Wanted]:
 
 
 def keepalived_conf(here: Here) -> str | None:
-    """The first of the group is the master of the address; priorities fall in the inventory's order."""
+    """The first load balancer is the VRRP master; priorities fall in the order of the inventory."""
     settings, me, everybody = here.settings, here.machine, here.cluster.load_balancers
     password = settings.vrrp_password or here.secrets.vrrp_password
     own = here.seen.interface_of(me.address)
@@ -70,7 +70,7 @@ def keepalived_conf(here: Here) -> str | None:
     return template(
         "load_balancer/keepalived.conf.j2",
         name=me.hostname,
-        # keepalived takes nopreempt only from one that starts as BACKUP.
+        # keepalived accepts nopreempt only with state BACKUP.
         state="MASTER" if position == 0 and not settings.vrrp_nopreempt else "BACKUP",
         interface=own.name,
         prefix=own.address.network.prefixlen,
@@ -88,7 +88,7 @@ def keepalived_conf(here: Here) -> str | None:
 
 
 def check(cluster: Cluster) -> str:
-    """With what it needs to know: keepalived goes on with the old port until its own restart."""
+    """Command of the check, with its arguments: keepalived uses the old port until it restarts."""
     return f"{CHECK} {cluster.settings.load_balancer_port} {PATIENCE}"
 
 
@@ -100,17 +100,17 @@ def has_address(address: IPv4Address | None) -> str:
 def healthy(here: Here) -> Probe:
     """The virtual address answers, seen from this load balancer."""
     cluster = here.cluster
-    asked = f"{check(cluster)} && {_asks(f'{cluster.server}/readyz')}"
+    command = f"{check(cluster)} && {_asks(f'{cluster.server}/readyz')}"
     what = f"an API server answers through nginx and at {cluster.endpoint}"
     if here.machine == cluster.load_balancers[0] and not here.settings.vrrp_nopreempt:
-        # Before the next one restarts: with another password or id they would not hear each other's farewell.
-        asked += f" && {has_address(here.settings.virtual_ip)}"
+        # Before the next one restarts: with different passwords or ids they would not hear each other's advertisements.
+        command += f" && {has_address(here.settings.virtual_ip)}"
         what += ", and the first load balancer holds the address"
-    return Probe(what, asked, 60, "keepalived")
+    return Probe(what, command, 60, "keepalived")
 
 
 def another_answers(here: Here) -> Probe | None:
-    """One through which nothing answers has nothing to lose."""
+    """The other load balancers; one through which no API server answers may always restart."""
     port = here.settings.load_balancer_port
     others = [
         _asks(f"https://{other.address}:{port}/readyz")

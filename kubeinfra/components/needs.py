@@ -25,7 +25,7 @@ def needed(
 
 
 def node_images(cluster: Cluster) -> list[str]:
-    """References of the images that a node should have before it needs them."""
+    """References of the images that are loaded on a node ahead of time."""
     return [
         cluster.pause_image,
         cluster.flannel_image,

@@ -59,11 +59,11 @@ def pod_network(machine: Machine, move: bool = False) -> str:
 
 
 def nodes_ready(nodes: Iterable[Machine]) -> Probe:
-    """Each of these nodes is there and Ready; else it says which are not."""
+    """Each of these nodes exists and is Ready; else its output names one that is not."""
     names = " ".join(machine.node_name for machine in nodes)
     path = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}{" "}{end}'
-    asked = (
+    command = (
         f"found=\" $({KUBECTL} get nodes -o jsonpath='{path}')\" || exit 1; for node in {names}; do "
         'case $found in *" $node=True "*) ;; *) echo "node $node is not Ready"; exit 1 ;; esac; done'
     )
-    return Probe("all nodes are Ready", asked)
+    return Probe("all nodes are Ready", command)

@@ -75,9 +75,9 @@ def describe(here: Here) -> Component:
         File(KUBELET_CONFIG, yaml.safe_dump(kubelet, sort_keys=True)),
         File(KUBE_PROXY_CONFIG, yaml.safe_dump(kube_proxy, sort_keys=True)),
         File(BOOTSTRAP_KUBECONFIG, bootstrap_kubeconfig(here), "600", secret=True),
-        # As on a master: somebody may have put the key into it.
+        # As on a master: a file edited by hand may embed its key.
         File(KUBE_PROXY_KUBECONFIG, _kube_proxy_kubeconfig(cluster), secret=True),
-        # The kubelet writes it when it bootstraps; once it has, it follows the endpoint.
+        # The kubelet writes it when it bootstraps; afterwards only the endpoint in it is updated.
         Edit(KUBELET_KUBECONFIG, lambda text: with_server(text, cluster.server), create=False, secret=True),
         *([File(OWN_RESOLV_CONF, own_resolv_conf)] if pods_resolv_conf == OWN_RESOLV_CONF else []),
         *units(cluster, machine),
@@ -143,14 +143,14 @@ def with_server(kubeconfig_text: str, server: str) -> str:
 
 
 def resolv_conf(seen: MachineState) -> str:
-    """What pods get of the machine's name servers; a stub on the machine's loopback is out of their reach."""
+    """Path of the resolv.conf for pods, which cannot reach a name server on the machine's loopback."""
     if not has_local_resolver(seen.resolv_conf):
         return "/etc/resolv.conf"
     return "/run/systemd/resolve/resolv.conf" if seen.systemd_resolv_conf else OWN_RESOLV_CONF
 
 
 def as_node(path: str) -> str:
-    """Shell that asks the API as the kubelet does, with its certificate and at the endpoint that it uses now."""
+    """Shell that requests `path` as the kubelet does, with its certificate, from the endpoint that it uses now."""
     return f"{_as_node()}{quote(path)}"
 
 
@@ -165,32 +165,32 @@ def _own_node(machine: Machine) -> str:
 
 
 def endpoint_answers(cluster: Cluster) -> Probe:
-    """No node leaves an endpoint that works for one that it does not reach."""
-    asked = f"curl -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
-    return Probe(f"the API answers at {cluster.endpoint} from here", asked, 60)
+    """Checked before a node moves to another endpoint, so that it does not leave one that works."""
+    command = f"curl -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
+    return Probe(f"the API answers at {cluster.endpoint} from here", command, 60)
 
 
 def healthy(machine: Machine) -> Probe:
-    """The node asks for itself, with its own certificate: no administrator's rights are needed here."""
+    """Checked with the node's own certificate, so that no administrator's rights are needed here."""
     own = " && ".join(f"curl -sSf --max-time 5 http://127.0.0.1:{port}/healthz" for port in (10248, 10256))
     what = "kubelet and kube-proxy are healthy, and the node is registered"
     return Probe(what, f"{own} && {_own_node(machine)}", 120, "kubelet")
 
 
 def is_gone(machine: Machine) -> Probe:
-    """Somebody has deleted its Node object."""
-    asked = f"[ -s {KUBELET_CLIENT_PEM} ] && [ \"$({_own_node(machine)} -o /dev/null -w '%{{http_code}}')\" = 404 ]"
-    return Probe("its Node is gone, and it registers only when it starts", asked)
+    """Its Node object has been deleted."""
+    command = f"[ -s {KUBELET_CLIENT_PEM} ] && [ \"$({_own_node(machine)} -o /dev/null -w '%{{http_code}}')\" = 404 ]"
+    return Probe("its Node is gone, and it registers only when it starts", command)
 
 
 def ready_again(machine: Machine) -> Probe:
-    """It has said since its kubelet's last start that it is Ready: what it said before may be long out of date."""
-    # The list of inputs is written at each start.
+    """It has reported Ready since its kubelet's last start: an older report may be out of date."""
+    # The inputs are recorded at each start.
     started = f"stat -c %Y {RUN}/{KUBELET.name}.inputs"
-    told = """sed -n 's/.*"type":"Ready","status":"True","lastHeartbeatTime":"\\([^"]*\\)".*/\\1/p'"""
+    heartbeat = """sed -n 's/.*"type":"Ready","status":"True","lastHeartbeatTime":"\\([^"]*\\)".*/\\1/p'"""
     return Probe(
         f"node {machine.node_name} is Ready again",
-        f'told=$({_own_node(machine)} | tr -d \' \\n\' | {told}); [ "$(date -d "$told" +%s)" -ge "$({started})" ]',
+        f'at=$({_own_node(machine)} | tr -d \' \\n\' | {heartbeat}); [ "$(date -d "$at" +%s)" -ge "$({started})" ]',
         120,
         "kubelet",
     )
@@ -201,7 +201,8 @@ _UNREADY = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"
 
 def other_nodes_ready(machine: Machine, but: int = 0) -> Probe:
     """
-    Before a node's pods end with its runtime the others must be there; one that is not Ready itself serves nobody.
+    The other nodes must be Ready before this one's container runtime, and with it its pods, restarts; a node that is
+    not Ready itself may always restart.
 
     + but: how many of the others need not be Ready
     """
@@ -217,7 +218,7 @@ def other_nodes_ready(machine: Machine, but: int = 0) -> Probe:
 
 
 def pods_ready(machine: Machine) -> Probe:
-    """The next node waits for this one's pods; not if some pod of it was not ready before."""
+    """All running pods of this node are Ready; the next node waits for that, unless a pod was not Ready before."""
     here = _all_ready(f"pods?fieldSelector=spec.nodeName%3D{machine.node_name},status.phase%3DRunning")
     return Probe("the pods of this node are ready again", f"[ -s {KUBELET_CLIENT_PEM} ] && {here}", 120, "kubelet")
 

@@ -1,4 +1,4 @@
-"""What the API's Node objects must say of labels and taints; put there from a master, as a kubelet may not set most."""
+"""Labels and taints of the API's Node objects; set from a master, because a kubelet may not set most of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.labels import NodeTaint
 from kubeinfra.components.flags import MASTER_TAINT, is_tainted
 
-# Which of a Node's labels and taints the settings have put there: those that they no longer have are removed.
+# Record which labels and taints of a Node come from settings: they are removed when the setting no longer has them.
 LABELS_ANNOTATION = "kubeinfra/labels"
 TAINTS_ANNOTATION = "kubeinfra/taints"
 MASTER = NodeTaint.parse(MASTER_TAINT)
@@ -21,7 +21,7 @@ class NodeObject:
     """
     A Node object as the settings want it, or as the API has it.
 
-    + own_labels: keys, and own_taints: "key:Effect", that the settings have put there; none other is ever removed
+    + own_labels: keys, and own_taints: "key:Effect", that come from settings; no others are ever removed
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class NodeChange:
 
 
 def wanted(cluster: Cluster) -> dict[str, NodeObject]:
-    """Node name -> what the settings say of it."""
+    """Node name -> its labels and taints in the settings."""
     return {node.node_name: _wanted(cluster, node) for node in cluster.nodes}
 
 
@@ -47,16 +47,16 @@ def _wanted(cluster: Cluster, node: Machine) -> NodeObject:
     settings = cluster.settings_of(node)
     taints = frozenset(NodeTaint.parse(text) for text in settings.node_taints)
     masters = frozenset([MASTER]) if is_tainted(cluster, node) else frozenset()
-    # masters_schedulable decides about a master's taint, whoever put it there; on other nodes it is somebody's own.
+    # masters_schedulable decides about a master's taint, whoever set it; on other nodes that taint is the user's own.
     own = {_identity(taint) for taint in taints} | ({_identity(MASTER)} if "master" in node.groups else set())
     return NodeObject(settings.node_labels, taints | masters, frozenset(settings.node_labels), frozenset(own))
 
 
 def changes(wanted: Mapping[str, NodeObject], found: Mapping[str, NodeObject]) -> list[NodeChange]:
     """
-    What makes the Node objects say what is wanted; what others have put there stays.
+    The changes that give the Node objects the wanted labels and taints; those set by others stay.
 
-    + wanted, found: node name -> Node; one that the API does not have is left out
+    + wanted, found: node name -> Node; a node that the API does not have is left out
     """
     return [change for name, node in wanted.items() if name in found for change in _changes(name, node, found[name])]
 
@@ -76,9 +76,9 @@ def _changes(name: str, wanted: NodeObject, found: NodeObject) -> list[NodeChang
 
 
 def _change(kind: str, name: str, put: list[str], removed: list[str], arguments: list[str]) -> list[NodeChange]:
-    said = [f"put {kind} {one} on {name}" for one in put] + [f"remove {kind} {one} from {name}" for one in removed]
+    sentences = [f"put {kind} {one} on {name}" for one in put] + [f"remove {kind} {one} from {name}" for one in removed]
     command = join([kind, "node", name, "--overwrite", *arguments, *(f"{one}-" for one in removed)])
-    return [NodeChange(", ".join(said), command)] if said else []
+    return [NodeChange(", ".join(sentences), command)] if sentences else []
 
 
 def _annotation(name: str, wanted: NodeObject, found: NodeObject) -> list[NodeChange]:

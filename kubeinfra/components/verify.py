@@ -1,4 +1,4 @@
-"""The traffic check: pods on every node that reach each other; made for the check, and removed after it."""
+"""The traffic check: pods on every node that reach each other; created for the check, and removed after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kubeinfra.machine.render import template
 from kubeinfra.paths import KUBERNETES_BIN
 
 CONFIGMAP = "kubeinfra-verified"
-# Which nodes with which pod networks under which flannel: traffic that was proved for the same is not proved again.
+# Digest of the nodes, their pod networks and flannel: traffic that was checked for the same is not checked again.
 NETWORK = (
     f"{{ {KUBECTL} get nodes -o jsonpath='{{range .items[*]}}{{.metadata.uid}} {{.spec.podCIDR}} {{end}}'; "
     f"{KUBECTL} -n kube-flannel get daemonset kube-flannel-ds "

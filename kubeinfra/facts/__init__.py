@@ -1,1 +1,1 @@
-"""What is on a machine: each fact is one command, whatever the number of things it answers for."""
+"""The state of a machine: each fact is one command, however many things it reads."""

@@ -6,17 +6,17 @@ from pyinfra.api import FactBase
 
 from kubeinfra.machine.state import BinaryState
 
-# Shell function: SHA-256 of its standard input in hex. openssl uses the processor's own instructions for it, and needs
-# a quarter of the time for hundreds of megabytes on each machine and run; sha256sum is everywhere.
+# Shell function: SHA-256 of its standard input in hex. openssl uses the processor's own instructions, and needs a
+# quarter of the time for the hundreds of megabytes on each machine; sha256sum is installed everywhere.
 DIGEST = """\
 digest() { { openssl dgst -sha256 -r 2>/dev/null || sha256sum; } | cut -d ' ' -f 1; }"""
 
 
 class BinaryStates(FactBase[dict[str, BinaryState]]):
     """
-    What is at each path: path -> BinaryState; a path with nothing at it is left out.
+    State of the binary at each path: path -> BinaryState; a path without a file is left out.
 
-    + wanted: path -> wanted SHA-256, "" where it is not known yet; a binary that is another says its version
+    + wanted: path -> wanted SHA-256, "" if not known yet; a binary with another digest is run for its version
     """
 
     default = dict

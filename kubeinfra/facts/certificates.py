@@ -12,9 +12,9 @@ from kubeinfra.machine.state import CertificateState
 
 class CertificateStates(FactBase[dict[str, CertificateState]]):
     """
-    What is in each pair of certificate and key file: certificate path -> CertificateState.
+    State of each pair of certificate and key file: certificate path -> CertificateState.
 
-    + pairs: certificate path -> key path; a pair of which nothing exists is there with empty values
+    + pairs: certificate path -> key path; a pair without any file has empty values
     """
 
     default = dict
@@ -29,7 +29,7 @@ class CertificateStates(FactBase[dict[str, CertificateState]]):
                 f'echo "certificate $(base64 -w0 {quote(certificate)})"; '
                 f"echo key; openssl pkey -in {quote(key)} -passin pass: -pubout"
             )
-        # A missing file is an answer here, so the complaints about it are not wanted.
+        # A missing file is an answer here, so its error message is discarded.
         return f"exec 2>/dev/null; {'; '.join(blocks)}; exit 0"
 
     def process(self, output: list[str]) -> dict[str, CertificateState]:

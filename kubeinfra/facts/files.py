@@ -22,11 +22,11 @@ _KINDS = {
 
 class PathStates(FactBase[dict[str, PathState]]):
     """
-    What is at each path: path -> PathState. A path with nothing at it is left out.
+    State of each path: path -> PathState. A path with nothing at it is left out.
 
     + paths: absolute paths, without spaces
     + shown: path -> SHA-256 of the wanted text ("": any), for files whose present text may be shown; `text` is
-      filled in where it is another
+      set if the digest is another
     """
 
     default = dict
@@ -38,9 +38,9 @@ class PathStates(FactBase[dict[str, PathState]]):
             for path, digest in (shown or {}).items()
         )
         every = join(paths)
-        # Missing paths are an answer here, so the complaints about them are not wanted.
+        # A missing path is an answer here, so its error message is discarded.
         return (
-            # stat translates its words to the language of the machine.
+            # stat translates file types to the language of the machine.
             "export LC_ALL=C; "
             f"for path in {every}; do [ ! -L $path ] || printf 'link\\t%s\\t%s\\n' $path \"$(readlink $path)\"; done; "
             f"{texts} exec 2>/dev/null; stat -c 'stat\t%n\t%F\t%a\t%U:%G' {every}; "
@@ -84,7 +84,7 @@ class PathStates(FactBase[dict[str, PathState]]):
 
 class OnDisk(FactBase[tuple[dict[str, PathState], dict[str, CertificateState]]]):
     """
-    All that a component has on the disk, in one command: PathStates and CertificateStates.
+    State of everything that a component has on the disk, in one command: PathStates and CertificateStates.
 
     + paths, shown: as for PathStates; + pairs: as for CertificateStates
     """

@@ -25,13 +25,13 @@ from kubeinfra.paths import (
 )
 
 CA_FILES = {"etcd": ETCD_CA, "kubernetes": KUBERNETES_CA, "front-proxy": FRONT_PROXY_CA}
-# Where each shared secret is, and what tells that the file is the cluster's: a package may bring a sample.
+# File of each shared secret, and a pattern that only the cluster's own file has: a package may install a sample.
 SECRET_FILES = {
     "service-account-key": (SERVICE_ACCOUNT_KEY, "PRIVATE KEY"),
     "bootstrap-token": (TOKEN_CSV, "kubelet-bootstrap"),
     "vrrp-password": (KEEPALIVED_CONF, "^vrrp_instance kube_apiserver"),
 }
-# A member keeps the name that its data was made with, whatever the inventory's order has become.
+# A member keeps the name that its data was created with, even if the order of the inventory has changed.
 _ETCD = (
     f'if [ -d {ETCD_DATA}/member ]; then echo "etcd-name=$(sed -n s/^ETCD_NAME=//p {ETCD_CFG}/etcd 2>/dev/null)"; '
     f"if ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 timeout 5 {ETCDCTL} endpoint health >/dev/null 2>&1; "
@@ -114,7 +114,7 @@ class System(FactBase[SystemState]):
     """
     How the operating system is set up. One command.
 
-    + modules: kernel module -> a path that exists when it is there, built in or loaded
+    + modules: kernel module -> a path that exists if it is built in or loaded
     + sysctls: keys
     """
 
@@ -179,11 +179,11 @@ class MissingPackages(FactBase[set[str]]):
 
     def command(self, names: list[str], family: str) -> str:
         if family == "debian":
-            asked = "dpkg-query -W -f '${db:Status-Status}\\n' $name 2>/dev/null | grep -qx installed"
+            is_installed = "dpkg-query -W -f '${db:Status-Status}\\n' $name 2>/dev/null | grep -qx installed"
         else:
-            # By what it provides: iptables is a package iptables-nft today, curl perhaps curl-minimal.
-            asked = "rpm --quiet -q --whatprovides $name"
-        return f"for name in {join(names)}; do {asked} || echo $name; done"
+            # By what a package provides: iptables is in package iptables-nft today, curl perhaps in curl-minimal.
+            is_installed = "rpm --quiet -q --whatprovides $name"
+        return f"for name in {join(names)}; do {is_installed} || echo $name; done"
 
     def process(self, output: list[str]) -> set[str]:
         return set(output)

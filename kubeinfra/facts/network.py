@@ -1,4 +1,4 @@
-"""Addresses on a machine, and who else answers for one."""
+"""Addresses of a machine, and which other machine answers for a virtual address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kubeinfra.machine.state import VirtualAddressState
 
 class VirtualAddress(FactBase[VirtualAddressState]):
     """
-    How things stand with a virtual address, seen from this machine. One command, at most two seconds.
+    State of a virtual address, seen from this machine. One command, at most two seconds.
 
     + address: the virtual address; + peers: addresses of the other load balancers
     """
@@ -22,7 +22,7 @@ class VirtualAddress(FactBase[VirtualAddressState]):
         return (
             "command -v ping >/dev/null || echo unasked=yes; "
             'ip -o -4 addr show | awk \'{print "address=" $2 " " $4}\'; '
-            # Whether it answers a ping does not matter: the kernel asks for its link-layer address first.
+            # It need not answer the ping: the kernel resolves its link-layer address first.
             f"for one in {everybody}; do ping -c 1 -W 1 $one >/dev/null 2>&1 & done; wait; "
             f"ip neigh show {quote(address)} | awk '/lladdr/ {{for (i = 1; i < NF; i++) "
             'if ($i == "lladdr") print "answers=" $(i + 1)}\'; '

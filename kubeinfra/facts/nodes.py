@@ -13,7 +13,7 @@ from kubeinfra.components.node_objects import LABELS_ANNOTATION, TAINTS_ANNOTATI
 
 class NodeObjects(FactBase[dict[str, NodeObject]]):
     """
-    What the API's Node objects say: node name -> NodeObject. Empty if no API server answers yet.
+    Labels and taints of the API's Node objects: node name -> NodeObject. Empty if no API server answers yet.
 
     + kubectl: command with its kubeconfig
     """

@@ -8,7 +8,7 @@ from pyinfra.api import FactBase
 
 
 class Digest(FactBase[str]):
-    """SHA-256 of a file, in hex; "" where there is none. + path: the file"""
+    """SHA-256 of a file, in hex; "" if it does not exist. + path: the file"""
 
     default = str
 

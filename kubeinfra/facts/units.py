@@ -1,4 +1,4 @@
-"""systemd units on a machine, and what their processes were started from."""
+"""systemd units on a machine, and the inputs that their processes were started from."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class UnitStates(FactBase[dict[str, UnitState]]):
     State of each unit: unit -> UnitState.
 
     A process's inputs are in /run/kubeinfra/<unit>.inputs, written by its ExecStartPre (kubeinfra/machine/inputs.py):
-    "<SHA-256>  <path>", or "present  <path>" and "absent  <path>" where only that matters. The binary needs no line: a
-    file that runs cannot be written to, so the process's executable being the file on the disk says the same.
+    "<SHA-256>  <path>", or "present  <path>" and "absent  <path>" if only existence is recorded. The binary needs no
+    line: a running file cannot be written to, so it is enough that the process's executable is the file on the disk.
 
-    + binaries: full unit name -> path of the binary that its process must run, "" where that is not asked
+    + binaries: full unit name -> path of the binary that its process must run, "" to skip that check
     """
 
     default = dict
 
     def command(self, binaries: dict[str, str]) -> str:
-        asked = "; ".join(
+        calls = "; ".join(
             f"one {quote(unit)} {quote(binary) if binary else chr(39) * 2}" for unit, binary in binaries.items()
         )
-        return f"{_SCRIPT}; {asked}"
+        return f"{_SCRIPT}; {calls}"
 
     def process(self, output: list[str]) -> dict[str, UnitState]:
         found: dict[str, dict[str, str]] = {}
@@ -39,8 +39,8 @@ class UnitStates(FactBase[dict[str, UnitState]]):
                 unit = value
                 found[unit], recorded[unit], stale[unit] = {}, {}, []
             elif key == "recorded":
-                was, path = value.split(" ", 1)
-                recorded[unit][path] = was
+                digest, path = value.split(" ", 1)
+                recorded[unit][path] = digest
             elif key == "stale":
                 stale[unit].append(value)
             elif unit:
@@ -59,9 +59,9 @@ class UnitStates(FactBase[dict[str, UnitState]]):
 
 class UnitsAndHealth(FactBase[tuple[dict[str, UnitState], set[str]]]):
     """
-    UnitStates, and which probes succeed, in one command.
+    UnitStates, and the names of the probes that succeed, in one command.
 
-    + binaries: as for UnitStates; + probes: a word for each, and its shell command
+    + binaries: as for UnitStates; + probes: name -> shell command
     """
 
     @staticmethod
@@ -69,15 +69,15 @@ class UnitsAndHealth(FactBase[tuple[dict[str, UnitState], set[str]]]):
         return {}, set()
 
     def command(self, binaries: dict[str, str], probes: dict[str, str]) -> str:
-        asked = "; ".join(
-            f"if timeout 15 sh -c {quote(probe)} >/dev/null 2>&1; then echo well={word}; fi"
+        checks = "; ".join(
+            f"if timeout 15 sh -c {quote(probe)} >/dev/null 2>&1; then echo healthy={word}; fi"
             for word, probe in probes.items()
         )
-        return f"{UnitStates().command(binaries)}; {asked or ':'}"
+        return f"{UnitStates().command(binaries)}; {checks or ':'}"
 
     def process(self, output: list[str]) -> tuple[dict[str, UnitState], set[str]]:
-        healthy = {line.removeprefix("well=") for line in output if line.startswith("well=")}
-        return UnitStates().process([line for line in output if not line.startswith("well=")]), healthy
+        healthy = {line.removeprefix("healthy=") for line in output if line.startswith("healthy=")}
+        return UnitStates().process([line for line in output if not line.startswith("healthy=")]), healthy
 
 
 _SCRIPT = """\

@@ -76,7 +76,7 @@ def _member(here: Here) -> str:
 _KUBE_PROXY = "curl -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && curl -sSf -m 5 127.0.0.1:10249/proxyMode"
 VIRTUAL_ADDRESS = "virtual address"
 NODES = "node"
-# One question for all: a command for each would be longer than a system takes, at some 500 nodes.
+# One command for all nodes: with a command for each, the argument list would be too long from about 500 nodes on.
 _NODES = (
     "{range .items[*]}{.metadata.name} "
     '{.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion} {.spec.podCIDR};{end}'

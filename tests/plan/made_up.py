@@ -12,7 +12,7 @@ from tests.unit.artifact_files import put, saved, tarball
 
 
 def made_up_artifacts(directory: Path) -> dict[str, Any]:
-    """The settings of a person who built all of it: artifacts_dir and own_builds."""
+    """The settings of a user who built everything: artifacts_dir and own_builds."""
     newest = release(SUPPORTED[-1])
     versions = {"kubernetes": newest.kubernetes, "etcd": newest.etcd, "cni-plugins": newest.cni_plugins}
     own = {}

@@ -217,7 +217,7 @@ class Sent:
 
 
 class Project:
-    """A copy of the project in a directory of its own, with a controller's home beside it."""
+    """A copy of the project in a directory of its own, with a controller's home next to it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.home = directory / "project", directory / "home"
@@ -239,11 +239,11 @@ class Project:
 
     @property
     def _record(self) -> Path:
-        beside = self.directory.parent  # not in it: `files` are the controller's
-        return beside.with_name(f"{beside.name}.record")
+        parent = self.directory.parent  # not in it: `files` are the controller's
+        return parent.with_name(f"{parent.name}.record")
 
     def pyinfra(self, machines: Iterable[Machine], *arguments: str, file: str = "deploy.py", **settings: object) -> Ran:
-        """`pyinfra inventory.py <file>` with these arguments; settings are written like a person's."""
+        """`pyinfra inventory.py <file>` with these arguments; settings are written as a user would."""
         self.write(machines)
         for name, value in settings.items():
             # The project's own group_data/lb.py has this one already.

@@ -49,7 +49,7 @@ def test_a_plan_ends_with_how_many_would_change(plans: tuple[Ran, Ran]) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """A whole run, as a person sees it."""
+    """A whole run, as the user sees it."""
     directory = tmp_path_factory.mktemp("seen")
     return Project(directory).pyinfra(guide(), "-y", **made_up_artifacts(directory))
 

@@ -24,7 +24,7 @@ WIDTH = 3
 def stale(unit: str, binary: str) -> dict[str, list[str]]:
     """A unit that must restart, and is healthy before and after."""
     states = ["ActiveState=active", "UnitFileState=enabled", "NeedDaemonReload=no", "recorded=was /x", "stale=/x"]
-    return {f"one {unit} {binary}; if timeout": [f"unit={unit}", *states, "well=healthy", "well=recovers-0"]}
+    return {f"one {unit} {binary}; if timeout": [f"unit={unit}", *states, "healthy=healthy", "healthy=recovers-0"]}
 
 
 def machine(name: str, address: str, groups: str, **answers: object) -> Machine:

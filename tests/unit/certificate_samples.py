@@ -1,4 +1,4 @@
-"""Authorities and rows that the tests of certificates share."""
+"""CAs and certificates that the tests of certificates share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inventories and settings, such as a person writes them, that several tests share."""
+"""Inventories and settings, as users write them, that several tests share."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def guide(**values: Any) -> Cluster:
 
 
 def problems(entries: Iterable[InventoryEntry] = THREE, **values: Any) -> Sequence[str]:
-    """What is told about settings in group_data/all.py; nothing where the cluster is sound."""
+    """The errors for settings in group_data/all.py; none if the cluster is valid."""
     try:
         cluster(entries, **values)
     except KubeinfraError as error:
@@ -73,7 +73,7 @@ SEEN = MachineState(
 
 
 def here(found: Cluster, name: str, seen: MachineState = SEEN, **others: MachineState) -> Here:
-    """What a component is described from on this machine, before a run has created any CA or secret."""
+    """The input of a component's description on this machine, before a run has created any CA or secret."""
     return Here(found, found.machine(name), seen, ClusterSecrets(), {name: seen, **others})
 
 

@@ -12,12 +12,12 @@ settings.load_profile("kubeinfra")
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """Where a `Store` keeps its downloads; not made yet."""
+    """Where a `Store` keeps its downloads; not created yet."""
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """An `artifacts_dir` that a person has made, and put nothing into."""
+    """An empty `artifacts_dir`."""
     (tmp_path / "own").mkdir()
     return tmp_path / "own"

@@ -1,4 +1,4 @@
-"""This machine, asked with the shell of the facts as a host would be; some of its programs are stand-ins."""
+"""Runs the shell of the facts on this machine, as on a host; some programs are stand-ins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def shell(command: str, stdin: str = "", programs: Path | None = None) -> subpro
 def answer(
     fact: FactBase[Any], programs: Path | None = None, instead: Mapping[str, str] | None = None, **arguments: Any
 ) -> Any:
-    """What a fact says of this machine; instead: paths in its command -> the paths to look at."""
+    """What a fact reads on this machine; instead: paths in its command -> the paths to read."""
     command = str(fact.command(**arguments))
     for there, here in (instead or {}).items():
         command = command.replace(there, here)

@@ -27,7 +27,7 @@ def test_a_missing_member_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", tarball({"./etcd": os.urandom(9000)})[:4000]])
-def test_what_is_no_archive_is_told(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_archive_is_an_error(tmp_path: Path, content: bytes) -> None:
     assert "archive: " in problem(lambda: unpack(tmp_path, content, {"etcd": "etcd"}))
     assert not (tmp_path / "out").exists()
 

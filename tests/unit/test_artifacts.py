@@ -108,7 +108,7 @@ def test_the_mirror_takes_the_place_of_scheme_and_host(server: Server, etcd: Art
     assert server.asked == ["GET /m/dl/etcd.tar.gz", "GET /m/upstream.invalid/dl/etcd.tar.gz"]
 
 
-def test_a_file_that_is_nowhere_is_told_with_all_places_and_the_way_out(
+def test_the_error_for_a_missing_file_names_all_places_and_the_way_out(
     server: Server, etcd: Artifact, cache: Path, own: Path
 ) -> None:
     server.files.clear()
@@ -126,7 +126,7 @@ def test_a_file_that_is_nowhere_is_told_with_all_places_and_the_way_out(
     assert "artifacts_dir is not set" in problem(lambda: fetch(Store(cache), etcd))
 
 
-def test_all_that_cannot_be_had_is_told_at_once(server: Server, etcd: Artifact, cache: Path) -> None:
+def test_all_missing_artifacts_are_reported_at_once(server: Server, etcd: Artifact, cache: Path) -> None:
     def missing(number: int) -> Artifact:
         return replace(etcd, url=f"{server.url}/{number}", digest=digest(bytes(number)))
 
@@ -166,18 +166,18 @@ def test_an_interrupted_download_leaves_nothing_and_the_next_one_succeeds(etcd: 
     assert archives_in(cache) == [etcd.path]
 
 
-def test_progress_tells_bytes_so_far_and_in_all(etcd: Artifact, cache: Path) -> None:
+def test_progress_has_bytes_so_far_and_in_all(etcd: Artifact, cache: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
     fetch(Store(cache, progress=lambda *step: seen.append(step)), etcd)
     assert seen[-1] == (f"downloading {etcd.url}", len(ARCHIVE), len(ARCHIVE))
 
 
-def test_progress_is_told_in_megabytes_and_percent_where_they_are_known() -> None:
+def test_progress_is_shown_in_megabytes_and_percent_if_they_are_known() -> None:
     assert download.progress_line("downloading x", 45_000_000, 300_000_000) == "downloading x: 45 of 300 MB (15%)"
     assert download.progress_line("downloading x", 45_000_000, None) == "downloading x"
 
 
-def test_a_refused_connection_is_told(etcd: Artifact, cache: Path) -> None:
+def test_a_refused_connection_is_named(etcd: Artifact, cache: Path) -> None:
     nobody = replace(etcd, url="http://127.0.0.1:1/etcd.tar.gz")
     assert "http://127.0.0.1:1/etcd.tar.gz: Connection refused" in problem(lambda: fetch(Store(cache), nobody))
     assert Store(cache).reachable(nobody, 1) is False
@@ -292,7 +292,7 @@ def test_an_own_build_is_not_looked_for_upstream(server: Server, etcd: Artifact,
     assert server.asked == []
 
 
-def test_settings_that_cannot_be_right_are_told_all_at_once(cache: Path, tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_all_at_once(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(KubeinfraError) as error:
         Store(cache, tmp_path / "none", "mirror.example", {"etcd/1/x": "1234"})
     assert len(error.value.problems) == 3
@@ -328,7 +328,7 @@ def test_the_second_time_nothing_is_hashed_unpacked_or_compressed(
 
 
 @pytest.mark.parametrize("harm", ["changed", "deleted", "record"])
-def test_a_harmed_binary_is_unpacked_again(harm: str, etcd: Artifact, cache: Path) -> None:
+def test_a_damaged_binary_is_unpacked_again(harm: str, etcd: Artifact, cache: Path) -> None:
     first = Store(cache).binaries(etcd)[0]
     if harm == "changed":
         first.path.write_bytes(bytes(first.size))
@@ -346,7 +346,7 @@ def test_members_that_a_newer_version_adds_are_unpacked(etcd: Artifact, cache: P
     assert [binary.name for binary in Store(cache).binaries(etcd)] == ["etcd", "etcdctl"]
 
 
-def test_a_lost_gzip_copy_is_made_again(etcd: Artifact, cache: Path) -> None:
+def test_a_missing_gzip_copy_is_created_again(etcd: Artifact, cache: Path) -> None:
     lost = Store(cache).binaries(etcd)[0].gzip_path
     before = lost.read_bytes()
     lost.unlink()
@@ -360,7 +360,7 @@ def test_binaries_outlive_their_archive(server: Server, etcd: Artifact, cache: P
     assert Store(cache).binaries(etcd) == first
 
 
-def test_a_plan_neither_asks_the_network_nor_writes(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
+def test_a_plan_uses_no_network_and_writes_nothing(server: Server, etcd: Artifact, cache: Path, own: Path) -> None:
     put(own / etcd.path, ARCHIVE)
     for store in (Store(cache), Store(cache, own)):
         assert [(entry.name, entry.archive, entry.sha256) for entry in store.wanted(etcd)] == [
@@ -372,7 +372,7 @@ def test_a_plan_neither_asks_the_network_nor_writes(server: Server, etcd: Artifa
     assert (server.asked, cache.exists()) == ([], False)
 
 
-def test_all_executable_files_are_taken_where_no_members_are_named(server: Server, etcd: Artifact, cache: Path) -> None:
+def test_all_executable_files_are_taken_if_no_members_are_named(server: Server, etcd: Artifact, cache: Path) -> None:
     content = tarball({"./bridge": b"b", "./host-local": b"h"})
     plugins = replace(etcd, name="cni-plugins", digest=digest(content), members={})
     server.files["/dl/etcd.tar.gz"] = content

@@ -1,4 +1,4 @@
-"""A CA is a set of certificates that are trusted, and the one of them that signs."""
+"""A CA is a set of trusted certificates, one of which signs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_openssl_trusts_what_either_has_issued(issuer: CA, tmp_path: Path) -> No
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 
-def test_what_a_ca_issued_that_only_is_trusted_moves_to_the_one_that_signs() -> None:
+def test_a_certificate_of_a_ca_that_is_only_trusted_is_issued_again_by_the_one_that_signs() -> None:
     issued = OLD.issue(ADMIN, 365, NOW)
     assert reasons(ADMIN, issued, OLD) == []
     assert reasons(ADMIN, issued, BOTH) == ["issued by a CA that is still trusted, but signs no longer"]
@@ -101,7 +101,7 @@ def test_no_secret_shows_when_they_are_printed() -> None:
 
 
 class Counting(ControllerDirectory):
-    """Tells how often each CA was read."""
+    """Counts how often each CA was read."""
 
     reads = 0
 

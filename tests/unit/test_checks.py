@@ -1,4 +1,4 @@
-"""What cannot work is told before anything is changed: each in one exact sentence, all at once."""
+"""What cannot work is reported before anything is changed: each error in one exact sentence, all at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SOUND: list[tuple[str, Sequence[InventoryEntry], dict[str, Any]]] = [
     ),
 ]
 
-MISTAKES: list[Row] = [
+ERRORS: list[Row] = [
     (
         "no machines",
         [],
@@ -270,18 +270,16 @@ def test_nothing_is_wrong_with(entries: Sequence[InventoryEntry], values: dict[s
     assert problems(entries, **values) == ()
 
 
-@pytest.mark.parametrize(
-    ("entries", "values", "sentence"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
-)
-def test_what_cannot_work_is_told(entries: Sequence[InventoryEntry], values: dict[str, Any], sentence: str) -> None:
+@pytest.mark.parametrize(("entries", "values", "sentence"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS])
+def test_what_cannot_work_is_reported(entries: Sequence[InventoryEntry], values: dict[str, Any], sentence: str) -> None:
     told = problems(entries, **values)
     assert sentence in told
-    assert len(told) == (3 if not entries else 1), f"one mistake, told once and without others: {told}"
+    assert len(told) == (3 if not entries else 1), f"one error, reported once and without others: {told}"
 
 
 def test_every_check_has_its_rows() -> None:
-    """A check that nothing trips over is not known to work."""
-    everything = "\n".join(row[3] for row in MISTAKES)
+    """A check without an input that fails it is not known to work."""
+    everything = "\n".join(row[3] for row in ERRORS)
     words = {
         "groups_are_filled": "is empty",
         "names_and_addresses_are_unique": "have the same address",
@@ -301,7 +299,7 @@ def test_every_check_has_its_rows() -> None:
     assert [name for name, word in words.items() if word not in everything] == []
 
 
-def test_all_mistakes_are_told_at_once_also_where_a_setting_cannot_even_be_read() -> None:
+def test_all_errors_are_reported_at_once_even_if_a_setting_cannot_be_read() -> None:
     entries = [*THREE, entry("n3", "192.168.80.12", "node")]
     told = problems(entries, apiserver_port="x", colour="blue", service_cidr="10.244.0.0/24", dns_address="10.244.0.2")
     assert [sentence.split(";")[0] for sentence in told] == [

@@ -1,4 +1,4 @@
-"""The picture of the cluster: who is who, and which names and addresses follow from it."""
+"""The cluster: its groups, and the names and addresses that follow from them."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def test_the_api_servers_own_service_is_the_first_of_its_network() -> None:
         ),
     ],
 )
-def test_a_machines_address_is_found_where_it_is_said(line: InventoryEntry, address: str, hostname: str) -> None:
+def test_a_machines_address_is_found(line: InventoryEntry, address: str, hostname: str) -> None:
     found = cluster([*THREE, line]).machine(line.name)
     assert (str(found.address), found.hostname, found.node_name) == (address, hostname, address)
 
 
-def test_a_machine_without_an_address_is_told_how_to_say_it() -> None:
+def test_the_error_for_a_missing_address_shows_how_to_give_it() -> None:
     nameless = InventoryEntry("n3", frozenset({"node"}), {}, "n3.example.com")
     assert problems([*THREE, nameless]) == (
         'inventory: n3 has no address; say ("n3", {"ssh_hostname": "192.168.80.10"}), or "address" if ssh uses a name',

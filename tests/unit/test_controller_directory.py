@@ -1,4 +1,4 @@
-"""The controller's directory: reading makes nothing, writing is whole, no damaged file is replaced."""
+"""The controller's directory: reading creates nothing, writes are atomic, no damaged file is replaced."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_modes_do_not_depend_on_the_umask(state: ControllerDirectory, tmp_path: 
     assert {mode for mode, _ in tree(tmp_path).values()} == {0o700, 0o600}
 
 
-def test_files_are_private_from_birth(state: ControllerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_private_from_the_start(state: ControllerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     births: list[int] = []
     real = os.open
 
@@ -129,7 +129,7 @@ def test_files_are_private_from_birth(state: ControllerDirectory, monkeypatch: p
 # --- never a second one
 
 
-def test_nothing_is_made_a_second_time(full: ControllerDirectory, tmp_path: Path) -> None:
+def test_nothing_is_created_a_second_time(full: ControllerDirectory, tmp_path: Path) -> None:
     before = tree(tmp_path)
     with pytest.raises(KubeinfraError, match="authorities/etcd: is there already"):
         full.create_ca("etcd", 10)
@@ -311,7 +311,7 @@ def test_an_expired_ca_is_a_problem(full: ControllerDirectory, monkeypatch: pyte
     assert f"etcd/ca.pem: ended on {EXPIRED.ends:%F}" in problem
 
 
-def test_a_line_end_from_an_editor_is_no_part_of_a_secret(state: ControllerDirectory) -> None:
+def test_a_line_end_from_an_editor_is_not_part_of_a_secret(state: ControllerDirectory) -> None:
     state.create_secret("bootstrap-token", "0123456789abcdef\n")
     assert state.secret("bootstrap-token") == "0123456789abcdef"
 

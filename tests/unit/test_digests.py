@@ -1,4 +1,4 @@
-"""Digests: in checksum files, in the cache's memory, and files that arrive whole."""
+"""Digests: in checksum files and in the index of the cache."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def test_an_index_keeps_what_another_process_saved(tmp_path: Path) -> None:
     assert (last.pins, list(last.files)) == ({"a": "sha256:1"}, [str(file)])
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     put(tmp_path / "file", b"")
 
     def write() -> None:

@@ -1,4 +1,4 @@
-"""daemon.json: our keys as they must be, everybody else's as they were."""
+"""daemon.json: our keys are set, all other keys stay as they were."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OURS = {
 
 
 def merged(text: str, **said: Any) -> dict[str, Any]:
-    """What becomes of a file on machine n1, with these settings."""
+    """The new text of daemon.json on machine n1, with these settings."""
     found: dict[str, Any] = json.loads(daemon_json(text, Settings(**said), "n1"))
     return found
 
@@ -50,7 +50,7 @@ def test_keys_of_others_are_kept_and_ours_win(theirs: dict[str, Any]) -> None:
     assert daemon_json(once, Settings(), "n1") == once
 
 
-def test_settings_are_followed_and_a_persons_own_keys_win() -> None:
+def test_settings_are_followed_and_the_users_own_keys_win() -> None:
     said: dict[str, Any] = {
         "registry_mirrors": ["https://mine.example.com"],
         "docker_log_max_size": "10m",
@@ -65,7 +65,7 @@ def test_settings_are_followed_and_a_persons_own_keys_win() -> None:
     }
 
 
-def test_a_mirror_that_somebody_wrote_is_kept_while_no_setting_says_others() -> None:
+def test_a_mirror_that_was_set_by_hand_stays_without_the_setting() -> None:
     assert merged('{"registry-mirrors": ["https://theirs"]}')["registry-mirrors"] == ["https://theirs"]
 
 
@@ -73,7 +73,7 @@ def test_a_mirror_that_somebody_wrote_is_kept_while_no_setting_says_others() -> 
     ("text", "problem"),
     [("{", "is not JSON (Expecting"), ("[]", "is not a JSON object"), ("7", "is not a JSON object")],
 )
-def test_a_file_that_docker_could_not_read_either_is_told(text: str, problem: str) -> None:
+def test_a_file_that_docker_could_not_read_either_is_an_error(text: str, problem: str) -> None:
     with pytest.raises(KubeinfraError) as error:
         daemon_json(text, Settings(), "n1")
     assert str(error.value).startswith(f"n1: /etc/docker/daemon.json {problem}")
@@ -116,7 +116,7 @@ def table(*ready: str) -> str:
         ("", "", False),
     ],
 )
-def test_docker_restarts_where_the_others_are_ready_or_the_node_is_not(
+def test_docker_restarts_if_the_others_are_ready_or_the_node_is_not(
     tmp_path: Path, here: str, others: str, may: bool
 ) -> None:
     said_here = f"echo '{NODES % (MEMORY, here)}'" if here else "exit 22"
@@ -140,7 +140,7 @@ def test_as_many_others_may_be_away_as_are_said(tmp_path: Path, away: int, may: 
     assert (shell(command, programs=tmp_path).returncode == 0) is may
 
 
-def test_docker_restarts_where_there_is_no_cluster_yet(tmp_path: Path) -> None:
+def test_docker_restarts_if_there_is_no_cluster_yet(tmp_path: Path) -> None:
     command = other_nodes_ready(cluster().machine("n1")).command.replace(
         KUBELET_CLIENT_PEM, str(tmp_path / "client.pem")
     )

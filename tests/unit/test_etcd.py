@@ -1,4 +1,4 @@
-"""etcd's members keep the names that their data was made with, whatever becomes of the inventory."""
+"""etcd's members keep the names that their data was created with, even if the inventory changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_new_members_are_counted_in_the_order_of_the_inventory() -> None:
     assert names() == names(m1=SEEN, n1=SEEN, n2=SEEN) == ["etcd01", "etcd02", "etcd03"]
 
 
-def test_a_line_out_of_the_middle_renames_nobody() -> None:
+def test_a_line_removed_from_the_middle_renames_no_member() -> None:
     left = cluster((entry("m1", "192.168.80.10", "master etcd"), entry("n2", "192.168.80.12", "node etcd")))
     seen = {"m1": named("etcd01"), "n2": named("etcd03")}
     assert [member.name for member in etcd.members(left, seen)] == ["etcd01", "etcd03"]
@@ -66,7 +66,7 @@ def test_a_member_without_data_joins_a_cluster_that_serves(others: dict[str, Mac
     assert at_birth.unless == "/var/lib/etcd/default.etcd/member", "it is left alone once there is data"
 
 
-def test_a_member_is_told_its_kept_name() -> None:
+def test_a_member_is_started_with_its_kept_name() -> None:
     files = {
         file.path: file for file in etcd.describe(here(guide(), "m1", named("etcd07"))).files if isinstance(file, File)
     }

@@ -46,12 +46,12 @@ def test_a_binary_that_reads_its_input_does_not_eat_the_other_questions(tmp_path
 PAUSE, OTHER = "registry.k8s.io/pause:3.2", "example.com/other:1"
 
 
-def test_images_are_told_by_their_ids(tmp_path: Path) -> None:
+def test_images_are_known_by_their_ids(tmp_path: Path) -> None:
     says = f'[ "$5" = {PAUSE} ] || exit 1; echo "$4" | sed "s/{{{{.Id}}}}/sha256:abc/"'
     programs = program(tmp_path / "programs", "docker", says)
     assert answer(ImageIds(), programs=programs, asked=Docker().image_ids([PAUSE, OTHER])) == {PAUSE: "sha256:abc"}
 
 
-def test_where_docker_is_not_there_yet_it_has_no_images(tmp_path: Path) -> None:
+def test_without_docker_there_are_no_images(tmp_path: Path) -> None:
     programs = program(tmp_path / "programs", "docker", "exit 127")
     assert answer(ImageIds(), programs=programs, asked=Docker().image_ids([PAUSE])) == {}

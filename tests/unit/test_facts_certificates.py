@@ -76,7 +76,7 @@ def test_each_half_may_be_missing_alone(pair: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     "damage", [b"", b"\x30\x82\x01\xff\xfe", b"key\npair x\n", b"not a certificate, no line's end"]
 )
-def test_a_damaged_certificate_is_read_and_made_anew(pair: tuple[Path, Path], damage: bytes) -> None:
+def test_a_damaged_certificate_is_read_and_issued_again(pair: tuple[Path, Path], damage: bytes) -> None:
     """Also one that is no text: bytes that are no UTF-8 would end the run."""
     pair[0].write_bytes(damage)
     found = state(pair)

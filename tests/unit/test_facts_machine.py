@@ -1,4 +1,4 @@
-"""What a machine is: the shell of the facts on this machine, and their reading of what others said."""
+"""What a machine is: the shell of the facts on this machine, and how they parse the output of other machines."""
 
 from __future__ import annotations
 

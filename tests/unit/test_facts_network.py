@@ -1,4 +1,4 @@
-"""Who has the virtual address, and who answers for it."""
+"""Which machine has the virtual address, and which one answers for it."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def test_an_address_that_nobody_answers_for_is_free(programs: Path) -> None:
     assert (found.answered_by, found.stranger) == ("", False)
 
 
-def test_one_that_the_other_load_balancer_holds_is_no_strangers(programs: Path) -> None:
+def test_an_address_that_another_load_balancer_holds_is_no_strangers(programs: Path) -> None:
     assert not seen(programs, {PEER: MAC[PEER], VIRTUAL: MAC[PEER]}).stranger
 
 
-def test_one_that_somebody_else_answers_for_is_a_strangers(programs: Path) -> None:
+def test_an_address_that_another_machine_answers_for_is_a_strangers(programs: Path) -> None:
     found = seen(programs, MAC)
     assert (found.answered_by, found.stranger) == (MAC[VIRTUAL], True)
 
 
-def test_one_that_this_machine_holds_is_seen(programs: Path) -> None:
+def test_an_address_that_this_machine_holds_is_found(programs: Path) -> None:
     own = f"{ADDRESSES}\n2: eth0    inet {VIRTUAL}/24 scope global secondary eth0"
     assert seen(programs, {}, own).has(IPv4Address(VIRTUAL))

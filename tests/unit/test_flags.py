@@ -1,4 +1,4 @@
-"""Flags and configuration files: what the release needs, what the person says wins, and no secret in any of them."""
+"""Flags and configuration files: what the release needs, what the user sets wins, and no secret in any of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_componentstatuses_of_1_20_finds_the_plain_ports_on_the_master_itself(co
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_a_persons_own_flags_win(component: str) -> None:
+def test_the_users_own_flags_win(component: str) -> None:
     own = {"v": "4", "profiling": "true", "feature-gates": "A=true,B=false"}
     before, after = COMPONENTS[component](guide()), COMPONENTS[component](guide(**{f"{component}_extra_args": own}))
     assert {name: after[name] for name in own} == own
@@ -51,14 +51,14 @@ def test_a_persons_own_flags_win(component: str) -> None:
     }
 
 
-def test_a_persons_own_fields_of_the_kubelet_win() -> None:
+def test_the_users_own_fields_of_the_kubelet_win() -> None:
     found = guide(kubelet_extra_config={"maxPods": 200, "readOnlyPort": 10255})
     configuration = flags.kubelet_configuration(found, found.nodes[0], "/etc/resolv.conf")
     assert (configuration["maxPods"], configuration["readOnlyPort"]) == (200, 10255)
     assert configuration["cgroupDriver"] == "systemd"
 
 
-def test_a_node_has_the_fields_of_its_kubelet_that_its_own_line_says() -> None:
+def test_a_node_has_the_kubelet_fields_of_its_own_inventory_line() -> None:
     large = entry("n3", "192.168.80.15", "node", kubelet_extra_config={"maxPods": 250})
     found = cluster([*THREE, large], kubelet_extra_config={"maxPods": 200})
     assert [flags.kubelet_configuration(found, node, "/etc/resolv.conf")["maxPods"] for node in found.nodes] == [
@@ -68,7 +68,7 @@ def test_a_node_has_the_fields_of_its_kubelet_that_its_own_line_says() -> None:
     ]
 
 
-def test_no_component_is_told_a_secret() -> None:
+def test_no_flag_has_a_secret() -> None:
     """Secrets are in files with a mode; a unit file and `ps` are open to everybody."""
     password = "only4lbs"
     for made in everything(cluster(GUIDE, virtual_ip=VIRTUAL_IP, vrrp_password=password)):
@@ -85,7 +85,7 @@ def test_every_flag_is_text_and_has_no_dashes_in_front() -> None:
             assert not name.startswith("-")
 
 
-def test_each_file_that_the_api_server_is_told_is_one_that_the_masters_get() -> None:
+def test_each_file_in_the_api_servers_flags_is_one_that_the_masters_get() -> None:
     found = guide()
     certificates = {path for certificate in master_certificates(found) for path in certificate.files}
     cas = {f"/opt/kubernetes/ssl/{name}" for name in ("ca.pem", "etcd-ca.pem", "front-proxy-ca.pem")}

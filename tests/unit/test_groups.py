@@ -34,7 +34,7 @@ def test_what_a_group_was_probably_meant_to_be(role: str | None, words: str) -> 
     ],
     ids=str,
 )
-def test_groups_that_are_no_mistake(more: dict[str, list[str]]) -> None:
+def test_groups_that_are_not_misspelled(more: dict[str, list[str]]) -> None:
     assert problems({**SOUND, **more}) == []
 
 

@@ -40,7 +40,7 @@ def test_every_machine_is_asked_about_its_own_components() -> None:
     ]
 
 
-def test_flannels_interface_is_asked_for_only_where_there_is_one() -> None:
+def test_flannels_interface_is_checked_only_if_there_is_one() -> None:
     found = cluster(flannel_backend="host-gw")
     components = [component for component, _, _ in probes(here(found, "n1"), False)]
     assert components == ["etcd", "pod network", "kube-proxy"]
@@ -120,7 +120,7 @@ ANSWERS = [
 @pytest.mark.parametrize(
     ("component", "code", "words", "healthy", "detail"), ANSWERS, ids=[f"{row[0]}: {row[2][:30]}" for row in ANSWERS]
 )
-def test_an_answer_reads(component: str, code: str, words: str, healthy: bool, detail: str | None) -> None:
+def test_an_answer_is_parsed(component: str, code: str, words: str, healthy: bool, detail: str | None) -> None:
     assert parse_answer(component, "it", code, f"{words} ") == Row(
         component, "it", healthy, words if detail is None else detail
     )
@@ -129,7 +129,7 @@ def test_an_answer_reads(component: str, code: str, words: str, healthy: bool, d
 LISTED = "c{0}, {1}, etcd0{0}, https://192.168.80.{0}:2380, https://192.168.80.{0}:2379, false"
 
 
-def test_one_answer_tells_of_every_node() -> None:
+def test_one_answer_has_every_node() -> None:
     said = (
         "n1 True v1.20.15 10.244.0.0/24;n2 Unknown v1.20.15 10.244.1.0/24;n9 True v1 10.244.9.0/24;n3 True v1.20.15 ;"
     )
@@ -142,7 +142,7 @@ def test_one_answer_tells_of_every_node() -> None:
 
 
 @pytest.mark.parametrize(("names", "subject"), [("n1", "n1"), ("n1 n2", "all 2")])
-def test_where_nobody_answers_about_the_nodes_none_is_well(names: str, subject: str) -> None:
+def test_without_an_answer_about_the_nodes_none_is_healthy(names: str, subject: str) -> None:
     assert parse_answers("node", names, "1", "connection refused ") == [
         Row("node", subject, False, "connection refused")
     ]
@@ -178,7 +178,7 @@ ALL_THREE = " ".join(URLS[:3])
         ),
     ],
 )
-def test_members_that_are_not_the_inventorys_are_told(tmp_path: Path, listed: list[str], complaint: str) -> None:
+def test_members_that_are_not_in_the_inventory_are_an_error(tmp_path: Path, listed: list[str], complaint: str) -> None:
     lines = "\\n".join(listed)
     program(tmp_path, "etcdctl", f"case $1 in member) printf '{lines}\\n' ;; *) echo '{status()}' ;; esac")
     found = guide()
@@ -237,7 +237,7 @@ def test_all_questions_are_one_command_and_each_gets_its_answer(tmp_path: Path) 
     assert rows[3].healthy
 
 
-def test_of_many_words_the_last_lines_are_told() -> None:
+def test_of_a_long_output_the_last_lines_are_shown() -> None:
     (row,) = answer(Health(), asked=[("kube-apiserver", "m1", "seq 9; exit 1")])
     assert row.detail == "7 8 9"
 

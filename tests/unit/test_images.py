@@ -47,7 +47,7 @@ def test_an_image_has_one_gzip_copy(cache: Path) -> None:
     ],
     ids=["another tag", "no tag", "another architecture", "no manifest", "no tar", "broken manifest"],
 )
-def test_a_tar_that_is_not_the_image_is_told(content: bytes, says: str, cache: Path, own: Path) -> None:
+def test_a_tar_that_is_not_the_image_is_an_error(content: bytes, says: str, cache: Path, own: Path) -> None:
     path = put(own / image_path(PAUSE, "amd64"), content)
     message = problem(lambda: Store(cache, own).image(PAUSE, "amd64"))
     assert message.startswith(f"{path}: {says}")

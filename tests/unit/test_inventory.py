@@ -1,4 +1,4 @@
-"""`python -m kubeinfra` reads an inventory as pyinfra does, connects nowhere, and tells mistakes as sentences."""
+"""`python -m kubeinfra` reads an inventory as pyinfra does, connects nowhere, and reports errors as sentences."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_settings_file_of_a_role_speaks_for_the_whole_cluster(
     assert capsys.readouterr().out.endswith("192.168.80.10:8443\n")
 
 
-def test_a_mistake_names_the_file_that_it_is_in(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_names_the_file_that_it_is_in(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "etcd.py", 'etcd_compaction_retension = "2h"\n')
     settings(project, "master.py", 'apiserver_port = "x"\n')
     assert problems(capsys) == [
@@ -94,7 +94,7 @@ def test_a_mistake_names_the_file_that_it_is_in(project: Path, capsys: pytest.Ca
     ]
 
 
-def test_two_roles_that_disagree_are_a_mistake(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_groups_that_disagree_are_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "master.py", "apiserver_port = 8443\n")
     settings(project, "node.py", "apiserver_port = 7443\n")
     assert problems(capsys) == [
@@ -104,7 +104,7 @@ def test_two_roles_that_disagree_are_a_mistake(project: Path, capsys: pytest.Cap
     assert check() == 0
 
 
-def test_settings_that_nobody_reads_are_a_mistake(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_that_are_not_read_are_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "machines.py", "ssh_port = 2222\n")
     assert check() == 0, "a group of the user's own may say how to connect"
     capsys.readouterr()
@@ -155,7 +155,7 @@ def test_further_group_data_wins(project: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.startswith("lab: ")
 
 
-def test_mistakes_of_machines_and_settings_come_together(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_machines_and_settings_come_together(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(project, "all.py", 'cluster_cidr = "10.0.0.0/16"\nkubernetes_version = "1.19.0"\ncolour = "blue"\n')
     text = INVENTORY.replace("192.168.80.12", "192.168.80.11").replace('etcd = ["m1", "n1", "n2"]\n', "")
     (project / "inventory.py").write_text(text)
@@ -168,15 +168,13 @@ def test_mistakes_of_machines_and_settings_come_together(project: Path, capsys: 
     ]
 
 
-def test_an_even_number_of_members_is_a_warning_and_no_mistake(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_even_number_of_members_is_a_warning_and_no_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "inventory.py").write_text(INVENTORY.replace('etcd = ["m1", "n1", "n2"]', 'etcd = ["m1", "n1"]'))
     assert check() == 0
     assert capsys.readouterr().err.startswith("warning: inventory: group etcd has 2 members; ")
 
 
-def test_an_inventory_that_is_not_there_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_inventory_is_reported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "inventroy.py"]) == 1
     assert capsys.readouterr().err == "inventroy.py: no such inventory; name a file such as inventory.py\n"
 
@@ -224,7 +222,7 @@ NOT_PYTHON = [
 
 
 @pytest.mark.parametrize(("file", "text", "sentence"), NOT_PYTHON)
-def test_a_file_that_python_cannot_execute_is_told_by_file_and_line(
+def test_a_file_that_python_cannot_execute_is_reported_with_file_and_line(
     project: Path, capsys: pytest.CaptureFixture[str], file: str, text: str | bytes, sentence: str
 ) -> None:
     (project / "group_data" / file).write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -232,7 +230,7 @@ def test_a_file_that_python_cannot_execute_is_told_by_file_and_line(
     assert told.startswith(sentence)
 
 
-def test_all_files_that_are_not_python_are_told_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_files_that_are_not_python_are_reported_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "lab").mkdir()
     for file in ("group_data/all.py", "group_data/lb.py", "lab/all.py", "inventory.py"):
         (project / file).write_text("a = (\n")
@@ -283,7 +281,7 @@ def test_names_and_groups_that_are_misspelled(
     assert problems(capsys) == told
 
 
-def test_directories_that_this_machine_does_not_have_are_told_with_the_other_mistakes(
+def test_missing_directories_are_reported_with_the_other_errors(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / "file").write_text("")

@@ -1,4 +1,4 @@
-"""From what a machine has of its certificates to what is written there."""
+"""Certificates on a machine are compared with those that it needs, and issued if necessary."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_ca_that_a_plan_would_create_first_issues_nothing_yet() -> None:
     assert change.instruction == f"unknown {CERTIFICATE}"
 
 
-def test_a_mode_that_is_too_open_is_put_right_without_a_new_key() -> None:
+def test_a_mode_that_is_too_open_is_corrected_without_a_new_key() -> None:
     (change,) = changes(found(key_mode="644 root:root"))
     assert change.instruction == f"mode {KEY} 600"
 

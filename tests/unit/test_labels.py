@@ -1,4 +1,4 @@
-"""Labels and taints by Kubernetes' own rules, so that a wrong one is told before kubectl refuses it."""
+"""Labels and taints by Kubernetes' own rules, so that a wrong one is reported before kubectl refuses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that may differ by machine: the machine wins over its groups, a group over the cluster."""
+"""Settings that may differ by machine: the machine overrides its groups, a group overrides the cluster."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_machine_without_layers_has_the_clusters_settings() -> None:
     assert found.settings_of(found.masters[0]) is found.settings
 
 
-def test_a_machine_may_say_that_it_has_no_taint() -> None:
+def test_a_machine_may_have_no_taint_by_its_own_setting() -> None:
     found = made([entry("n1", "192.168.80.11", "node", node_taints=[])], {"node": {"node_taints": ["a:NoSchedule"]}})
     assert found.settings_of(found.machine("n1")).node_taints == []
 
@@ -71,7 +71,7 @@ def test_a_machine_may_say_that_it_has_no_taint() -> None:
 BOTH = [entry(f"n{number}", f"192.168.80.1{number}", "node fast") for number in range(1, 6)]
 
 
-def test_groups_that_disagree_are_told_once_for_all_their_machines() -> None:
+def test_groups_that_disagree_are_one_error_for_all_their_machines() -> None:
     by_group = {
         "fast": {"node_labels": {"disk": "ssd", "a": "b"}, "node_taints": ["a:NoSchedule"]},
         "node": {"node_labels": {"disk": "hdd", "a": "b"}, "node_taints": []},
@@ -83,7 +83,7 @@ def test_groups_that_disagree_are_told_once_for_all_their_machines() -> None:
     ]
 
 
-def test_a_machine_that_speaks_for_itself_ends_the_disagreement() -> None:
+def test_a_value_of_the_machine_ends_the_disagreement() -> None:
     by_group = {"fast": {"node_labels": {"disk": "ssd"}}, "node": {"node_labels": {"disk": "hdd"}}}
     machine = entry("n1", "192.168.80.11", "node fast", node_labels={"disk": "nvme"})
     found = made([machine], by_group)
@@ -91,7 +91,7 @@ def test_a_machine_that_speaks_for_itself_ends_the_disagreement() -> None:
 
 
 NODE = entry("n1", "192.168.80.11", "node")
-MISTAKES: list[tuple[str, Sequence[InventoryEntry], Groups, str]] = [
+ERRORS: list[tuple[str, Sequence[InventoryEntry], Groups, str]] = [
     (
         "a setting of the cluster on a machine",
         [entry("n1", "192.168.80.11", "node", service_cidr="10.0.0.0/24")],
@@ -126,7 +126,7 @@ MISTAKES: list[tuple[str, Sequence[InventoryEntry], Groups, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("entries", "by_group", "sentence"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
+    ("entries", "by_group", "sentence"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS]
 )
-def test_what_cannot_be_is_told(entries: Sequence[InventoryEntry], by_group: Groups, sentence: str) -> None:
+def test_what_cannot_work_is_reported(entries: Sequence[InventoryEntry], by_group: Groups, sentence: str) -> None:
     assert problems(entries, by_group) == [sentence]

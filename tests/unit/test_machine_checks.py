@@ -1,4 +1,4 @@
-"""What preflight judges of a machine: nothing for a sound one, one exact sentence for each thing that cannot work."""
+"""Preflight's checks of a machine: no finding for a valid one, one exact sentence for each thing that cannot work."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ ROWS: dict[str, Row] = {
 }
 
 
-def test_of_a_sound_machine_nothing_is_said() -> None:
+def test_a_valid_machine_has_no_findings() -> None:
     found = cluster()
     assert machine_findings(found, found.machine("n1"), SOUND) == []
 

@@ -1,4 +1,4 @@
-"""Labels and taints of Node objects: the settings' are put and removed, everybody else's stay."""
+"""Labels and taints of Node objects: those of the settings are set and removed, all others stay."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_without_settings_nothing_of_others_changes() -> None:
     assert said(NodeObject({"theirs": "1"}, taints("theirs=1:NoExecute"))) == {}
 
 
-def test_what_a_setting_says_is_put_and_noted() -> None:
+def test_labels_and_taints_of_settings_are_set_and_recorded() -> None:
     found = said(
         NodeObject({"disk": "hdd"}), node_labels={"disk": "ssd"}, node_taints=["gpu=yes:NoSchedule", "a:NoExecute"]
     )
@@ -51,7 +51,7 @@ def test_a_second_time_there_is_nothing_to_do() -> None:
     assert said(there, node_labels={"disk": "ssd"}, node_taints=["gpu=yes:NoSchedule"]) == {}
 
 
-def test_what_a_setting_no_longer_says_is_removed_and_nothing_else() -> None:
+def test_what_a_setting_no_longer_has_is_removed_and_nothing_else() -> None:
     there = NodeObject(
         {"disk": "ssd", "theirs": "1"},
         taints("gpu=yes:NoSchedule", "theirs=1:NoExecute"),
@@ -68,14 +68,14 @@ def test_what_a_setting_no_longer_says_is_removed_and_nothing_else() -> None:
 MASTER = "node-role.kubernetes.io/master:NoSchedule"
 
 
-def test_a_masters_taint_follows_its_setting_and_needs_no_note() -> None:
+def test_a_masters_taint_follows_its_setting_and_needs_no_record() -> None:
     put, removed = f"put taint {MASTER} on {NODE}", f"remove taint {MASTER} from {NODE}"
     assert list(said(NodeObject(), masters_schedulable=False)) == [put]
     assert list(said(NodeObject({}, taints(MASTER)))) == [removed]
     assert said(NodeObject({}, taints(MASTER)), masters_schedulable=False) == {}
 
 
-def test_on_a_node_that_is_no_master_that_taint_is_somebodys_own() -> None:
+def test_on_a_node_that_is_no_master_that_taint_is_the_users_own() -> None:
     found = cluster((entry("m1", "192.168.80.10", "master etcd"), entry("n1", "192.168.80.11", "node")))
     assert changes(wanted(found), {"192.168.80.11": NodeObject({}, taints(MASTER))}) == []
 

@@ -1,4 +1,4 @@
-"""Certificates say what their rows say, for this library and for openssl."""
+"""Certificates contain what their specs say, as read by this library and by openssl."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def openssl(*arguments: object, stdin: str = "") -> str:
 
 
 @given(LEAVES)
-def test_every_leaf_is_read_back_from_its_certificate(spec: CertificateSpec) -> None:
+def test_every_spec_is_read_back_from_its_certificate(spec: CertificateSpec) -> None:
     certificate = x509.load_pem_x509_certificate(AUTHORITY.issue(spec, 365, NOW).certificate_pem.encode())
     subject = {attribute.oid: attribute.value for attribute in certificate.subject}
     assert subject.pop(NameOID.COMMON_NAME) == spec.common_name
@@ -82,7 +82,7 @@ def test_a_name_that_x509_cannot_hold_is_refused_by_name(what: str, name: str) -
         replace(ADMIN, **changed)
 
 
-def test_a_leaf_never_outlives_its_authority_and_is_good_a_little_before_now() -> None:
+def test_a_certificate_never_outlives_its_ca_and_is_valid_a_little_before_now() -> None:
     for days, ends in ((30, NOW + timedelta(days=30)), (36500, AUTHORITY.ends)):
         issued = AUTHORITY.issue(ADMIN, days, NOW)
         certificate = x509.load_pem_x509_certificate(issued.certificate_pem.encode())
@@ -116,7 +116,7 @@ def test_openssl_trusts_the_certificate_for_its_usage_alone(spec: CertificateSpe
         assert trusted is (spec.usage in (usage, "both")), f"as a {usage}"
 
 
-def test_openssl_prints_what_an_apiserver_certificate_should_say() -> None:
+def test_openssl_prints_what_an_apiserver_certificate_should_contain() -> None:
     text = openssl(*AS_TEXT, stdin=AUTHORITY.issue(APISERVER, 365, NOW).certificate_pem)
     for expected in (
         "Subject: CN=kube-apiserver\n",
@@ -133,7 +133,7 @@ def test_openssl_prints_what_an_apiserver_certificate_should_say() -> None:
         assert expected in text
 
 
-def test_openssl_prints_what_an_authority_should_say() -> None:
+def test_openssl_prints_what_a_ca_should_contain() -> None:
     text = openssl(*AS_TEXT, stdin=AUTHORITY.signing_pem)
     for expected in (
         "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:0\n",
@@ -162,7 +162,7 @@ def test_keys_have_the_oldest_form_that_go_reads() -> None:
 # --- an authority that is read again
 
 
-def test_an_authority_survives_its_pem_and_issues_as_before() -> None:
+def test_a_ca_is_read_back_from_its_pem_and_issues_as_before() -> None:
     again = CA.load(AUTHORITY.signing_pem, AUTHORITY.key_pem, "here", NOW)
     assert again.fingerprint == AUTHORITY.fingerprint
     assert reasons(ADMIN, again.issue(ADMIN, 365, NOW)) == []
@@ -180,7 +180,7 @@ def brought_along(key: rsa.RSAPrivateKey, organization: str) -> x509.Certificate
     )
 
 
-def test_an_rsa_authority_that_was_brought_along_issues_too() -> None:
+def test_an_rsa_ca_created_elsewhere_issues_too() -> None:
     key = rsa.generate_private_key(65537, 2048)
     made = CA(brought_along(key, "Example"), key)
     ca = CA.load(made.signing_pem, made.key_pem, "here", NOW)
@@ -216,19 +216,19 @@ CERTIFICATE, KEY = AUTHORITY.signing_pem, AUTHORITY.key_pem
         ),
     ],
 )
-def test_an_unusable_authority_is_an_error_that_names_the_file(certificate: str, key: str, message: str) -> None:
+def test_an_unusable_ca_is_an_error_that_names_the_file(certificate: str, key: str, message: str) -> None:
     with pytest.raises(KubeinfraError, match=message) as caught:
         CA.load(certificate, key, "etcd", NOW)
     assert "\n" not in str(caught.value)
     assert "PRIVATE KEY" not in str(caught.value)
 
 
-def test_an_authority_from_the_future_is_an_error_about_the_clock() -> None:
+def test_a_ca_from_the_future_is_an_error_about_the_clock() -> None:
     with pytest.raises(KubeinfraError, match=r"ca\.pem: is valid from .* set the clock"):
         CA.load(CERTIFICATE, KEY, "etcd", NOW - timedelta(days=1))
 
 
-def test_an_expired_authority_is_renewed_by_the_command_that_the_error_names(tmp_path: Path) -> None:
+def test_an_expired_ca_is_renewed_by_the_command_that_the_error_names(tmp_path: Path) -> None:
     old = CA.create("etcd-ca", years=1, now=NOW - timedelta(days=400))
     certificate, key = tmp_path / "ca.pem", tmp_path / "ca-key.pem"
     certificate.write_text(old.signing_pem)

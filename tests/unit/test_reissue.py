@@ -82,7 +82,7 @@ def test_several_differences_are_all_named() -> None:
 
 
 @pytest.mark.parametrize("ca", [OTHER_AUTHORITY, CA.create("etcd-ca", 10, NOW), None])
-def test_another_authority_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
+def test_another_ca_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
     public = public_key_pem(LEAF.key_pem)
     found = reasons_to_reissue(ADMIN, ca, LEAF.certificate_pem, public, NOW)
     assert found == ["issued by another CA"]
@@ -167,13 +167,13 @@ def test_an_ended_certificate_and_one_from_the_future_are_reissued() -> None:
 
 
 @given(st.integers(0, 40))
-def test_a_certificate_capped_by_its_authority_is_not_reissued_again_and_again(days_left: int) -> None:
+def test_a_certificate_that_ends_with_its_ca_is_not_reissued_again_and_again(days_left: int) -> None:
     now = AUTHORITY.ends - timedelta(days=days_left, hours=1)
     for issued in (AUTHORITY.issue(ADMIN, 3650, NOW), AUTHORITY.issue(ADMIN, 3650, now)):
         assert reasons(ADMIN, issued, now=now) == []
 
 
-def test_a_certificate_that_ends_before_its_ageing_authority_is_reissued_once() -> None:
+def test_a_certificate_that_ends_before_its_ageing_ca_is_reissued_once() -> None:
     now = AUTHORITY.ends - timedelta(days=20)
     old = AUTHORITY.issue(ADMIN, 365, now - timedelta(days=355))
     assert reasons(ADMIN, old, now=now) == [f"ends on {now + timedelta(days=10):%F}, in 10 days"]

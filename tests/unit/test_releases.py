@@ -41,14 +41,14 @@ def test_the_first_release_goes_with_what_the_guide_uses() -> None:
 
 
 @pytest.mark.parametrize(("wrong", "suggested"), [("1.20.5", True), ("v1.20.15", True), ("latest", False)])
-def test_an_unsupported_version_is_told_with_those_supported(wrong: str, suggested: bool) -> None:
+def test_the_error_for_an_unsupported_version_lists_the_supported_ones(wrong: str, suggested: bool) -> None:
     with pytest.raises(KubeinfraError, match=re.escape(repr(wrong))) as error:
         release(wrong)
     assert "supported: " + ", ".join(SUPPORTED) in str(error.value)
     assert ("did you mean '1.20.15'?" in str(error.value)) is suggested
 
 
-def test_artifacts_lie_where_people_are_told_to_put_them() -> None:
+def test_artifacts_have_the_paths_that_the_pages_give() -> None:
     paths = [
         artifact("kubernetes", "1.20.15", "amd64").path,
         artifact("etcd", "3.4.26", "arm64").path,

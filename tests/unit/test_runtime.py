@@ -1,4 +1,4 @@
-"""The container runtime stands behind one protocol: nobody else knows which one it is."""
+"""The container runtime is used through one protocol: no other code knows which one it is."""
 
 from __future__ import annotations
 

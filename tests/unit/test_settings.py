@@ -1,4 +1,4 @@
-"""Settings are read strictly: each mistake is one sentence with the place, the value and what is allowed."""
+"""Settings are read strictly: each error is one sentence with the place, the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def problems(**values: Any) -> list[str]:
     return read(Settings, values, dict.fromkeys(values, FILE))[1]
 
 
-MISTAKES: list[tuple[dict[str, Any], str]] = [
+ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"kubernetes_versoin": "1.20.15"}, "unknown setting kubernetes_versoin; did you mean kubernetes_version?"),
     ({"service_cdir": "10.0.0.0/24"}, "unknown setting service_cdir; did you mean service_cidr?"),
     ({"colour": "blue"}, "unknown setting colour; docs/settings.md lists every setting"),
@@ -217,12 +217,12 @@ def test_a_value_of_the_right_form_is_taken_as_it_is(setting: str, value: str) -
         ("time_servers", "fd00::1"),
     ],
 )
-def test_ipv6_is_said_plainly(setting: str, value: str) -> None:
+def test_ipv6_is_named_in_the_message(setting: str, value: str) -> None:
     (told,) = problems(**{setting: [value] if setting in LISTS else value})
     assert f" is {value!r}: this is IPv6; the cluster uses IPv4, such as '" in told
 
 
-def test_a_user_and_a_password_do_not_belong_into_a_url_and_are_not_told() -> None:
+def test_a_user_and_a_password_in_a_url_are_refused_and_not_shown() -> None:
     assert problems(artifact_mirror="https://me:pw@files.example.com") == [
         f"{FILE}: artifact_mirror is 'https://(secret)@files.example.com': "
         "take the user and the password out of it: they would be shown in files and logs"
@@ -230,11 +230,11 @@ def test_a_user_and_a_password_do_not_belong_into_a_url_and_are_not_told() -> No
 
 
 @pytest.mark.parametrize("path", ["/etcd/1/a", "etcd/a", "../1/a", "etcd/../a", "images/a/b", "etcd/1/a b", "images/"])
-def test_what_one_built_has_a_path_of_the_right_form(path: str) -> None:
+def test_an_own_build_has_a_path_of_the_right_form(path: str) -> None:
     assert problems(own_builds={path: SHA}) == [f"{FILE}: own_builds[{path!r}] is {path!r}: {BUILD}"]
 
 
-def test_what_one_built_has_a_digest() -> None:
+def test_an_own_build_has_a_digest() -> None:
     good = {"etcd/3.4.26/etcd-v3.4.26-linux-amd64.tar.gz": SHA, "images/registry.k8s.io_pause_3.2-amd64.tar": SHA}
     assert problems(own_builds=good) == []
     for wrong in ("0" * 64, "sha256:0", SHA.upper(), "md5:0"):
@@ -303,24 +303,24 @@ def test_what_json_cannot_write_is_refused(setting: str) -> None:
     assert problems(**{setting: {"a": 1j}}) == [f"{FILE}: {setting}['a'] is 1j: input was not a valid JSON value"]
 
 
-@pytest.mark.parametrize(("values", "sentence"), MISTAKES, ids=[" ".join(row[0]) for row in MISTAKES])
-def test_a_mistake_is_told_with_its_place_its_value_and_what_is_allowed(values: dict[str, Any], sentence: str) -> None:
+@pytest.mark.parametrize(("values", "sentence"), ERRORS, ids=[" ".join(row[0]) for row in ERRORS])
+def test_an_error_names_the_place_the_value_and_what_is_allowed(values: dict[str, Any], sentence: str) -> None:
     assert problems(**values) == [f"{FILE}: {sentence}"]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     told = problems(apiserver_port=0, colour="blue", dns_address="x", service_cdir="y")
     assert len(told) == 4
     assert all(sentence.startswith(f"{FILE}: ") for sentence in told)
 
 
-def test_a_password_is_not_told() -> None:
+def test_a_password_is_not_shown() -> None:
     assert problems(vrrp_password="far-too-long") == [
         f"{FILE}: vrrp_password is (secret): use at most 8 letters, digits, '_', '.', '+' and '-', such as 'k8s-lb51'"
     ]
 
 
-def test_what_is_not_said_has_its_default_and_nothing_can_be_changed_later() -> None:
+def test_a_setting_that_is_not_given_has_its_default_and_settings_are_frozen() -> None:
     found, told = read(Settings, {}, {})
     assert told == []
     assert found == Settings()

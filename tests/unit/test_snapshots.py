@@ -1,4 +1,4 @@
-"""Snapshots: the old ones of this cluster go and no other file; what is damaged is not restored."""
+"""Snapshots: only old ones of this cluster are removed; a damaged one is not restored."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def empty_digest_file(path: Path) -> None:
         "empty digest file",
     ],
 )
-def test_what_may_not_be_restored_is_told(snapshot: Path, damage: Callable[[Path], object], told: str) -> None:
+def test_what_may_not_be_restored_is_an_error(snapshot: Path, damage: Callable[[Path], object], told: str) -> None:
     damage(snapshot)
     message = problem(lambda: snapshots.check(snapshot))
     assert message.startswith(f"{snapshot}: ")

@@ -1,4 +1,4 @@
-"""Files that belong to others too: our part becomes right, and every other line stays as it was."""
+"""Files of which only a part is ours: our part is corrected, and every other line stays as it was."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hosts(text: str) -> str:
     return hosts_file(text, CLUSTER)
 
 
-# Lines that a person, a provider's image or an earlier run may have left, in any order, our marks among them.
+# Lines that a user, a provider's image or an earlier run may have left, in any order, our marks among them.
 LINES = st.lists(
     st.sampled_from(
         [
@@ -176,7 +176,7 @@ def test_what_pods_get_never_has_a_local_server(lines: list[str]) -> None:
     assert not has_local_resolver(resolv_conf_for_pods("\n".join(lines)))
 
 
-def test_the_guides_sysctls_are_set_and_ones_own_win() -> None:
+def test_the_guides_sysctls_are_set_and_the_users_own_win() -> None:
     assert sysctls(CLUSTER) == {
         "net.bridge.bridge-nf-call-iptables": "1",
         "net.bridge.bridge-nf-call-ip6tables": "1",

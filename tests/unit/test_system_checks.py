@@ -1,4 +1,4 @@
-"""What an operating system lacks is a note, in one sentence, and the rest is done without it."""
+"""What an operating system does not have is a note, in one sentence; the deploy continues without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine of another cluster is told from one that is only behind or ahead of a rotation."""
+"""A machine of another cluster is distinguished from one that is only behind or ahead of a rotation."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_all_certificates_of_a_bundle_are_read() -> None:
 
 
 @pytest.mark.parametrize("damaged", ["", "damaged", OLD.signing_pem[:200], OLD.signing_pem.replace("M", "N")])
-def test_what_is_damaged_is_put_right_and_does_not_hide_the_rest(damaged: str) -> None:
+def test_a_damaged_certificate_is_replaced_and_does_not_hide_the_rest(damaged: str) -> None:
     assert messages(damaged, OLD) == []
     assert messages(damaged + "\n" + OLD.signing_pem, OLD) == []
     assert len(messages(damaged + "\n" + FOREIGN.signing_pem, OLD)) == 1

@@ -156,7 +156,7 @@ def test_a_changed_file_is_stale_until_the_next_start(service: Service) -> None:
     assert service.stale() == []
 
 
-def test_of_some_files_only_matters_whether_they_are_there(service: Service) -> None:
+def test_of_some_files_only_existence_is_recorded(service: Service) -> None:
     """The kubelet's one restart, after its certificate was signed."""
     service.certificate.write_text("signed\n")
     assert service.stale() == ["client.pem"]
@@ -226,7 +226,7 @@ def test_existence_can_be_recorded_without_any_file(tmp_path: Path) -> None:
     assert recorded[1:] == [["present", str(tmp_path)], ["absent", "/nowhere"]]
 
 
-def test_units_and_probes_are_asked_in_one_command(service: Service) -> None:
+def test_units_and_probes_are_read_in_one_command(service: Service) -> None:
     service.config.write_text("two\n")
     units, healthy = answer(
         UnitsAndHealth(),
@@ -246,7 +246,7 @@ def test_probes_need_no_unit_that_is_there(service: Service) -> None:
     assert (units[UNIT].active, answers) == ("", {"one"})
 
 
-def test_an_optional_file_counts_by_its_content_where_it_is_there(tmp_path: Path) -> None:
+def test_an_optional_file_counts_by_its_content_if_it_exists(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("text\n")
     line = record_inputs(UNIT, ["/dev/null"], [str(tmp_path / "there"), "/nowhere"])
     subprocess.run(shlex.split(line.replace("/run/kubeinfra", str(tmp_path))), check=True)

@@ -1,4 +1,4 @@
-"""compare() says what must change and nothing else, and the shell script really does what its orders say."""
+"""compare() says what must change and nothing else, and the shell script carries out its instructions."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_change_is_told_in_one_sentence(wanted: Wanted, found: PathState | Non
     assert sentences(wanted, found) == [sentence]
 
 
-def test_a_file_is_left_alone_where_the_path_is_that_forbids_it() -> None:
+def test_a_file_is_left_alone_if_its_unless_path_exists() -> None:
     initial = File("/etcd.initial", "at birth\n", unless="/data/member")
     assert sentences(initial, None) == ["write /etcd.initial"]
     assert sentences(initial, None, {"/data/member": directory()}) == []
@@ -138,7 +138,7 @@ def test_a_secret_edit_shows_neither_what_was_there_nor_what_will_be() -> None:
     assert (change.sentence, change.diff) == ("change /e (secret)", ())
 
 
-def test_texts_are_asked_for_only_where_they_may_be_shown() -> None:
+def test_texts_are_read_only_if_they_may_be_shown() -> None:
     wanted: list[Wanted] = [
         File("/f", "text"),
         Edit("/e", str),
@@ -179,7 +179,7 @@ def mode(path: Path) -> str:
 
 
 @needs_root
-def test_what_was_just_written_is_as_wanted(tmp_path: Path) -> None:
+def test_a_second_comparison_finds_no_change(tmp_path: Path) -> None:
     wanted: list[Wanted] = [
         Directory(f"{tmp_path}/cfg", "700"),
         File(f"{tmp_path}/cfg/a", "text with 'quotes', $dollars, \\backslash\\n and ünicode\n"),
@@ -200,11 +200,11 @@ def test_what_was_just_written_is_as_wanted(tmp_path: Path) -> None:
         "600",
         "755",
     ]
-    assert not list(tmp_path.rglob(".*")), "the files that were written beside are gone"
+    assert not list(tmp_path.rglob(".*")), "the temporary files are gone"
 
 
 @needs_root
-def test_hand_edits_are_put_right(tmp_path: Path) -> None:
+def test_edits_by_hand_are_reverted(tmp_path: Path) -> None:
     wanted: list[Wanted] = [
         Directory(f"{tmp_path}/d", "700"),
         File(f"{tmp_path}/f", "text\n"),
@@ -239,7 +239,7 @@ def test_a_file_is_replaced_whole_and_one_in_place_is_the_same_file(tmp_path: Pa
 
 
 @needs_root
-def test_a_secret_is_closed_to_others_from_birth(tmp_path: Path) -> None:
+def test_a_secret_is_private_from_the_start(tmp_path: Path) -> None:
     """The modes of all files of the directory, noted whenever the script starts a program."""
     noting = f'stat -c "%a %n" {tmp_path}/.[a-z]* >>{tmp_path}/seen 2>/dev/null; exec /usr/bin/env -S'
     programs = tmp_path / "programs"
@@ -257,7 +257,7 @@ def test_a_secret_is_closed_to_others_from_birth(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_what_a_killed_run_left_beside_does_not_stop_the_next(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_run_do_not_stop_the_next(tmp_path: Path) -> None:
     (tmp_path / ".f.new").write_text("half a fi")
     (tmp_path / ".l.new").symlink_to("/somewhere")
     install(File(f"{tmp_path}/f", "text\n"), Link(f"{tmp_path}/l", "/target"))
@@ -278,7 +278,7 @@ def test_a_directory_is_never_replaced_and_the_first_failure_stops(tmp_path: Pat
 
 
 @needs_root
-def test_a_file_that_nobody_could_say_is_an_error_and_not_an_empty_file(tmp_path: Path) -> None:
+def test_a_file_without_a_text_is_an_error_and_not_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     ran = apply(compare([File(str(path), None)], {}))
     assert (ran.returncode, ran.stderr) == (1, f"{path}: nobody has said what it should hold\n")
@@ -353,7 +353,7 @@ def test_the_fact_tells_kinds_modes_owners_digests_and_targets(tmp_path: Path) -
     }
 
 
-def test_the_fact_brings_a_text_only_where_it_is_another_than_wanted(tmp_path: Path) -> None:
+def test_the_fact_reads_a_text_only_if_it_differs_from_the_wanted_one(tmp_path: Path) -> None:
     for name in ("same", "other", "any", "not-asked"):
         (tmp_path / name).write_text(f"{name}\n")
     shown = {f"{tmp_path}/same": digest("same\n"), f"{tmp_path}/other": digest("wanted\n"), f"{tmp_path}/any": ""}
@@ -375,5 +375,5 @@ def test_the_fact_reads_a_machine_that_speaks_another_language(tmp_path: Path) -
     assert found[f"{tmp_path}/f"].kind == "file"
 
 
-def test_the_fact_says_nothing_of_paths_with_nothing_at_them(tmp_path: Path) -> None:
+def test_the_fact_leaves_out_paths_with_nothing_at_them(tmp_path: Path) -> None:
     assert answer(PathStates(), paths=[f"{tmp_path}/nothing", f"{tmp_path}/no/such/directory"]) == {}

@@ -1,4 +1,4 @@
-"""The container runtime: what the other components need of it, whichever it is."""
+"""The container runtime, as the other components use it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["VERSIONS", "Runtime", "runtime"]
 
 
 VERSIONS = "; ".join(one.version for one in (Docker(),))
-"""Shell that tells which runtime a machine has: see `Runtime.version`."""
+"""Shell that prints which runtime a machine has: see `Runtime.version`."""
 
 
 def runtime(cluster: Cluster) -> Runtime:

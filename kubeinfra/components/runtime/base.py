@@ -1,4 +1,4 @@
-"""The one protocol behind which a container runtime stands."""
+"""The protocol that every container runtime implements."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kubeinfra.machine.state import MachineState
 
 
 class Runtime(Protocol):
-    """All shell is run as root on a node."""
+    """A container runtime; all shell runs as root on a node."""
 
     @property
     def unit(self) -> Unit: ...
 
     @property
     def ready(self) -> Probe:
-        """It runs, and its cgroups are systemd's."""
+        """It runs, with the systemd cgroup driver."""
         ...
 
     @property
     def owns(self) -> tuple[str, ...]:
-        """Paths on a node that are the deploy's own, as in the other components."""
+        """Paths on a node that the deploy owns, as in the other components."""
         ...
 
     @property
@@ -33,15 +33,15 @@ class Runtime(Protocol):
         ...
 
     def describe(self, here: Here) -> Component:
-        """Its configuration; packages are its task's business."""
+        """Its configuration; its task installs packages."""
         ...
 
     def findings(self, cluster: Cluster, machine: Machine, seen: MachineState) -> Iterable[Finding]:
-        """What of a node does not go with this runtime."""
+        """Errors for what on a node does not work with this runtime."""
         ...
 
     def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:
-        """What kubelet must be told to use it."""
+        """The kubelet's flags for this runtime."""
         ...
 
     def image_ids(self, references: Iterable[str]) -> str:

@@ -32,7 +32,7 @@ _error = partial(Finding, "container runtime", level="error")
 
 @dataclass(frozen=True)
 class Docker:
-    """Kubernetes up to 1.23 speaks to it by its own dockershim."""
+    """Kubernetes up to 1.23 uses it through dockershim."""
 
     unit: Unit = UNIT
     ready: Probe = READY
@@ -85,7 +85,7 @@ class Docker:
         }
 
     def image_ids(self, references: Iterable[str]) -> str:
-        # An image that is not there is an answer, and so is a Docker that is not there yet.
+        # A missing image is an answer, and so is a missing Docker.
         return (
             f"for image in {join(references)}; do "
             'timeout 20 docker image inspect --format "$image {{.Id}}" "$image" 2>/dev/null; done; exit 0'
@@ -103,7 +103,7 @@ class Docker:
 
 
 def our_keys(settings: Settings) -> dict[str, Any]:
-    """What the deploy wants of daemon.json."""
+    """The keys of daemon.json that the deploy sets."""
     return {
         "exec-opts": ["native.cgroupdriver=systemd"],
         "log-driver": "json-file",
@@ -117,14 +117,14 @@ def our_keys(settings: Settings) -> dict[str, Any]:
 
 
 def our_part(text: str, settings: Settings, machine: str) -> str:
-    """What a diff may show of it: proxies often have a password in their address, and so may what others wrote."""
+    """The part that a diff may show: not proxies, which often have a password in the URL, and no keys of others."""
     shown = our_keys(settings).keys() - {"proxies"}
     return _json({key: value for key, value in _read(text, machine).items() if key in shown})
 
 
 def daemon_json(text: str, settings: Settings, machine: str) -> str:
     """
-    The file with our keys; those that others wrote are kept.
+    The file with our keys; other keys are kept.
 
     KubeinfraError, naming the machine, if the text is no JSON object.
     """

@@ -18,7 +18,7 @@ NODE = Machine("n1", "192.168.80.11", "node")
 SMALL = [MASTER, NODE]
 Row = tuple[Sequence[Machine], dict[str, Any], list[str]]
 
-MISTAKES: dict[str, Row] = {
+ERRORS: dict[str, Row] = {
     "an unknown setting": (
         SMALL,
         {"kubernetes_versoin": "1.20.15"},
@@ -146,7 +146,7 @@ MISTAKES: dict[str, Row] = {
             "take one that shares no address with it"
         ],
     ),
-    "mistakes of two machines": (
+    "errors of two machines": (
         [replace(MASTER, says={**DEBIAN, "uid": "1000"}), replace(NODE, says={**DEBIAN, "runtime": " 29.1.0  4"})],
         {},
         [
@@ -167,9 +167,9 @@ MISTAKES: dict[str, Row] = {
 }
 
 
-@pytest.mark.parametrize("situation", MISTAKES)
+@pytest.mark.parametrize("situation", ERRORS)
 def test_a_mistake_is_told(project: Project, situation: str) -> None:
-    machines, settings, message = MISTAKES[situation]
+    machines, settings, message = ERRORS[situation]
     ran = project.plan(machines, **settings)
     assert ran.code == 1
     assert ran.message == message
