@@ -142,7 +142,7 @@ def _open_for_lock(path: Path) -> int:
         if path.is_dir():
             return os.open(path, os.O_RDONLY)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _remove(part: Path) -> None:

@@ -8,9 +8,11 @@ from pyinfra import host, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
+from kubeinfra.checks.identity import etcd_cluster_findings, identity_findings
 from kubeinfra.checks.machine import machine_findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
 from kubeinfra.checks.trust import trust_findings
+from kubeinfra.controller.identity import known
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.facts.machine import MachineFacts
 from kubeinfra.findings import Finding
@@ -18,7 +20,7 @@ from kubeinfra.machine.state import MachineState
 from kubeinfra.operations.controller import require_exclusive_run
 from kubeinfra.pki.secrets import SECRET_NAMES
 from kubeinfra.run.context import run
-from kubeinfra.run.controller import controller, secrets
+from kubeinfra.run.controller import controller, identity, secrets
 from kubeinfra.run.hosts import is_lead_host
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.seen import look_at
@@ -59,12 +61,15 @@ def _findings(name: str, found: MachineState) -> list[Finding]:
 def _kept_findings(name: str, found: MachineState) -> list[Finding]:
     """Whether the controller's CAs and secrets can be used, and match those on this machine."""
     try:
-        kept = secrets()
+        kept, of = secrets(), identity()
     except KubeinfraError as error:
         return [Finding("controller", "", "error", problem) for problem in error.problems]
-    directory = controller().directory
+    if others := identity_findings(of, known(cluster().machines), controller().identity_path):
+        return others
+    directory, file = controller().directory, controller().identity_path
     given = [secret for secret in SECRET_NAMES if kept.secret(secret) is not None]
     return [
+        *etcd_cluster_findings(name, of, found.etcd_cluster, file),
         *trust_findings(name, found.cas, kept.cas, directory),
         *secret_findings(cluster(), cluster().machine(name), found, given, directory),
     ]

@@ -1,10 +1,16 @@
 """
 What the controller keeps: the CAs, and the secrets that several machines share.
 
-    .kubeinfra/<cluster>/                      0700
-        authorities/<name>/ca.pem, ca-key.pem  one directory each, so that both files appear together
-        secrets/<name>                         0600
-        admin.kubeconfig                       0600
+    .kubeinfra/<cluster>/              0700
+        cluster.json                   0600, the schema and which cluster this is of: kubeinfra/controller/identity.py
+        ca/<name>/ca.pem, ca-key.pem   what signs; one directory each, so that both files appear together
+        ca/<name>/trusted/*.pem        what is trusted too, before and after another one begins to sign
+        secrets/<name>                 0600
+        admin.kubeconfig               0600
+        backups/, runs/                snapshots of etcd, records of runs
+        run.lock                       held by the run that is at work
+
+Schema 1 had no cluster.json, and `authorities/` for `ca/`. Either is read; a run brings it to this schema.
 
 Reading creates nothing. Something that exists and cannot be used is an error; only what is completely absent is
 None, and only that may be created: a CA created a second time would cut off every machine that trusts the first one.
@@ -12,14 +18,16 @@ None, and only that may be created: a CA created a second time would cut off eve
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kubeinfra.atomic import locked, sync, whole_directory, write_whole
+from kubeinfra.atomic import hold_lock, locked, move, sync, whole_directory, write_whole
+from kubeinfra.controller import identity as identities
+from kubeinfra.controller.identity import Identity, KnownMachine
+from kubeinfra.controller.private import RESTORE, check_directory, exists, read_private, read_text
 from kubeinfra.errors import KubeinfraError, file_errors
 from kubeinfra.pki.ca import CA, CERTIFICATE_FILE, KEY_FILE, RESTORE_CA
 from kubeinfra.pki.keys import public_key_pem
@@ -32,7 +40,6 @@ COMMON_NAMES: dict[CAName, str] = {
     "front-proxy": "kubernetes-front-proxy-ca",
 }
 
-RESTORE = "restore it from a backup"
 T = TypeVar("T")
 
 
@@ -47,20 +54,70 @@ class ControllerDirectory:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.created = 0
-        """How often this object has created something: what was read before may be out of date."""
+        """How often this object has changed something: what was read before may be out of date since."""
 
     @property
     def admin_kubeconfig_path(self) -> Path:
         return self.directory / "admin.kubeconfig"
+
+    @property
+    def identity_path(self) -> Path:
+        return self.directory / identities.FILE
+
+    def identity(self) -> Identity | None:
+        """Which cluster this is of; None for a new one, and for a directory of schema 1."""
+        if not exists(self.directory):
+            return None
+        check_directory(self.directory)
+        if not exists(self.identity_path):
+            return None
+        return identities.parse(read_text(self.identity_path, RESTORE), self.identity_path)
+
+    def pending(self, machines: tuple[KnownMachine, ...]) -> list[str]:
+        """What record_identity would do with these machines, a sentence each; none for a new cluster."""
+        before = self.identity()
+        told = []
+        if exists(self._schema_1_cas):
+            told.append(f"{self.directory}: bring to schema {identities.SCHEMA}, authorities/ becomes ca/")
+        if before and before.machines != machines:
+            told.append(f"{self.identity_path}: keep this inventory's {len(machines)} machines")
+        return told
+
+    def record_identity(
+        self, machines: tuple[KnownMachine, ...] | None = None, etcd_cluster_id: str | None = None
+    ) -> None:
+        """Bring the directory to this schema, and keep what is given; None leaves what is there."""
+        given = {"machines": machines, "etcd_cluster_id": etcd_cluster_id}
+        self._update_identity({key: value for key, value in given.items() if value is not None})
+
+    def forget_etcd_cluster(self) -> None:
+        """Before a restore, which makes a new etcd cluster with another id."""
+        self._update_identity({"etcd_cluster_id": None})
+
+    def hold_run_lock(self) -> int:
+        """
+        Keep other runs on this cluster away for as long as this process lives; gives the open file with the lock.
+
+        KubeinfraError if one is at work.
+        """
+        path = self.directory / "run.lock"
+        with self._writing(path):
+            try:
+                return hold_lock(path)
+            except BlockingIOError:
+                raise KubeinfraError(
+                    f"another run on {self.directory} is at work; wait until it has ended, and run again"
+                ) from None
 
     def ca(self, name: CAName) -> CA | None:
         """The CA, or None if nothing exists under its name."""
         path = self._ca_path(name)
         if not self._is_there(path):
             return None
-        _check_directory(path)
-        certificate = _read(path / CERTIFICATE_FILE, RESTORE_CA)
-        return CA.load(certificate, _read_private(path / KEY_FILE, RESTORE_CA), str(path))
+        check_directory(path)
+        certificate = read_text(path / CERTIFICATE_FILE, RESTORE_CA)
+        key = read_private(path / KEY_FILE, RESTORE_CA)
+        return CA.load(certificate, key, str(path), trusted=_trusted(path))
 
     def create_ca(self, name: CAName, years: int) -> CA:
         """Create a CA, safely on disk when this returns; KubeinfraError if anything exists under its name."""
@@ -77,7 +134,7 @@ class ControllerDirectory:
         path = self._secret_path(name)
         if not self._is_there(path):
             return None
-        value = _read_private(path, RESTORE)
+        value = read_private(path, RESTORE)
         if not value.strip():
             raise KubeinfraError(f"{path}: is empty; {RESTORE}")
         if name == "service-account-key":
@@ -94,7 +151,7 @@ class ControllerDirectory:
     def admin_kubeconfig(self) -> str | None:
         """The administrator's kubeconfig, or None before the first deploy."""
         path = self.admin_kubeconfig_path
-        return _read_private(path, "remove it: the next run writes a new one") if self._is_there(path) else None
+        return read_private(path, "remove it: the next run writes a new one") if self._is_there(path) else None
 
     def write_admin_kubeconfig(self, text: str) -> None:
         """Replaces an older one."""
@@ -131,19 +188,48 @@ class ControllerDirectory:
             return list(error.problems)
         return []
 
+    def _update_identity(self, given: Mapping[str, object]) -> None:
+        def wanted() -> Identity:
+            return (self.identity() or Identity()).model_copy(update=given)
+
+        if self.identity() == wanted() and not exists(self._schema_1_cas):
+            return
+        with self._writing(self.identity_path):
+            if exists(self._schema_1_cas):
+                move(self._schema_1_cas, self._cas_path)
+            write_whole(self.identity_path, wanted().text(), 0o600)
+        self.created += 1
+
+    @property
+    def _schema_1_cas(self) -> Path:
+        return self.directory / "authorities"
+
+    @property
+    def _cas_path(self) -> Path:
+        return self.directory / "ca"
+
     def _ca_path(self, name: CAName) -> Path:
-        return self.directory / "authorities" / name
+        if not exists(self._schema_1_cas):
+            return self._cas_path / name
+        if exists(self._cas_path):
+            raise KubeinfraError(
+                f"{self.directory}: has both authorities/, of schema 1, and ca/; remove the one that is not the "
+                "cluster's: `openssl x509 -noout -fingerprint -in .../etcd/ca.pem` tells, as it does of "
+                "/opt/etcd/ssl/ca.pem on a machine"
+            )
+        return self._schema_1_cas / name
 
     def _secret_path(self, name: SecretName) -> Path:
         return self.directory / "secrets" / name
 
     def _is_there(self, path: Path) -> bool:
-        """Whether anything exists at this path; its directories must not be open to other users."""
+        """Whether anything exists at this path; its directories must not be open to others, and of a known schema."""
+        self.identity()
         for directory in dict.fromkeys((self.directory, path.parent)):
-            if not _exists(directory):
+            if not exists(directory):
                 return False
-            _check_directory(directory)
-        return _exists(path)
+            check_directory(directory)
+        return exists(path)
 
     @contextmanager
     def _creating(self, path: Path) -> Iterator[None]:
@@ -156,6 +242,7 @@ class ControllerDirectory:
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
         """One writer at a time; others wait for the milliseconds that it takes."""
+        self.identity()  # of a newer schema nothing is changed
         with file_errors(path, "written"):
             self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for directory in dict.fromkeys((self.directory, path.parent)):
@@ -165,42 +252,12 @@ class ControllerDirectory:
                 yield
 
 
-def _exists(path: Path) -> bool:
-    """True also for a dangling link, such as to a disk that is not mounted: its target may come back."""
-    with file_errors(path, "read"):
-        try:
-            path.lstat()
-        except FileNotFoundError:
-            return False
-        return True
-
-
-def _check_directory(path: Path) -> None:
-    with file_errors(path, "read"):
-        if not path.is_dir():
-            raise KubeinfraError(f"{path}: is not a directory, or a link to one that is not there; {RESTORE}")
-        _check_private(path)
-
-
-def _check_private(path: Path) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise KubeinfraError(
-            f"{path}: has mode {mode:04o}, so that other users may read it; if none of them did, run: chmod go= {path}"
-        )
-
-
-def _read_private(path: Path, advice: str) -> str:
-    text = _read(path, advice)  # first: a missing file has no mode
-    _check_private(path)
-    return text
-
-
-def _read(path: Path, advice: str) -> str:
-    with file_errors(path, "read"):
-        try:
-            return path.read_bytes().decode()
-        except FileNotFoundError:
-            raise KubeinfraError(f"{path}: is missing; {advice}") from None
-        except UnicodeDecodeError:
-            raise KubeinfraError(f"{path}: is not text; {advice}") from None
+def _trusted(ca: Path) -> dict[str, str]:
+    """Name below the CA's directory -> PEM text, of what is trusted besides the one that signs."""
+    directory = ca / "trusted"
+    if not exists(directory):
+        return {}
+    check_directory(directory)
+    with file_errors(directory, "read"):
+        paths = sorted(directory.glob("*.pem"))
+    return {f"trusted/{path.name}": read_text(path, RESTORE) for path in paths}

@@ -34,8 +34,9 @@ SECRET_FILES = {
 # A member keeps the name that its data was created with, even if the order of the inventory has changed.
 _ETCD = (
     f'if [ -d {ETCD_DATA}/member ]; then echo "etcd-name=$(sed -n s/^ETCD_NAME=//p {ETCD_CFG}/etcd 2>/dev/null)"; '
-    f"if ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 timeout 5 {ETCDCTL} endpoint health >/dev/null 2>&1; "
-    "then echo etcd-serves=yes; fi; fi"
+    f'asks() {{ ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 timeout 5 {ETCDCTL} endpoint "$@" 2>/dev/null; }}; '
+    "asks status -w json | sed -n 's/.*\"cluster_id\":\\([0-9]*\\).*/etcd-cluster=\\1/p'; "
+    "if asks health >/dev/null; then echo etcd-serves=yes; fi; fi"
 )
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -98,6 +99,7 @@ class MachineFacts(FactBase[MachineState]):
             runtime_package=values.get("runtime-package", ""),
             clock_ahead=float(values.get("clock", now)) - now,
             etcd_name=values.get("etcd-name"),
+            etcd_cluster=f"{int(values['etcd-cluster']):x}" if "etcd-cluster" in values else None,
             etcd_serves="etcd-serves" in values,
             interfaces=tuple(interfaces),
             cas=cas,

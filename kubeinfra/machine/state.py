@@ -33,6 +33,7 @@ class MachineState:
     + runtime_major: major release of the container runtime that is installed; None without one
     + runtime_package: the package that it is from; "" if it is from none
     + etcd_name: the member name that its etcd data was made with; None without data
+    + etcd_cluster: id of the cluster that its etcd is a member of, in hex; None if it does not run
     + etcd_serves: whether its etcd answers a read that needs a quorum
     + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
     + cas: CA -> the PEM certificates that the machine trusts for it
@@ -52,6 +53,7 @@ class MachineState:
     runtime_major: int | None = None
     runtime_package: str = ""
     etcd_name: str | None = None
+    etcd_cluster: str | None = None
     etcd_serves: bool = False
     clock_ahead: float = 0
     cas: dict[str, str] = field(default_factory=dict)

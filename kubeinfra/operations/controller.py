@@ -12,6 +12,7 @@ import yaml
 from pyinfra import host, state
 from pyinfra.api import FunctionCommand, operation
 
+from kubeinfra.controller.identity import known
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.pki.judge import reasons_to_reissue
 from kubeinfra.pki.keys import new_service_account_key, public_key_pem
@@ -20,6 +21,7 @@ from kubeinfra.pki.secrets import SecretName
 from kubeinfra.pki.spec import CAName, CertificateSpec
 from kubeinfra.run.context import run
 from kubeinfra.run.controller import acquire_run_lock, controller, secrets
+from kubeinfra.run.hosts import is_lead_host
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
 
@@ -35,13 +37,29 @@ _NEW_SECRETS: dict[SecretName, Callable[[], str]] = {
 
 @operation()
 def require_exclusive_run() -> Commands:
-    """End the run where another one from this controller is at work. A plan may look at any time."""
-    if state.is_executing:
-        with as_pyinfra_error():
+    """
+    End the run if another one from this controller is at work; a plan may look at any time.
+
+    Then nothing but this run touches the controller's directory, so it is brought to this schema, and gets to know
+    this inventory's machines.
+    """
+    with as_pyinfra_error():
+        if state.is_executing:
             acquire_run_lock()
-        run().keeps_record = True
+            run().keeps_record = True
+        if is_lead_host():
+            _keep_identity()
     return
     yield
+
+
+def _keep_identity() -> None:
+    machines = known(cluster().machines)
+    for sentence in controller().pending(machines):
+        announce(sentence)
+    if state.is_executing:
+        clusters = {seen.etcd_cluster for seen in run().machines.values() if seen.etcd_cluster}
+        controller().record_identity(machines, clusters.pop() if len(clusters) == 1 else None)
 
 
 @operation()

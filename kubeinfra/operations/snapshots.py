@@ -184,6 +184,7 @@ def unpack(member: EtcdMember, members: Sequence[EtcdMember]) -> Commands:
 def swap() -> Commands:
     """Give this stopped member its new data; the old is kept aside."""
     aside = f"{DATA}.before-restore-{_this_run()}"
+    yield FunctionCommand(controller().forget_etcd_cluster, (), {})
     announce(f"{RESTORED} becomes {DATA}; the old data goes to {aside}")
     yield StringCommand(
         "sh", "-ec", QuoteString(f"if [ -e {DATA} ]; then mv -T {DATA} {aside}; fi; mv -T {RESTORED} {DATA}")

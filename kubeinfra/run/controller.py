@@ -13,6 +13,7 @@ from kubeinfra.artifacts.store import Store
 from kubeinfra.atomic import hold_lock
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.controller.directory import ControllerDirectory
+from kubeinfra.controller.identity import Identity
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.pki.secrets import ClusterSecrets
 from kubeinfra.run.inventory import cluster
@@ -45,16 +46,37 @@ def _secrets(directory: ControllerDirectory, created: int) -> ClusterSecrets:
     return directory.secrets()
 
 
+def identity() -> Identity | None:
+    """Which cluster the controller's directory is of; read as often as secrets()."""
+    directory = controller()
+    return _identity(directory, directory.created)
+
+
+@lru_cache(maxsize=1)
+def _identity(directory: ControllerDirectory, created: int) -> Identity | None:
+    return directory.identity()
+
+
+def acquire_run_lock() -> None:
+    """
+    Keep other runs from this checkout, and on this cluster, away for as long as this process lives: each would restart
+    a member while the other restarts another. KubeinfraError if one is at work.
+    """
+    _lock_checkout()
+    _lock_cluster(controller())
+
+
 @lru_cache
-def acquire_run_lock() -> int:
-    """
-    Keep other runs from this checkout away for as long as this process lives: each would restart a member while the
-    other restarts another. KubeinfraError where one is at work. Gives the open file that holds the lock.
-    """
+def _lock_checkout() -> int:
     try:
         return hold_lock(ROOT)
     except BlockingIOError:
         raise KubeinfraError(f"another run from {ROOT} is at work; wait until it has ended, and run again") from None
+
+
+@lru_cache
+def _lock_cluster(directory: ControllerDirectory) -> int:
+    return directory.hold_run_lock()
 
 
 class _Lines:

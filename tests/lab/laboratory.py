@@ -58,7 +58,7 @@ class Lab:
     @property
     def cas(self) -> Path:
         """The controller's CAs: a directory each."""
-        return self.state / "authorities"
+        return self.state / "ca"
 
     def make_controller(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)

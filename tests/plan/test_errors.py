@@ -292,7 +292,8 @@ def test_a_plan_tells_what_is_not_at_hand_and_a_run_ends_before_anything_is_chan
         assert "http://127.0.0.1:9/" in message
         assert ". Next: put the file at <artifacts_dir>/" in message
     assert len(ran.commands) == len(SMALL), "the one question to each machine"
-    assert not (project.directory / ".kubeinfra").exists()
+    kept = project.directory / ".kubeinfra" / "kubernetes"
+    assert not (kept / "ca").exists() and not (kept / "secrets").exists(), "nothing is made for a cluster yet"
 
 
 # CAs

@@ -22,13 +22,11 @@ def kept(guide_run: tuple[Project, Ran]) -> dict[str, str]:
 
 def test_the_controller_keeps_what_cannot_be_read_back(kept: dict[str, str]) -> None:
     assert set(kept) == {
-        *(
-            f"authorities/{name}/{file}"
-            for name in ("etcd", "kubernetes", "front-proxy")
-            for file in ("ca.pem", "ca-key.pem")
-        ),
+        *(f"ca/{name}/{file}" for name in ("etcd", "kubernetes", "front-proxy") for file in ("ca.pem", "ca-key.pem")),
         *(f"secrets/{name}" for name in ("bootstrap-token", "service-account-key", "vrrp-password")),
         "admin.kubeconfig",
+        "cluster.json",
+        "run.lock",
     }
 
 
@@ -68,7 +66,7 @@ def test_a_second_plan_creates_no_second_ca(guide_run: tuple[Project, Ran]) -> N
 
 def test_a_machine_that_trusts_our_ca_is_welcome(guide_run: tuple[Project, Ran], kept: dict[str, str]) -> None:
     project, _ = guide_run
-    machines = [machine.trusting("etcd", kept["authorities/etcd/ca.pem"]) for machine in guide()]
+    machines = [machine.trusting("etcd", kept["ca/etcd/ca.pem"]) for machine in guide()]
     assert project.plan(machines, file="tasks/host.py").code == 0
 
 

@@ -97,7 +97,7 @@ def test_what_is_created_is_read_back(state: ControllerDirectory) -> None:
 def test_every_directory_is_0700_and_every_file_0600(full: ControllerDirectory, tmp_path: Path) -> None:
     modes = {path: (content is None, mode) for path, (mode, content) in tree(tmp_path).items()}
     assert set(modes.values()) == {(True, 0o700), (False, 0o600)}, modes
-    assert ".kubeinfra/demo/authorities/etcd/ca-key.pem" in modes
+    assert ".kubeinfra/demo/ca/etcd/ca-key.pem" in modes
 
 
 def test_modes_do_not_depend_on_the_umask(state: ControllerDirectory, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_files_are_private_from_the_start(state: ControllerDirectory, monkeypatc
 
 def test_nothing_is_created_a_second_time(full: ControllerDirectory, tmp_path: Path) -> None:
     before = tree(tmp_path)
-    with pytest.raises(KubeinfraError, match="authorities/etcd: is there already"):
+    with pytest.raises(KubeinfraError, match="ca/etcd: is there already"):
         full.create_ca("etcd", 10)
     with pytest.raises(KubeinfraError, match="secrets/bootstrap-token: is there already"):
         full.create_secret("bootstrap-token", "another")
@@ -206,8 +206,8 @@ def test_a_run_killed_while_creating_leaves_nothing_or_all(state: ControllerDire
     if state.ca("etcd") is None:
         state.create_ca("etcd", 10)
     assert state.problems() == []
-    assert [path.name for path in (state.directory / "authorities").iterdir()] == ["etcd"]
-    assert sorted(path.name for path in (state.directory / "authorities/etcd").iterdir()) == ["ca-key.pem", "ca.pem"]
+    assert [path.name for path in (state.directory / "ca").iterdir()] == ["etcd"]
+    assert sorted(path.name for path in (state.directory / "ca/etcd").iterdir()) == ["ca-key.pem", "ca.pem"]
 
 
 def test_an_older_kubeconfig_stays_until_the_new_one_is_whole(full: ControllerDirectory) -> None:
@@ -228,20 +228,20 @@ def dangling(path: Path) -> None:
 
 
 DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
-    ("authorities/etcd/ca-key.pem", Path.unlink, r"ca-key\.pem: is missing; restore it from a backup"),
-    ("authorities/etcd/ca.pem", Path.unlink, r"ca\.pem: is missing; restore it from a backup"),
-    ("authorities/etcd/ca-key.pem", half, r"ca-key\.pem: is not a readable private key"),
-    ("authorities/etcd/ca.pem", half, r"ca\.pem: is not a readable certificate"),
-    ("authorities/etcd/ca.pem", lambda path: path.write_bytes(b"\xff\xfe"), r"ca\.pem: is not text"),
-    ("authorities/etcd", dangling, "authorities/etcd: is not a directory, or a link to one"),
-    ("authorities/etcd/ca-key.pem", dangling, r"ca-key\.pem: is missing"),
+    ("ca/etcd/ca-key.pem", Path.unlink, r"ca-key\.pem: is missing; restore it from a backup"),
+    ("ca/etcd/ca.pem", Path.unlink, r"ca\.pem: is missing; restore it from a backup"),
+    ("ca/etcd/ca-key.pem", half, r"ca-key\.pem: is not a readable private key"),
+    ("ca/etcd/ca.pem", half, r"ca\.pem: is not a readable certificate"),
+    ("ca/etcd/ca.pem", lambda path: path.write_bytes(b"\xff\xfe"), r"ca\.pem: is not text"),
+    ("ca/etcd", dangling, "ca/etcd: is not a directory, or a link to one"),
+    ("ca/etcd/ca-key.pem", dangling, r"ca-key\.pem: is missing"),
     (
-        "authorities/etcd/ca-key.pem",
+        "ca/etcd/ca-key.pem",
         lambda path: path.chmod(0o640),
         r"ca-key\.pem: has mode 0640.*chmod go= ",
     ),
-    ("authorities/etcd", lambda path: path.chmod(0o750), "authorities/etcd: has mode 0750.*chmod go= "),
-    ("authorities", lambda path: path.chmod(0o755), "authorities: has mode 0755.*chmod go= "),
+    ("ca/etcd", lambda path: path.chmod(0o750), "ca/etcd: has mode 0750.*chmod go= "),
+    ("ca", lambda path: path.chmod(0o755), "ca: has mode 0755.*chmod go= "),
     ("secrets/bootstrap-token", lambda path: path.write_text("\n"), "bootstrap-token: is empty; restore"),
     ("secrets/bootstrap-token", lambda path: path.chmod(0o604), "bootstrap-token: has mode 0604"),
     ("secrets/service-account-key", half, "service-account-key: is not a readable private key"),
@@ -270,14 +270,14 @@ def test_each_damage_is_one_problem_and_nothing_is_replaced(
 
 
 def test_several_damages_are_all_named(full: ControllerDirectory) -> None:
-    half(full.directory / "authorities/etcd/ca-key.pem")
-    half(full.directory / "authorities/kubernetes/ca.pem")
+    half(full.directory / "ca/etcd/ca-key.pem")
+    half(full.directory / "ca/kubernetes/ca.pem")
     (full.directory / "secrets/vrrp-password").chmod(0o644)
     assert len(full.problems()) == 3
 
 
 def test_keys_of_two_cas_mixed_up_are_an_error(full: ControllerDirectory) -> None:
-    cas = full.directory / "authorities"
+    cas = full.directory / "ca"
     (cas / "etcd/ca-key.pem").replace(cas / "kubernetes/ca-key.pem")
     assert len(full.problems()) == 2
     with pytest.raises(KubeinfraError, match=r"kubernetes/ca-key\.pem: is not the key of ca\.pem next to it"):
@@ -305,7 +305,7 @@ def test_a_state_on_a_disk_that_is_not_mounted_is_not_a_new_cluster(state: Contr
 
 def test_an_expired_ca_is_a_problem(full: ControllerDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_module.CA, "create", lambda name, years: EXPIRED)
-    (full.directory / "authorities/etcd").rename(full.directory / "gone")
+    (full.directory / "ca/etcd").rename(full.directory / "gone")
     full.create_ca("etcd", 1)
     [problem] = full.problems()
     assert f"etcd/ca.pem: ended on {EXPIRED.ends:%F}" in problem
@@ -326,7 +326,7 @@ def another_user() -> Iterator[None]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a moment")
-@pytest.mark.parametrize("path", ["", "authorities/etcd/ca-key.pem", "authorities"])
+@pytest.mark.parametrize("path", ["", "ca/etcd/ca-key.pem", "ca"])
 def test_what_may_not_be_read_is_an_error_and_not_an_absence(
     full: ControllerDirectory, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,3 +164,22 @@ def test_the_shell_is_plain_sh(fact: str) -> None:
     for interpreter in ("dash", "bash --posix"):
         checked = shell(f"command -v {interpreter.split()[0]} >/dev/null || exit 0; {interpreter} -n", stdin=fact)
         assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_an_etcd_member_says_the_name_of_its_data_and_its_cluster(tmp_path: Path, serves: bool) -> None:
+    (tmp_path / "data" / "member").mkdir(parents=True)
+    (tmp_path / "cfg").mkdir()
+    (tmp_path / "cfg" / "etcd").write_text("ETCD_NAME=etcd07\nETCD_DATA_DIR=/x\n")
+    status = '[{"Endpoint":"x","Status":{"header":{"cluster_id":14841639068965178418,"member_id":1}}}]'
+    says = f"case $2 in status) echo '{status}' ;; *) {'true' if serves else 'exit 1'} ;; esac"
+    program(tmp_path / "programs", "etcdctl", says)
+    found = answer(
+        MachineFacts(),
+        instead={
+            "/var/lib/etcd/default.etcd": f"{tmp_path}/data",
+            "/opt/etcd/cfg": f"{tmp_path}/cfg",
+            "/usr/local/bin/etcdctl": f"{tmp_path}/programs/etcdctl",
+        },
+    )
+    assert (found.etcd_name, found.etcd_cluster, found.etcd_serves) == ("etcd07", "cdf818194e3a8c32", serves)
