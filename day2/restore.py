@@ -25,7 +25,7 @@ WATCHERS = ["kube-flannel", "coredns"]
 
 
 def asked() -> Path:
-    """The snapshot that the person named, having also named the cluster that loses its present state."""
+    """The snapshot that the user named, if the user also named the cluster that loses its present state."""
     snapshot, confirmed, name = run_option("snapshot"), run_option("confirm"), cluster().settings.cluster_name
     if snapshot is None or confirmed != name:
         known = sorted(snapshots.backups().glob("*.db"))
@@ -69,7 +69,7 @@ if is_member:
     every = etcd.members(cluster(), here().others)
     snapshots.send(name="snapshot to every member", snapshot=snapshot, digest=digest)
     snapshots.unpack(name="new data", member=etcd.member(here()), members=every)
-barrier(name="--- every member has the snapshot's data beside its own")
+barrier(name="--- every member has the snapshot's data next to its own")
 if "master" in host.groups:
     stop(name="stop the control plane", units=control_plane.UNITS)
 barrier(name="--- nobody writes")

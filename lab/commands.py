@@ -79,7 +79,7 @@ def ssh(options: argparse.Namespace, phases: Phases) -> None:
 
 
 def deploy_command(inventory: Path) -> list[str]:
-    """What a person types, and what `demo` runs."""
+    """What the user types, and what `demo` runs."""
     connection = ["--ssh-user", "root", "--ssh-key", str(keys.LOGIN_KEY), "--group-data", str(settings.GROUP_DATA)]
     return [str(Path(sys.executable).with_name("pyinfra")), "-y", *connection, str(inventory), "deploy.py"]
 
@@ -88,12 +88,12 @@ def _up(options: argparse.Namespace, phases: Phases) -> Cluster:
     cluster, warnings = inventory.read(options.inventory)
     for warning in warnings:
         phases.console.print(f"warning: {warning}", markup=False)
-    with _alone(), ThreadPoolExecutor(1) as beside:
+    with _alone(), ThreadPoolExecutor(1) as pool:
         with phases("engine") as step:
             step.result = engine.provide(step)
         if options.fresh:
             _down(phases)
-        building = beside.submit(_artifacts, phases, cluster)
+        building = pool.submit(_artifacts, phases, cluster)
         _machines(phases, cluster)
         settings.write(settings.lab_settings(artifacts.BUILT, building.result()), cluster.machines)
         with phases("prefetch") as step:

@@ -1,4 +1,4 @@
-"""What a person sees: phases with their seconds, and a sign of life in the long ones; on a terminal or not."""
+"""What the user sees: phases with their seconds, and a sign of life in the long ones; on a terminal or not."""
 
 from __future__ import annotations
 

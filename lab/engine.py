@@ -40,7 +40,7 @@ def answers() -> bool:
 def install_packages(phase: Phase, *names: str) -> None:
     """Install Debian packages on this machine; needs root, raises KubeinfraError with apt's words."""
     phase.note(f"installing {' '.join(names)}")
-    patient = ("-q", "-o", "DPkg::Lock::Timeout=120")  # a build beside us may install something too
+    patient = ("-q", "-o", "DPkg::Lock::Timeout=120")  # a build at the same time may install something too
     run(phase, "apt-get", "update", *patient)
     run(phase, "apt-get", "install", "-y", *patient, "--no-install-recommends", *names)
 

@@ -10,7 +10,7 @@ from kubeinfra.cluster.cluster import Cluster
 
 
 def read(inventory: Path) -> tuple[Cluster, list[str]]:
-    """The cluster that inventory and group_data describe, and its warnings; KubeinfraError with all mistakes."""
+    """The cluster that inventory and group_data describe, and its warnings; KubeinfraError with all errors."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(_load, inventory).result()
 

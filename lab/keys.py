@@ -1,4 +1,4 @@
-"""SSH keys: the one that opens all machines, and each machine's own, which it keeps when it is made anew."""
+"""SSH keys: the one that opens all machines, and each machine's own, which it keeps when it is created again."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def lab_settings(artifacts_dir: Path, own_builds: Mapping[str, str]) -> dict[str
       nothing where upstream can be reached, and then the versions are the release's own
     """
     settings: dict[str, object] = {
-        # Its authorities are not those of a cluster of yours that is deployed from the same directory.
+        # Its CAs are not those of a cluster of yours that is deployed from the same directory.
         "cluster_name": "lab",
         # Packages that the image has; a repository of Docker's is not always within reach.
         "docker_source": "distribution",

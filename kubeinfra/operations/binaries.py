@@ -35,7 +35,7 @@ class Target:
 
     @property
     def staged(self) -> str:
-        """Beside its final place, so that putting it there is one rename; the digest is in the name."""
+        """Path next to the final one, so that a rename puts it in place; the digest is in the name."""
         directory, _, name = self.path.rpartition("/")
         return f"{directory}/.{name}.{self.sha256}"
 

@@ -1,4 +1,4 @@
-"""What the controller makes for the cluster: CAs, shared secrets, the administrator's kubeconfig."""
+"""What the controller creates for the cluster: CAs, shared secrets, the administrator's kubeconfig."""
 
 from __future__ import annotations
 

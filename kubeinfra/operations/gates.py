@@ -1,4 +1,4 @@
-"""Gates between components: wait for health with a deadline, and say why when it does not come."""
+"""Gates between components: wait for health with a deadline, and show why if it is not reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def failure(sentence: str) -> StringCommand:
 
 @operation()
 def barrier() -> Generator[StringCommand, None, None]:
-    """All hosts meet here before any goes on: pyinfra keeps the order of the lines only among shared operations."""
+    """All hosts wait here for each other: pyinfra keeps the order of the lines only among shared operations."""
     return
     yield
 
@@ -67,9 +67,9 @@ def once(what: str, command: str, unless: str | None = None) -> Generator[String
 @operation()
 def require(probe: Probe, remedy: str) -> Generator[StringCommand, None, None]:
     """
-    End the run where something that an earlier task makes is missing.
+    End the run if something is missing that an earlier task creates.
 
-    + probe: what must be true; + otherwise: what to do about it
+    + probe: what must be true; + remedy: what to do if it is not
     """
     if host.get_fact(Succeeds, probe=probe.command):
         host.noop(probe.what)
@@ -83,7 +83,7 @@ def require(probe: Probe, remedy: str) -> Generator[StringCommand, None, None]:
 @operation()
 def apply(kubectl: str, manifest: str) -> Generator[StringCommand, None, None]:
     """
-    Apply a manifest where the cluster has something else.
+    Apply a manifest if the cluster has something else.
 
     + kubectl: command with its kubeconfig; + manifest: file on the host
     """

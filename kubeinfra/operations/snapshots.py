@@ -32,7 +32,7 @@ _taken: set[bool] = set()  # whether a plan, and whether a run, has found its me
 
 
 def backups() -> Path:
-    """Where the controller keeps its copies."""
+    """Directory of the controller's copies."""
     return controller().directory / "backups"
 
 
@@ -78,7 +78,7 @@ def _take(member: EtcdMember) -> Commands:
 
 @operation()
 def require_taken() -> Commands:
-    """Fail where no member gave a snapshot."""
+    """Fail if no member gave a snapshot."""
     if state.is_executing not in _taken:
         yield failure(
             "no etcd member is healthy, so none could give a snapshot; see `etcdctl endpoint health --cluster` and "
@@ -139,7 +139,7 @@ def send(snapshot: Path, digest: str) -> Commands:
 
 
 def _room_for(size: int) -> str:
-    """Shell that fails where the disk, which etcd is still writing to, has no room: for three copies and etcd's log."""
+    """Shell that fails if the disk, to which etcd is still writing, has no room for three copies and etcd's log."""
     wanted = 3 * size + (256 << 20)
     return (
         f'free=$(df --output=avail -B1 /var/lib/etcd | tail -n 1); [ "$free" -gt {wanted} ] || '
@@ -157,7 +157,7 @@ def _this_run() -> str:
 @operation(is_idempotent=False)
 def unpack(member: EtcdMember, members: Sequence[EtcdMember]) -> Commands:
     """
-    Make new data for this member from the snapshot, beside the data that it has: a full disk is found out before
+    Make new data for this member from the snapshot, next to the data that it has: a full disk is found before
     anything is stopped.
 
     + member: this host's; + members: all of them

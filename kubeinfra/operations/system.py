@@ -74,7 +74,7 @@ def load_modules(modules: dict[str, str], missing: str) -> Commands:
     """
     Load kernel modules.
 
-    + modules: as for `prepare`; + missing: what happens where the kernel has none of them, in a sentence
+    + modules: as for `prepare`; + missing: what happens if the kernel has none of them, in a sentence
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=[])
     if all(found == "missing" for found in now.modules.values()):

@@ -1,4 +1,4 @@
-"""systemd units: started where they do not run, restarted exactly when what they were started from has changed."""
+"""systemd units: started if they do not run, restarted if and only if their inputs have changed since they started."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def start(units: list[Unit], block: bool = True) -> Commands:
     """
     Enable the units, and start those that do not run; those that run are left alone.
 
-    + block: wait until systemd calls them started; False where the next step does not need them yet
+    + block: wait until systemd reports them started; False if the next step does not need them yet
     """
     found: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries(units))
     steps = _starts(units, found, block)
@@ -68,15 +68,14 @@ def converge(
     at_once: int | None = None,
 ) -> Commands:
     """
-    Let the units run from what is on the disk, and be healthy: restart (or reload) those whose inputs are other than
-    when they started, and wait.
+    Restart (or reload) units whose inputs have changed since they started, then wait until they are healthy.
 
     + healthy: what must be true in the end
-    + awaited: what must come true by itself before it can be told whether a unit must restart
+    + awaited: what must become true by itself before it is known whether a unit must restart
     + guard: what must be true before a restart, such as that the other members are healthy
-    + recovers: what a restart takes away for a while; each is waited for where it was true before
+    + recovers: what a restart makes false for a while; each is waited for if it was true before
     + starts: whether units that do not run are started here
-    + lost: a unit that must restart where this is true, whatever its inputs are
+    + lost: a unit that must restart if this is true, whatever its inputs are
     + at_once: on how many hosts at a time this may restart or wait for something, in the order of the inventory; after
       the first that fails no other begins, and those that would have had to fail too. None: on all
     """
@@ -172,9 +171,9 @@ def _left(turn: Turn) -> StringCommand:
 
 def stale_reasons(unit: Unit, found: UnitState, changing: Mapping[str, str]) -> list[str]:
     """
-    Why the unit's process must restart; empty for one that does not run or is what the disk says.
+    Why the unit's process must restart; empty if it does not run, or was started from what is on the disk.
 
-    + changing: paths that a plan would change first -> the digest that they would have, "" where it is not known
+    + changing: paths that a plan would change first -> the digest that they would have, "" if not known
     """
     if found.active not in _RUNNING:
         return []
@@ -191,7 +190,7 @@ def stale_reasons(unit: Unit, found: UnitState, changing: Mapping[str, str]) -> 
 
 
 def restart_verb(unit: Unit, found: UnitState, reasons: Sequence[str]) -> Verb:
-    """What makes its process take what the disk has: a reload, if that is enough and the unit itself is the same."""
+    """How its process gets the changes: by a reload, if that is enough and binary and unit file are the same."""
     ours = (f"{unit.binary} ", f"{unit.file} ")
     another = not found.recorded or found.reload_needed or any(reason.startswith(ours) for reason in reasons)
     return "reload" if unit.reloads and not another else "restart"
@@ -203,7 +202,7 @@ def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) 
         now = found.get(unit.name, _ABSENT)
         if now.enabled != "enabled":
             steps.append(Step(unit.name, "enable", f"systemctl enable --quiet {unit.name}"))
-        # One that is stuck in starting, from an older unit file, serves nobody: it needs no guard to start anew.
+        # A unit that hangs in starting, from an older unit file, serves no one: it needs no guard to start again.
         stuck = now.active == "activating" and now.reload_needed
         if now.active not in _RUNNING or stuck:
             verb = "restart" if stuck else "start"
@@ -240,7 +239,7 @@ def _names(units: Sequence[Unit]) -> str:
 
 
 def _all(steps: Sequence[Step], units: Sequence[Unit]) -> StringCommand:
-    """All in one command; where one fails, the journal says why."""
+    """All in one command; if one fails, the journal is shown."""
     every = " && ".join(["systemctl daemon-reload", *(step.command for step in steps)])
     journal = "; ".join(f"journalctl -u {unit.name} -n 15 --no-pager -o cat >&2" for unit in units)
     return StringCommand("sh", "-c", QuoteString(f"({every}) || {{ {journal}; exit 1; }}"))

@@ -57,7 +57,7 @@ class FindingLine:
 
 @dataclass(frozen=True)
 class Component:
-    """Health of one component: `shown` has all that are not well, and of the others as many as are read at once."""
+    """Health of one component: `shown` has all that are unhealthy, and of the others as many as are read at once."""
 
     name: str
     healthy: int
@@ -116,7 +116,7 @@ def findings(record: RunRecord) -> list[FindingLine]:
 
 
 def health(record: RunRecord) -> list[Component]:
-    """Components with something that is not well first."""
+    """Components with something unhealthy first."""
     found = []
     for name, rows in _grouped(record.health, lambda row: row.component).items():
         sick = [row for row in rows if not row.healthy]

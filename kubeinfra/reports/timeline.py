@@ -32,7 +32,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """+ folded: how many machines it stands for besides those that have a row; 0 for a machine"""
+    """+ folded: how many machines without a row of their own it stands for; 0 for a machine"""
 
     label: str
     title: str

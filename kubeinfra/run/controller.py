@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def controller() -> ControllerDirectory:
-    """The directory of this cluster's CAs and secrets: `.kubeinfra/<cluster_name>` beside deploy.py."""
+    """The directory of this cluster's CAs and secrets: `.kubeinfra/<cluster_name>` next to deploy.py."""
     return _state(cluster().settings.cluster_name)
 
 
@@ -109,6 +109,6 @@ _lines = _Lines()
 
 
 def store(settings: Settings | None = None, progress: Progress = _lines) -> Store:
-    """Where this cluster's releases and images come from; what takes long is told to `progress`."""
+    """Where this cluster's releases and images come from; long steps are reported to `progress`."""
     s = settings or cluster().settings
     return _store(s.cache_dir, s.artifacts_dir, s.artifact_mirror, tuple(sorted(s.own_builds.items())), progress)

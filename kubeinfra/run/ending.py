@@ -26,7 +26,7 @@ class Ending:
         self._line = ""
 
     def reached(self, exception: BaseException | None) -> None:
-        """+ exception: what ends pyinfra: SystemExit where it has come to its end, or was interrupted"""
+        """+ exception: what ends pyinfra: SystemExit if it has finished, or was interrupted"""
         if not self._state.is_executing:
             if isinstance(exception, SystemExit) and not self._state.failed_hosts:  # else a message says why it ended
                 self._line = f"a plan, nothing was changed: {self._planned()} of {self._machines()} would change"
@@ -46,11 +46,11 @@ class Ending:
             click.echo(self._line, err=True)
 
     def _keeps_record(self) -> bool:
-        """Where no cluster has been begun, a run that ends before it changes anything leaves nothing behind."""
+        """A run that ends before it changes anything leaves no record if the cluster does not exist yet."""
         return self._run.keeps_record and (bool(self._run.journal.changes) or controller().directory.exists())
 
     def _kept(self, result: Result, exception: BaseException | None) -> str:
-        """Where the record is; a run is none the worse because it could not be written."""
+        """The record's place, for the last line; the run does not fail if it could not be written."""
         message = (
             "" if result == "succeeded" else "\n".join([*self._run.journal.errors[-ERRORS:], _words(exception)]).strip()
         )
@@ -83,5 +83,5 @@ class Ending:
 
 
 def _words(exception: BaseException | None) -> str:
-    """What a person was told of it; nothing of an end that pyinfra calls an exit."""
+    """The message that the user saw; none if pyinfra ended by an exit."""
     return "" if exception is None or isinstance(exception, SystemExit) else str(exception)

@@ -36,7 +36,7 @@ _known: dict[int, Cluster] = {}
 
 
 def cluster() -> Cluster:
-    """The cluster of this run; read once, its warnings shown once. Mistakes end the run as one message."""
+    """The cluster of this run; read once, its warnings shown once. Errors end the run as one message."""
     inventory = state.inventory
     if id(inventory) not in _known:
         with as_pyinfra_error():
@@ -57,7 +57,7 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
     """
     An inventory file, read as `pyinfra <path> --group-data ...` does, without connecting -> cluster and warnings.
 
-    Raises KubeinfraError with all mistakes.
+    Raises KubeinfraError with all errors.
     """
     if not path.is_file():
         raise KubeinfraError(f"{path}: no such inventory; name a file such as inventory.py")
@@ -82,7 +82,7 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
 
 
 def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
-    """The cluster and the warnings about it; KubeinfraError with all mistakes."""
+    """The cluster and the warnings about it; KubeinfraError with all errors."""
     # pyinfra takes a pair for (names, data).
     if pairs := [group for group, data in inventory.group_data.items() if not isinstance(data, Mapping)]:
         raise KubeinfraError(*(f"inventory: {group} is no list of names; write [ ] in place of ( )" for group in pairs))
@@ -195,7 +195,7 @@ def _listed_twice(inventory: Inventory) -> list[str]:
     problems = []
     for name in inventory.hosts:
         counts = Counter(inventory.get_host(name).groups)
-        once = min(counts.values())  # 2 where the name has a connector before it
+        once = min(counts.values())  # 2 if the name has a connector before it
         problems += [
             f"inventory: {group} lists {name} {count // once} times; each machine is listed once, under its own name"
             for group, count in counts.items()
@@ -215,7 +215,7 @@ def _places(inventory: Inventory) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _misspelled(where: str, data: Mapping[str, Any]) -> list[str]:
-    """Names that pyinfra would pass over. "_" begins its arguments, and also the names of a person's own variables."""
+    """Names that pyinfra would ignore. "_" begins its arguments, and also the names of users' own variables."""
     found = []
     for key in data:
         known, likeness = (_SSH_KEYS, 0.0) if key.startswith("ssh_") else (_ARGUMENTS, 0.75)
@@ -237,7 +237,7 @@ def _own(data: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def as_pyinfra_error() -> Iterator[None]:
-    """pyinfra shows a PyinfraError without a traceback: that is how a person's mistake should look."""
+    """pyinfra shows a PyinfraError without a traceback, as the user's errors should look."""
     try:
         yield
     except KubeinfraError as error:

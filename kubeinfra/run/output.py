@@ -252,7 +252,7 @@ def _echo(line: str) -> None:
 
 
 def _styled(line: str) -> str:
-    """Colours, which click leaves out where the output is no terminal."""
+    """Colours, which click leaves out if the output is not a terminal."""
     if line.startswith("--- "):
         return click.style(line, fg="blue", bold=True)
     if line.startswith("    [") and ("] restart " in line or "] reload " in line):

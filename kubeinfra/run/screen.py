@@ -1,4 +1,4 @@
-"""Where the sentences of a run go."""
+"""The destination of a run's sentences."""
 
 from __future__ import annotations
 

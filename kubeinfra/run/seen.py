@@ -21,12 +21,12 @@ _one_asks = Lock()  # else all hosts would ask the same one at once, more than i
 
 
 def seen(machine: Machine) -> MachineState:
-    """What preflight saw of this machine; KeyError if it has not looked, which is a mistake in the code."""
+    """State of this machine in preflight; a KeyError, if it was not read, is an error in the code."""
     return run().machines[machine.name]
 
 
 def look_at(hosts: Iterable[Host]) -> None:
-    """Ask those of these hosts that nobody has asked yet; one that does not answer is left out."""
+    """Read those of these hosts that have not been read yet; a host that does not answer is left out."""
     with _one_asks:
         for host in hosts:
             if host.name not in run().machines and (found := host.get_fact(MachineFacts)):

@@ -11,7 +11,7 @@ from time import monotonic
 PATIENCE = 5.0
 """
 Seconds for which a machine waits for those before it that have not come yet. pyinfra works on so many hosts at a time
-(its `parallel`), in any order: where all of these wait here, the others cannot come before one of them has ended.
+(its `parallel`), in any order: if all of these wait here, the others cannot come before one of them has ended.
 """
 
 

@@ -162,7 +162,7 @@ def _build_and_tell(one: Build, count: str, into: Path, work: Path, clocks: Prog
             _build(one, into, work)
     except KubeinfraError:
         failed.set()
-        _say(clocks.console, f"{one.path} has failed; what is built beside it is waited for")
+        _say(clocks.console, f"{one.path} has failed; other builds that have begun are waited for")
         raise
     finally:
         clocks.remove_task(clock)

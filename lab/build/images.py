@@ -20,7 +20,7 @@ def save(product: Path, reference: str, root: Path, *, entrypoint: list[str], co
     """
     An image of one layer with the files below `root`, in the layout of `docker save`.
 
-    The layer is written beside `root` first. Source: the image specification v1.2 of Moby.
+    The layer is written next to `root` first. Source: the image specification v1.2 of Moby.
     """
     layer = root.with_suffix(".layer.tar")
     archive.pack_tree(layer, root)

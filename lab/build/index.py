@@ -1,4 +1,4 @@
-"""What has been built already: one JSON file beside the artifacts, so that nobody need read them again."""
+"""What has been built already: one JSON file next to the artifacts, so that nobody need read them again."""
 
 import json
 from pathlib import Path

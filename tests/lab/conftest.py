@@ -2,10 +2,10 @@
 The real thing: machines of the lab, the command line that the README gives, and questions asked from outside.
 
 Files run in the order of their numbers, so that a deploy is shared by many tests: 1 needs machines on which nothing
-is set up, 2-7 share one cluster (who breaks it repairs it), 8 and 9 make the machines anew for each of
+is set up, 2-7 share one cluster (who breaks it repairs it), 8 and 9 create the machines again for each of
 their clusters, of which there are as few as can show everything.
 The lab's machines are there once only: those that are up are removed at the start, and the tests' own at the end.
-A person's `.kubeinfra/` and `.lab/` are neither read nor changed: each controller is a copy of the project in
+The user's `.kubeinfra/` and `.lab/` are neither read nor changed: each controller is a copy of the project in
 `.lab/tests/<name>/`. The cache of releases and of what was built is shared.
 
 While writing tests: `KEEP_LAB=1` keeps machines and cluster at the end, and goes on with them at the start.
@@ -43,7 +43,7 @@ def figures(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture(scope="session")
 def bring_up() -> Iterator[Callable[..., Lab]]:
-    """Makes a controller of this name that knows of no cluster, and all machines anew; arguments as for Lab."""
+    """Makes a controller of this name that knows of no cluster, and new machines; arguments as for Lab."""
     made: list[Lab] = []
 
     def bring_up(name: str, **arguments: str) -> Lab:

@@ -1,4 +1,4 @@
-"""One run of a command as a person would start it, with what can be measured from outside."""
+"""One run of a command as the user would start it, with what can be measured from outside."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Invocation:
 
     @property
     def text(self) -> str:
-        """All that a person would have seen."""
+        """All that the user would have seen."""
         return "\n".join([*(line for _, line in self.said), self.output])
 
     @property

@@ -30,8 +30,8 @@ class Lab:
     """
     Machines at the inventory's addresses, and the directory from which they are deployed.
 
-    That directory is a copy of the project with its own `.kubeinfra/` and `.lab/`: a person's are neither read nor
-    changed. The machines themselves are there once only; `up` makes them anew.
+    That directory is a copy of the project with its own `.kubeinfra/` and `.lab/`: the user's are neither read nor
+    changed. The machines themselves are there once only; `up` creates them again.
 
     + inventory: text in place of inventory.py; + settings: further lines of group_data/all.py
     """

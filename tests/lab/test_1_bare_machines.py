@@ -30,7 +30,7 @@ def assert_nothing_changed(lab: Lab, untouched: dict[str, str]) -> None:
 
 
 def refusal(done: Invocation) -> str:
-    """What a refused run says, which must be for a person: no traceback."""
+    """What a refused run says, which must be a message for the user: no traceback."""
     assert done.code != 0, f"{done} should have failed:\n{done.text}"
     assert "Traceback" not in done.text and "internal exception" not in done.text, (
         f"{done} should have ended with a message, not a traceback:\n{done.text}"

@@ -80,7 +80,7 @@ CERTIFICATES = (
 )
 
 
-# Of a certificate {pem} with its {key}; {ca} is its authority's, as the first master has it.
+# Of a certificate {pem} with its {key}; {ca} is its CA's, as the first master has it.
 QUESTIONS = {
     "signature": "openssl verify -x509_strict -CAfile {ca} {pem}",
     "text": "openssl x509 -in {pem} -noout -text",
@@ -133,7 +133,7 @@ def test_a_certificate_is_what_its_readers_need(cluster: Lab, answers: Answers, 
         names = re.search(r"X509v3 Subject Alternative Name:.*\n\s+(.*)", text)
         missing = {one.format(**fill) for one in wanted.names} - set(names[1].split(", ") if names else [])
         assert not missing, f"{place} should also be for {missing}"
-        assert "CA:TRUE" not in text, f"{place} should be no authority"
+        assert "CA:TRUE" not in text, f"{place} should be no CA"
 
 
 @pytest.mark.parametrize("wanted", CERTIFICATES, ids=str)
@@ -150,7 +150,7 @@ def test_a_key_fits_its_certificate_and_is_its_machines_alone(cluster: Lab, answ
 
 @pytest.mark.parametrize("wanted", CERTIFICATES, ids=str)
 def test_a_certificate_lasts_ten_years(cluster: Lab, answers: Answers, wanted: Wanted) -> None:
-    """Leap days apart; a leaf never outlives its authority, which was made minutes before it."""
+    """Leap days apart; a certificate never outlives its CA, which was created minutes before it."""
     for machine in cluster.group(wanted.group):
         said = answers[machine, wanted]
         lasts = [said[question].strip() for question in ("good for nearly ten years", "good for longer")]
@@ -162,7 +162,7 @@ def test_the_authorities_are_three_and_do_not_trust_each_other(cluster: Lab) -> 
     cas = [f"{SSL}/ca.pem", f"{SSL}/etcd-ca.pem", f"{SSL}/front-proxy-ca.pem"]
     for one in cas:
         text = cluster.run(master, f"openssl x509 -in {one} -noout -text")
-        assert "CA:TRUE" in text and "Certificate Sign" in text, f"{one} should be an authority:\n{text}"
+        assert "CA:TRUE" in text and "Certificate Sign" in text, f"{one} should be a CA:\n{text}"
         trusting = [
             other
             for other in cas
@@ -170,14 +170,14 @@ def test_the_authorities_are_three_and_do_not_trust_each_other(cluster: Lab) -> 
         ]
         assert trusting == [one], f"{one} should be trusted by itself only, not by {trusting}"
     etcd = cluster.run(cluster.etcd[-1], f"cat {ETCD}")
-    assert etcd == cluster.run(master, f"cat {SSL}/etcd-ca.pem"), "master and members should know one etcd authority"
+    assert etcd == cluster.run(master, f"cat {SSL}/etcd-ca.pem"), "master and members should know one etcd CA"
 
 
 def test_only_masters_hold_a_key_of_an_authority(cluster: Lab) -> None:
     """That of Kubernetes: the controller-manager signs with it. The others stay on the controller."""
     found = cluster.everywhere("find / -xdev -name 'ca-key.pem' -o -xdev -name '*-ca-key.pem'")
     wanted = {name: f"{SSL}/ca-key.pem" if name in cluster.masters else "" for name in cluster.machines}
-    assert {name: text.strip() for name, text in found.items()} == wanted, f"authorities' keys are at {found}"
+    assert {name: text.strip() for name, text in found.items()} == wanted, f"CAs' keys are at {found}"
 
 
 def test_listeners_show_the_certificates_on_the_disk(cluster: Lab) -> None:

@@ -91,7 +91,7 @@ def test_a_node_that_was_deleted_while_its_kubelet_runs_is_registered_anew(clust
     assert cluster.get("node", cluster.address(machine))["metadata"]["uid"] != was, "it should be a new object"
     moved = restarted(before, processes(cluster))
     assert moved == {(machine, "kubelet")}, f"nothing else should have restarted: {moved}"
-    cluster.require_healthy("after the node was registered anew")
+    cluster.require_healthy("after the node was registered again")
 
 
 def test_a_node_that_comes_back_with_the_network_that_it_had_is_told_to_the_others(

@@ -138,9 +138,9 @@ def test_an_api_that_is_away_for_a_moment_keeps_its_address(cluster: Lab, figure
     cluster.require_healthy("before the API servers hang")
     holder = active_load_balancer(cluster)
     watch = f"for i in $(seq 60); do ip -o -4 address | grep -c ' {cluster.virtual_ip}/'; sleep 0.1; done; exit 0"
-    with ThreadPoolExecutor(1) as beside, Requests(https(f"https://{cluster.virtual_ip}:6443/readyz")) as requests:
+    with ThreadPoolExecutor(1) as pool, Requests(https(f"https://{cluster.virtual_ip}:6443/readyz")) as requests:
         until("requests are answered", lambda: len(requests.answers) > 5, 20)
-        seen = beside.submit(cluster.run, holder, watch)
+        seen = pool.submit(cluster.run, holder, watch)
         hung = time.monotonic()
         cluster.everywhere("pkill -STOP kube-apiserver", cluster.masters)
         until("they have hung for a while", lambda: time.monotonic() - hung > 1.5, 5)

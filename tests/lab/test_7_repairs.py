@@ -196,7 +196,7 @@ def test_lost_certificates_and_binaries_are_made_good_and_no_secret_is_told(
         f"{last}:{SSL}/kubelet-serving",
     }
     wanted = {f"{path}{ending}" for path in renewed for ending in (".pem", "-key.pem")}
-    assert left == wanted, f"these should have been made anew, all else be as before: {left ^ wanted}"
+    assert left == wanted, f"these should have been made again, all else be as before: {left ^ wanted}"
     for path in sorted(renewed):
         machine, _, name = path.partition(":")
         ca = "/opt/etcd/ssl/ca.pem" if "etcd" in name else f"{SSL}/ca.pem"
@@ -263,7 +263,7 @@ class TestAnotherController:
             ca = (cluster.cas / name / "ca.pem").read_text()
             said = cluster.run(cluster.masters[0], "openssl x509 -noout -fingerprint -sha256", stdin=ca)
             assert said.strip().endswith(f"={fingerprint}"), f"{name} should have {said}, not {fingerprint}"
-        assert not (other.directory / ".kubeinfra").exists(), "it should make no authority of its own"
+        assert not (other.directory / ".kubeinfra").exists(), "it should create no CA of its own"
         assert not differences(as_it_was, machine_trees(cluster)), "it should change nothing"
         assert not restarted(before, processes(cluster)), "it should restart nothing"
 
@@ -280,7 +280,7 @@ class TestAnotherController:
                 "mv /opt/etcd/ssl/x /opt/etcd/ssl/ca.pem; mv /opt/kubernetes/ssl/x /opt/kubernetes/ssl/ca.pem",
             )
         assert done.code != 0 and "trusts CA etcd" in done.text, f"the others should be asked:\n{done.text}"
-        assert not (other.directory / ".kubeinfra").exists(), "it should make no authority of its own"
+        assert not (other.directory / ".kubeinfra").exists(), "it should create no CA of its own"
 
     @pytest.mark.parametrize("damage", ["", "-----BEGIN PRIVATE KEY-----\nMIGH\n"], ids=["empty", "half written"])
     def test_a_damaged_authority_is_an_error_that_says_what_to_do(

@@ -23,7 +23,7 @@ def test_everything_on_one_machine(bring_up: Callable[..., Lab], figures: list[s
     assert "-m lab ssh one kubectl get pods" in done.output, "and how to go on"
     figures.append(f"everything on one machine, `lab demo` on running machines: {done.seconds:.1f} s")
     endpoint = f"https://{lab.virtual_ip}:8443"
-    assert endpoint in (lab.state / "admin.kubeconfig").read_text(), "people should use the virtual address"
+    assert endpoint in (lab.state / "admin.kubeconfig").read_text(), "users should use the virtual address"
     assert f"server: {endpoint}" in lab.run("one", "cat /opt/kubernetes/cfg/kubelet.kubeconfig")
     listening = lab.run("one", "ss -Hltnp '( sport = :6443 or sport = :8443 )'")
     assert "kube-apiserver" in listening and "nginx" in listening, f"both should listen: {listening}"

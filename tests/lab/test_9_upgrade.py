@@ -72,7 +72,7 @@ def machines(bring_up: Callable[..., Lab]) -> Lab:
 
 @pytest.fixture(scope="module")
 def upgrade(machines: Lab, figures: list[str]) -> Upgrade:
-    """The same `.kubeinfra` in another checkout: that is all a person does."""
+    """The same `.kubeinfra` in another checkout: that is all a user does."""
     if not has_history():
         pytest.skip(f"no commit {EARLIER} in this checkout, so nothing earlier to make a cluster with")
     earlier = EarlierLab("earlier", inventory=STACKED)

@@ -15,8 +15,8 @@ from kubeinfra.pki.keys import public_key_pem
 from kubeinfra.pki.spec import CertificateSpec, Issued
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-AUTHORITY = CA.create("kubernetes-ca", years=10, now=NOW)
-OTHER_AUTHORITY = CA.create("kubernetes-ca", years=10, now=NOW)  # same name, another key
+CLUSTER_CA = CA.create("kubernetes-ca", years=10, now=NOW)
+OTHER_CA = CA.create("kubernetes-ca", years=10, now=NOW)  # same name, another key
 
 APISERVER = CertificateSpec(
     "kube-apiserver",
@@ -40,7 +40,7 @@ LEAVES = st.builds(
 )
 
 
-def reasons(spec: CertificateSpec, issued: Issued, ca: CA = AUTHORITY, now: datetime = NOW, **other: int) -> list[str]:
+def reasons(spec: CertificateSpec, issued: Issued, ca: CA = CLUSTER_CA, now: datetime = NOW, **other: int) -> list[str]:
     """With the key file that belongs to the certificate, as the machine has it."""
     public = public_key_pem(issued.key_pem)
     return reasons_to_reissue(spec, ca, issued.certificate_pem, public, now, **other)
@@ -52,4 +52,4 @@ def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, pas
     return key.private_bytes(encoding, form, hidden).decode()
 
 
-LEAF = AUTHORITY.issue(ADMIN, 365, NOW)
+LEAF = CLUSTER_CA.issue(ADMIN, 365, NOW)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from certificate_samples import ADMIN, AUTHORITY, LEAF, NOW, OTHER_AUTHORITY, reasons
+from certificate_samples import ADMIN, CLUSTER_CA, LEAF, NOW, OTHER_CA, reasons
 
 from kubeinfra.controller.directory import ControllerDirectory
 from kubeinfra.errors import KubeinfraError
@@ -73,7 +73,7 @@ def test_an_unusable_trusted_certificate_is_an_error_that_names_the_file(text: s
 
 
 FULL = ClusterSecrets(
-    cas={"etcd": BOTH, "kubernetes": AUTHORITY, "front-proxy": OTHER_AUTHORITY},
+    cas={"etcd": BOTH, "kubernetes": CLUSTER_CA, "front-proxy": OTHER_CA},
     service_account_key=new_service_account_key(),
     bootstrap_token="0123456789abcdef",
     vrrp_password="hunter2",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificate_samples import APISERVER, AUTHORITY, NOW
+from certificate_samples import APISERVER, CLUSTER_CA, NOW
 from local_machine import answer, needs_root, shell
 
 from kubeinfra.facts.certificates import CertificateState, CertificateStates
@@ -14,7 +14,7 @@ from kubeinfra.facts.files import OnDisk
 from kubeinfra.pki.judge import reasons_to_reissue
 from kubeinfra.pki.keys import public_key_pem
 
-ISSUED = AUTHORITY.issue(APISERVER, 365, NOW)
+ISSUED = CLUSTER_CA.issue(APISERVER, 365, NOW)
 NOTHING = CertificateState(None, None, "", "")
 
 
@@ -35,7 +35,7 @@ def state(pair: tuple[Path, Path]) -> CertificateState:
 
 
 def reasons(found: CertificateState) -> list[str]:
-    return reasons_to_reissue(APISERVER, AUTHORITY, found.certificate_pem, found.public_key_pem, NOW)
+    return reasons_to_reissue(APISERVER, CLUSTER_CA, found.certificate_pem, found.public_key_pem, NOW)
 
 
 @needs_root

@@ -6,7 +6,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from certificate_samples import ADMIN, AUTHORITY, NOW
+from certificate_samples import ADMIN, CLUSTER_CA, NOW
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -22,13 +22,13 @@ CERTIFICATE, KEY = ROW.files
 
 
 def changes(
-    found: Mapping[str, CertificateState], ca: CA | None = AUTHORITY, years: int = 2, now: datetime = NOW
+    found: Mapping[str, CertificateState], ca: CA | None = CLUSTER_CA, years: int = 2, now: datetime = NOW
 ) -> list[Change]:
     return certificate_changes([ROW], found, {"kubernetes": ca}, years, now)
 
 
 def found(key_mode: str = "600 root:root", certificate_mode: str = "644 root:root") -> dict[str, CertificateState]:
-    issued = AUTHORITY.issue(ADMIN, 365, NOW)
+    issued = CLUSTER_CA.issue(ADMIN, 365, NOW)
     public = public_key_pem(issued.key_pem)
     return {CERTIFICATE: CertificateState(issued.certificate_pem, public, certificate_mode, key_mode)}
 

@@ -66,8 +66,8 @@ def test_without_a_terminal_there_is_a_line_before_and_one_after(recipe: Recipe,
 def test_a_changed_recipe_builds_again(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path)
     monkeypatch.setattr(lab.build, "EDITION", lab.build.EDITION + 1)
-    recipe.content = b"made anew"
-    assert build(tmp_path) == {PATH: digest(b"made anew")}
+    recipe.content = b"made again"
+    assert build(tmp_path) == {PATH: digest(b"made again")}
 
 
 @pytest.mark.parametrize("content", [b"mad", b"made by hand"])
@@ -89,17 +89,17 @@ def test_a_failed_build_leaves_nothing_and_the_next_one_succeeds(recipe: Recipe,
     assert build(tmp_path) == {PATH: digest(b"made")}
 
 
-def test_a_failed_build_lets_the_one_beside_it_finish_and_begins_no_other(
+def test_a_failed_build_lets_the_one_that_runs_finish_and_begins_no_other(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside, later = Recipe(), Recipe()
+    other, later = Recipe(), Recipe()
     recipe.failures = 1
     begun = threading.Event()
 
     def slow(product: Path, work: Workspace) -> None:
         begun.set()
         until_failed(tmp_path)
-        beside.make(product, work)
+        other.make(product, work)
 
     def fails(product: Path, work: Workspace) -> None:
         assert begun.wait(10)
@@ -112,7 +112,7 @@ def test_a_failed_build_lets_the_one_beside_it_finish_and_begins_no_other(
         console = Console(file=said)
         message = problem(lambda: lab.build.build(builds, tmp_path / "into", tmp_path / "work", console))
     assert "ended with status 3" in message
-    assert (tmp_path / "into/a/1/slow.tar").exists(), "what was built beside it is kept"
+    assert (tmp_path / "into/a/1/slow.tar").exists(), "what was built at the same time is kept"
     assert later.runs == 0
 
 
@@ -123,7 +123,7 @@ def until_failed(tmp_path: Path) -> None:
         time.sleep(0.01)
 
 
-def test_what_cannot_be_built_is_named_beside_what_can(recipe: Recipe, tmp_path: Path) -> None:
+def test_what_cannot_be_built_is_named_with_what_can(recipe: Recipe, tmp_path: Path) -> None:
     message = problem(lambda: build(tmp_path, "tool/2.0/tool.tar"))
     assert "cannot build tool/2.0/tool.tar" in message
     assert PATH in message

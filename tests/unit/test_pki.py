@@ -12,12 +12,12 @@ import pytest
 from certificate_samples import (
     ADMIN,
     APISERVER,
-    AUTHORITY,
+    CLUSTER_CA,
     ETCD,
     LEAF,
     LEAVES,
     NOW,
-    OTHER_AUTHORITY,
+    OTHER_CA,
     ROWS,
     private_pem,
     reasons,
@@ -54,7 +54,7 @@ def openssl(*arguments: object, stdin: str = "") -> str:
 
 @given(LEAVES)
 def test_every_spec_is_read_back_from_its_certificate(spec: CertificateSpec) -> None:
-    certificate = x509.load_pem_x509_certificate(AUTHORITY.issue(spec, 365, NOW).certificate_pem.encode())
+    certificate = x509.load_pem_x509_certificate(CLUSTER_CA.issue(spec, 365, NOW).certificate_pem.encode())
     subject = {attribute.oid: attribute.value for attribute in certificate.subject}
     assert subject.pop(NameOID.COMMON_NAME) == spec.common_name
     assert subject.pop(NameOID.ORGANIZATION_NAME, None) == spec.organization
@@ -69,7 +69,7 @@ def test_every_spec_is_read_back_from_its_certificate(spec: CertificateSpec) -> 
 
 
 def test_order_and_repetition_of_names_do_not_matter() -> None:
-    issued = AUTHORITY.issue(APISERVER, 365, NOW)
+    issued = CLUSTER_CA.issue(APISERVER, 365, NOW)
     shuffled = replace(APISERVER, dns_names=APISERVER.dns_names[::-1] * 2, addresses=APISERVER.addresses[::-1])
     assert reasons(shuffled, issued) == []
 
@@ -83,23 +83,23 @@ def test_a_name_that_x509_cannot_hold_is_refused_by_name(what: str, name: str) -
 
 
 def test_a_certificate_never_outlives_its_ca_and_is_valid_a_little_before_now() -> None:
-    for days, ends in ((30, NOW + timedelta(days=30)), (36500, AUTHORITY.ends)):
-        issued = AUTHORITY.issue(ADMIN, days, NOW)
+    for days, ends in ((30, NOW + timedelta(days=30)), (36500, CLUSTER_CA.ends)):
+        issued = CLUSTER_CA.issue(ADMIN, days, NOW)
         certificate = x509.load_pem_x509_certificate(issued.certificate_pem.encode())
         assert certificate.not_valid_after_utc == ends
         assert certificate.not_valid_before_utc == NOW - timedelta(minutes=5)
 
 
 def test_keys_and_serial_numbers_are_never_used_twice() -> None:
-    made = [AUTHORITY.issue(ADMIN, 365, NOW) for _ in range(10)]
+    made = [CLUSTER_CA.issue(ADMIN, 365, NOW) for _ in range(10)]
     serials = {x509.load_pem_x509_certificate(one.certificate_pem.encode()).serial_number for one in made}
     assert len(serials) == len({one.key_pem for one in made}) == 10
 
 
 def test_no_key_shows_when_an_object_is_printed() -> None:
-    issued = AUTHORITY.issue(ADMIN, 365, NOW)
+    issued = CLUSTER_CA.issue(ADMIN, 365, NOW)
     assert "PRIVATE" not in f"{issued!r}"
-    assert "key=" not in f"{AUTHORITY!r}"
+    assert "key=" not in f"{CLUSTER_CA!r}"
 
 
 # --- openssl as a witness from outside
@@ -107,8 +107,8 @@ def test_no_key_shows_when_an_object_is_printed() -> None:
 
 @pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.common_name)
 def test_openssl_trusts_the_certificate_for_its_usage_alone(spec: CertificateSpec, tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text(AUTHORITY.signing_pem)
-    (tmp_path / "leaf.pem").write_text(AUTHORITY.issue(spec, 365, NOW).certificate_pem)
+    (tmp_path / "ca.pem").write_text(CLUSTER_CA.signing_pem)
+    (tmp_path / "leaf.pem").write_text(CLUSTER_CA.issue(spec, 365, NOW).certificate_pem)
     for usage in ("server", "client"):
         arguments = "-x509_strict", "-purpose", f"ssl{usage}", "-CAfile", tmp_path / "ca.pem"
         verify = ["openssl", "verify", *map(str, arguments), str(tmp_path / "leaf.pem")]
@@ -117,7 +117,7 @@ def test_openssl_trusts_the_certificate_for_its_usage_alone(spec: CertificateSpe
 
 
 def test_openssl_prints_what_an_apiserver_certificate_should_contain() -> None:
-    text = openssl(*AS_TEXT, stdin=AUTHORITY.issue(APISERVER, 365, NOW).certificate_pem)
+    text = openssl(*AS_TEXT, stdin=CLUSTER_CA.issue(APISERVER, 365, NOW).certificate_pem)
     for expected in (
         "Subject: CN=kube-apiserver\n",
         "Issuer: CN=kubernetes-ca\n",
@@ -134,7 +134,7 @@ def test_openssl_prints_what_an_apiserver_certificate_should_contain() -> None:
 
 
 def test_openssl_prints_what_a_ca_should_contain() -> None:
-    text = openssl(*AS_TEXT, stdin=AUTHORITY.signing_pem)
+    text = openssl(*AS_TEXT, stdin=CLUSTER_CA.signing_pem)
     for expected in (
         "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:0\n",
         "X509v3 Key Usage: critical\n                Certificate Sign, CRL Sign\n",
@@ -145,26 +145,26 @@ def test_openssl_prints_what_a_ca_should_contain() -> None:
 
 
 def test_fingerprint_and_public_key_are_as_openssl_prints_them() -> None:
-    printed = openssl("x509", "-noout", "-fingerprint", "-sha256", stdin=AUTHORITY.signing_pem)
-    assert printed.strip().split("=")[1] == AUTHORITY.fingerprint == fingerprint(AUTHORITY.certificate)
-    for key in (AUTHORITY.issue(ADMIN, 365, NOW).key_pem, new_service_account_key()):
+    printed = openssl("x509", "-noout", "-fingerprint", "-sha256", stdin=CLUSTER_CA.signing_pem)
+    assert printed.strip().split("=")[1] == CLUSTER_CA.fingerprint == fingerprint(CLUSTER_CA.certificate)
+    for key in (CLUSTER_CA.issue(ADMIN, 365, NOW).key_pem, new_service_account_key()):
         assert openssl("pkey", "-pubout", stdin=key) == public_key_pem(key)
 
 
 def test_keys_have_the_oldest_form_that_go_reads() -> None:
-    assert AUTHORITY.issue(ADMIN, 365, NOW).key_pem.startswith("-----BEGIN EC PRIVATE KEY-----\n")
-    assert AUTHORITY.key_pem.startswith("-----BEGIN EC PRIVATE KEY-----\n")
+    assert CLUSTER_CA.issue(ADMIN, 365, NOW).key_pem.startswith("-----BEGIN EC PRIVATE KEY-----\n")
+    assert CLUSTER_CA.key_pem.startswith("-----BEGIN EC PRIVATE KEY-----\n")
     service_account = new_service_account_key()
     assert service_account.startswith("-----BEGIN RSA PRIVATE KEY-----\n")
     assert "2048 bit" in openssl("pkey", "-noout", "-text", stdin=service_account)
 
 
-# --- an authority that is read again
+# --- a CA that is read again
 
 
 def test_a_ca_is_read_back_from_its_pem_and_issues_as_before() -> None:
-    again = CA.load(AUTHORITY.signing_pem, AUTHORITY.key_pem, "here", NOW)
-    assert again.fingerprint == AUTHORITY.fingerprint
+    again = CA.load(CLUSTER_CA.signing_pem, CLUSTER_CA.key_pem, "here", NOW)
+    assert again.fingerprint == CLUSTER_CA.fingerprint
     assert reasons(ADMIN, again.issue(ADMIN, 365, NOW)) == []
 
 
@@ -187,7 +187,7 @@ def test_an_rsa_ca_created_elsewhere_issues_too() -> None:
     assert reasons(ETCD, ca.issue(ETCD, 365, NOW), ca) == []
 
 
-CERTIFICATE, KEY = AUTHORITY.signing_pem, AUTHORITY.key_pem
+CERTIFICATE, KEY = CLUSTER_CA.signing_pem, CLUSTER_CA.key_pem
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ CERTIFICATE, KEY = AUTHORITY.signing_pem, AUTHORITY.key_pem
         pytest.param(CERTIFICATE, KEY[:100], r"etcd/ca-key\.pem: is not a readable private", id="half a key"),
         pytest.param(
             CERTIFICATE,
-            OTHER_AUTHORITY.key_pem,
+            OTHER_CA.key_pem,
             r"etcd/ca-key\.pem: is not the key of ca\.pem",
             id="other key",
         ),

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from certificate_samples import (
     ADMIN,
-    AUTHORITY,
+    CLUSTER_CA,
     ETCD,
     LEAF,
     LEAVES,
     NOW,
-    OTHER_AUTHORITY,
+    OTHER_CA,
     private_pem,
     reasons,
 )
@@ -44,7 +44,7 @@ def with_pem_armour(der: bytes) -> str:
 
 @given(LEAVES, st.integers(365, 8000))
 def test_a_fresh_certificate_has_no_reason_to_be_reissued(spec: CertificateSpec, days: int) -> None:
-    issued = AUTHORITY.issue(spec, days, NOW)
+    issued = CLUSTER_CA.issue(spec, days, NOW)
     assert reasons(spec, issued) == []
 
 
@@ -64,13 +64,13 @@ MUTATIONS: dict[str, Callable[[CertificateSpec], CertificateSpec]] = {
 
 @pytest.mark.parametrize("reason", MUTATIONS)
 def test_each_difference_is_exactly_its_own_reason(reason: str) -> None:
-    assert reasons(WANTED, AUTHORITY.issue(MUTATIONS[reason](WANTED), 365, NOW)) == [reason]
+    assert reasons(WANTED, CLUSTER_CA.issue(MUTATIONS[reason](WANTED), 365, NOW)) == [reason]
 
 
 def test_several_differences_are_all_named() -> None:
     another_family: Any = (IPv6Address("fd00::1"),)  # none of ours has any
     foreign = replace(WANTED, organization=None, dns_names=("old",), addresses=another_family)
-    issued = OTHER_AUTHORITY.issue(foreign, 365, NOW)
+    issued = OTHER_CA.issue(foreign, 365, NOW)
     assert reasons(WANTED, issued) == [
         "issued by another CA",
         "organization is none, not system:etcd",
@@ -81,7 +81,7 @@ def test_several_differences_are_all_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("ca", [OTHER_AUTHORITY, CA.create("etcd-ca", 10, NOW), None])
+@pytest.mark.parametrize("ca", [OTHER_CA, CA.create("etcd-ca", 10, NOW), None])
 def test_another_ca_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
     public = public_key_pem(LEAF.key_pem)
     found = reasons_to_reissue(ADMIN, ca, LEAF.certificate_pem, public, NOW)
@@ -91,13 +91,13 @@ def test_another_ca_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
 @pytest.mark.parametrize(
     ("public_key", "reason"),
     [
-        (public_key_pem(OTHER_AUTHORITY.key_pem), "the key does not match"),
+        (public_key_pem(OTHER_CA.key_pem), "the key does not match"),
         (None, "the key is missing or not readable"),
         ("", "the key is missing or not readable"),
     ],
 )
 def test_a_key_that_is_not_the_certificates_is_a_reason(public_key: str | None, reason: str) -> None:
-    found = reasons_to_reissue(ADMIN, AUTHORITY, LEAF.certificate_pem, public_key, NOW)
+    found = reasons_to_reissue(ADMIN, CLUSTER_CA, LEAF.certificate_pem, public_key, NOW)
     assert found == [reason]
 
 
@@ -111,7 +111,7 @@ def test_a_key_that_is_not_the_certificates_is_a_reason(public_key: str | None, 
     ],
 )
 def test_a_missing_or_damaged_certificate_is_the_only_reason(certificate: str | None, reason: str) -> None:
-    assert reasons_to_reissue(ADMIN, AUTHORITY, certificate, None, NOW) == [reason]
+    assert reasons_to_reissue(ADMIN, CLUSTER_CA, certificate, None, NOW) == [reason]
 
 
 LEAF_CERTIFICATE = x509.load_pem_x509_certificate(LEAF.certificate_pem.encode())
@@ -124,15 +124,15 @@ def test_a_certificate_with_a_changed_byte_is_reissued_never_a_crash(data: st.Da
     signed = len(LEAF_CERTIFICATE.tbs_certificate_bytes)
     der[data.draw(st.integers(0, signed - 1))] ^= data.draw(st.integers(1, 255))
     public = public_key_pem(LEAF.key_pem)
-    assert reasons_to_reissue(ADMIN, AUTHORITY, with_pem_armour(bytes(der)), public, NOW)
+    assert reasons_to_reissue(ADMIN, CLUSTER_CA, with_pem_armour(bytes(der)), public, NOW)
 
 
 def test_a_certificate_without_a_usage_or_names_says_none() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "etcd01")])
-    issuer = AUTHORITY.certificate.subject
+    issuer = CLUSTER_CA.certificate.subject
     bare = x509.CertificateBuilder(issuer, name, key.public_key(), 1).not_valid_before(NOW)
-    certificate = bare.not_valid_after(NOW + timedelta(days=365)).sign(AUTHORITY.key, hashes.SHA256())
+    certificate = bare.not_valid_after(NOW + timedelta(days=365)).sign(CLUSTER_CA.key, hashes.SHA256())
     issued = Issued(certificate.public_bytes(serialization.Encoding.PEM).decode(), private_pem(key))
     assert reasons(ETCD, issued) == [
         "usage is none, not client and server",
@@ -152,13 +152,13 @@ def test_a_certificate_without_a_usage_or_names_says_none() -> None:
 )
 def test_a_certificate_is_renewed_thirty_days_before_its_end(days_left: int, expected: str | None) -> None:
     ends = NOW + timedelta(days=365)
-    issued = AUTHORITY.issue(ADMIN, 365, NOW)
+    issued = CLUSTER_CA.issue(ADMIN, 365, NOW)
     found = reasons(ADMIN, issued, now=ends - timedelta(days=days_left))
     assert found == ([] if expected is None else [f"ends on {ends:%F}, {expected}"])
 
 
 def test_an_ended_certificate_and_one_from_the_future_are_reissued() -> None:
-    issued = AUTHORITY.issue(ADMIN, 365, NOW)
+    issued = CLUSTER_CA.issue(ADMIN, 365, NOW)
     ends = NOW + timedelta(days=365)
     assert reasons(ADMIN, issued, now=ends + timedelta(days=3)) == [f"ended on {ends:%F}"]
     begins = NOW - timedelta(minutes=5)
@@ -168,13 +168,13 @@ def test_an_ended_certificate_and_one_from_the_future_are_reissued() -> None:
 
 @given(st.integers(0, 40))
 def test_a_certificate_that_ends_with_its_ca_is_not_reissued_again_and_again(days_left: int) -> None:
-    now = AUTHORITY.ends - timedelta(days=days_left, hours=1)
-    for issued in (AUTHORITY.issue(ADMIN, 3650, NOW), AUTHORITY.issue(ADMIN, 3650, now)):
+    now = CLUSTER_CA.ends - timedelta(days=days_left, hours=1)
+    for issued in (CLUSTER_CA.issue(ADMIN, 3650, NOW), CLUSTER_CA.issue(ADMIN, 3650, now)):
         assert reasons(ADMIN, issued, now=now) == []
 
 
 def test_a_certificate_that_ends_before_its_ageing_ca_is_reissued_once() -> None:
-    now = AUTHORITY.ends - timedelta(days=20)
-    old = AUTHORITY.issue(ADMIN, 365, now - timedelta(days=355))
+    now = CLUSTER_CA.ends - timedelta(days=20)
+    old = CLUSTER_CA.issue(ADMIN, 365, now - timedelta(days=355))
     assert reasons(ADMIN, old, now=now) == [f"ends on {now + timedelta(days=10):%F}, in 10 days"]
-    assert reasons(ADMIN, AUTHORITY.issue(ADMIN, 365, now), now=now) == []
+    assert reasons(ADMIN, CLUSTER_CA.issue(ADMIN, 365, now), now=now) == []
