@@ -28,7 +28,7 @@ RESTORED = f"{DATA}.restored"
 # On the way between controller and machine a snapshot is the connecting user's, and nobody else may read it.
 EXCHANGE = "/var/lib/kubeinfra-exchange"
 _OPEN_EXCHANGE = f'rm -rf {EXCHANGE}; install -d -m 700 -o "${{SUDO_UID:-0}}" {EXCHANGE}'
-_taken: set[bool] = set()  # whether a plan, and whether a run, has found its member
+_snapshot_taken_in: set[bool] = set()  # False: the plan, True: the run has found a member that gives a snapshot
 
 
 def backups() -> Path:
@@ -53,7 +53,7 @@ def take(member: EtcdMember) -> Commands:
 
 
 def _take(member: EtcdMember) -> Commands:
-    if state.is_executing in _taken:
+    if state.is_executing in _snapshot_taken_in:
         host.noop("another member has given a snapshot")
         return
     etcdctl = f"ETCDCTL_ENDPOINTS={member.client_url} /usr/local/bin/etcdctl"
@@ -64,7 +64,7 @@ def _take(member: EtcdMember) -> Commands:
     name = snapshots.name(settings.cluster_name, datetime.now(UTC))
     path = f"{settings.backup_dir}/{name}"
     announce(f"snapshot of {member.name} -> {path} and {backups() / name}")
-    _taken.add(state.is_executing)
+    _snapshot_taken_in.add(state.is_executing)
     yield StringCommand("sh", "-ec", QuoteString(_save(etcdctl, settings.backup_dir, path, settings.backup_keep)))
     digest: str = host.get_fact(Digest, path=path)
     yield from _bring(path, backups() / name, digest)
@@ -79,7 +79,7 @@ def _take(member: EtcdMember) -> Commands:
 @operation()
 def require_taken() -> Commands:
     """Fail if no member gave a snapshot."""
-    if state.is_executing not in _taken:
+    if state.is_executing not in _snapshot_taken_in:
         yield failure(
             "no etcd member is healthy, so none could give a snapshot; see `etcdctl endpoint health --cluster` and "
             "`journalctl -u etcd` on the members"

@@ -1,4 +1,4 @@
-"""What goes with each Kubernetes release, and where its files come from: the typed view of catalogue.toml."""
+"""The versions that belong to each Kubernetes release, and the sources of its files: catalogue.toml, typed."""
 
 import tomllib
 from collections.abc import Mapping

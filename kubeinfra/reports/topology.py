@@ -38,7 +38,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Lane:
-    """Machines of one group; `more`: how many of them have no card, and where that is said."""
+    """Machines of one group; `more`: how many of them have no card, and the position of the line that says so."""
 
     name: str
     does: str

@@ -1,4 +1,4 @@
-"""Machines that take turns: at most so many at once, in the order of the inventory, and nobody after a failure."""
+"""Turns of machines: a limited number at a time, in the order of the inventory, and none after a failure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Seconds for which a machine waits for those before it that have not come yet. py
 
 class Turns:
     """
-    Who may act now, of machines that are all asked at the same time.
+    Decides which of several concurrent machines may act now.
 
-    A machine waits only for machines that came and need no turn to end, and for those that have theirs; so somebody
-    can always go on. Safe between threads, and between pyinfra's greenlets, for which pyinfra replaces threads.
+    After `patience` seconds a machine waits only for machines that are here already, and for those that have a turn, so
+    that one can always continue. Safe between threads, and between pyinfra's greenlets, which replace threads.
 
     + order: the machines' names; + width: how many may have a turn at once, 1 or more
     """
@@ -33,11 +33,11 @@ class Turns:
         self._width, self._patience = width, patience
         self._changed = Condition()
         self.failed: str | None = None
-        """The first machine that has failed: nobody gets a turn any more."""
+        """The first machine that has failed: no machine gets a turn any more."""
 
     @contextmanager
     def visit(self, name: str) -> Iterator[Turn]:
-        """While a machine finds out what it needs, and does it. One that leaves by an exception has failed."""
+        """Entered by a machine that checks what it needs, and does it; one that leaves by an exception has failed."""
         with self._changed:
             self._here.add(name)
             if self.failed == name:  # pyinfra's --retry: it tries again

@@ -52,4 +52,4 @@ def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, pas
     return key.private_bytes(encoding, form, hidden).decode()
 
 
-LEAF = CLUSTER_CA.issue(ADMIN, 365, NOW)
+ADMIN_CERTIFICATE = CLUSTER_CA.issue(ADMIN, 365, NOW)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from certificate_samples import ADMIN, CLUSTER_CA, LEAF, NOW, OTHER_CA, reasons
+from certificate_samples import ADMIN, ADMIN_CERTIFICATE, CLUSTER_CA, NOW, OTHER_CA, reasons
 
 from kubeinfra.controller.directory import ControllerDirectory
 from kubeinfra.errors import KubeinfraError
@@ -61,7 +61,7 @@ def test_a_set_is_read_from_its_files() -> None:
     [
         ("", r"here/trusted/a\.pem: is not a readable certificate"),
         (OLD.signing_pem[:200], r"here/trusted/a\.pem: is not a readable certificate"),
-        (OLD.signing_pem + LEAF.certificate_pem, r"here/trusted/a\.pem: .*not the certificate of a CA"),
+        (OLD.signing_pem + ADMIN_CERTIFICATE.certificate_pem, r"here/trusted/a\.pem: .*not the certificate of a CA"),
     ],
 )
 def test_an_unusable_trusted_certificate_is_an_error_that_names_the_file(text: str, message: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from certificate_samples import (
     ADMIN,
+    ADMIN_CERTIFICATE,
     APISERVER,
     CLUSTER_CA,
     ETCD,
-    LEAF,
     LEAVES,
     NOW,
     OTHER_CA,
@@ -196,7 +196,12 @@ CERTIFICATE, KEY = CLUSTER_CA.signing_pem, CLUSTER_CA.key_pem
         pytest.param("", KEY, r"etcd/ca\.pem: is not a readable certificate.*backup", id="empty certificate"),
         pytest.param(CERTIFICATE[:300], KEY, r"etcd/ca\.pem: is not a readable cert", id="half a certificate"),
         pytest.param(KEY, CERTIFICATE, r"etcd/ca\.pem: is not a readable certificate", id="files swapped"),
-        pytest.param(LEAF.certificate_pem, LEAF.key_pem, r"ca\.pem: .*not the certificate of a CA", id="spec"),
+        pytest.param(
+            ADMIN_CERTIFICATE.certificate_pem,
+            ADMIN_CERTIFICATE.key_pem,
+            r"ca\.pem: .*not the certificate of a CA",
+            id="spec",
+        ),
         pytest.param(CERTIFICATE, "", r"etcd/ca-key\.pem: is not a readable private key.*cut", id="empty key"),
         pytest.param(CERTIFICATE, KEY[:100], r"etcd/ca-key\.pem: is not a readable private", id="half a key"),
         pytest.param(

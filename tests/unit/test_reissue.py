@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from certificate_samples import (
     ADMIN,
+    ADMIN_CERTIFICATE,
     CLUSTER_CA,
     ETCD,
-    LEAF,
     LEAVES,
     NOW,
     OTHER_CA,
@@ -83,8 +83,8 @@ def test_several_differences_are_all_named() -> None:
 
 @pytest.mark.parametrize("ca", [OTHER_CA, CA.create("etcd-ca", 10, NOW), None])
 def test_another_ca_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
-    public = public_key_pem(LEAF.key_pem)
-    found = reasons_to_reissue(ADMIN, ca, LEAF.certificate_pem, public, NOW)
+    public = public_key_pem(ADMIN_CERTIFICATE.key_pem)
+    found = reasons_to_reissue(ADMIN, ca, ADMIN_CERTIFICATE.certificate_pem, public, NOW)
     assert found == ["issued by another CA"]
 
 
@@ -97,7 +97,7 @@ def test_another_ca_is_a_reason_even_with_the_same_name(ca: CA | None) -> None:
     ],
 )
 def test_a_key_that_is_not_the_certificates_is_a_reason(public_key: str | None, reason: str) -> None:
-    found = reasons_to_reissue(ADMIN, CLUSTER_CA, LEAF.certificate_pem, public_key, NOW)
+    found = reasons_to_reissue(ADMIN, CLUSTER_CA, ADMIN_CERTIFICATE.certificate_pem, public_key, NOW)
     assert found == [reason]
 
 
@@ -106,24 +106,24 @@ def test_a_key_that_is_not_the_certificates_is_a_reason(public_key: str | None, 
     [
         (None, "missing"),
         ("", "not readable as a certificate"),
-        (LEAF.certificate_pem[:200], "not readable as a certificate"),
-        (LEAF.key_pem, "not readable as a certificate"),
+        (ADMIN_CERTIFICATE.certificate_pem[:200], "not readable as a certificate"),
+        (ADMIN_CERTIFICATE.key_pem, "not readable as a certificate"),
     ],
 )
 def test_a_missing_or_damaged_certificate_is_the_only_reason(certificate: str | None, reason: str) -> None:
     assert reasons_to_reissue(ADMIN, CLUSTER_CA, certificate, None, NOW) == [reason]
 
 
-LEAF_CERTIFICATE = x509.load_pem_x509_certificate(LEAF.certificate_pem.encode())
+PARSED_ADMIN_CERTIFICATE = x509.load_pem_x509_certificate(ADMIN_CERTIFICATE.certificate_pem.encode())
 
 
 @given(st.data())
 def test_a_certificate_with_a_changed_byte_is_reissued_never_a_crash(data: st.DataObject) -> None:
-    der = bytearray(without_pem_armour(LEAF.certificate_pem))
+    der = bytearray(without_pem_armour(ADMIN_CERTIFICATE.certificate_pem))
     # What is signed; behind it some bytes say nothing, and may be another.
-    signed = len(LEAF_CERTIFICATE.tbs_certificate_bytes)
+    signed = len(PARSED_ADMIN_CERTIFICATE.tbs_certificate_bytes)
     der[data.draw(st.integers(0, signed - 1))] ^= data.draw(st.integers(1, 255))
-    public = public_key_pem(LEAF.key_pem)
+    public = public_key_pem(ADMIN_CERTIFICATE.key_pem)
     assert reasons_to_reissue(ADMIN, CLUSTER_CA, with_pem_armour(bytes(der)), public, NOW)
 
 
