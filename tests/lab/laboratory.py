@@ -189,7 +189,7 @@ def node_states(items: Iterable[Any]) -> dict[str, str]:
     """Name of each Node among the API's objects -> Ready, or not Ready."""
     states = {}
     for node in (item for item in items if item["kind"] == "Node"):
-        ready = [one["status"] for one in node["status"]["conditions"] if one["type"] == "Ready"]
+        ready = [one["status"] for one in node["status"].get("conditions", []) if one["type"] == "Ready"]
         states[node["metadata"]["name"]] = "Ready" if ready == ["True"] else "not Ready"
     return states
 
