@@ -82,6 +82,11 @@ class Cluster:
     def _by_name(self) -> dict[str, Machine]:
         return {machine.name: machine for machine in self.machines}
 
+    @cached_property
+    def hosts_lines(self) -> str:
+        """A line of /etc/hosts for each machine; every machine gets them all."""
+        return "".join(f"{machine.address} {machine.hostname}\n" for machine in self.machines)
+
     @property
     def max_unavailable(self) -> int:
         """

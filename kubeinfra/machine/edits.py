@@ -23,8 +23,7 @@ def modules_conf(names: Iterable[str]) -> str:
 
 def hosts_file(text: str, cluster: Cluster) -> str:
     """/etc/hosts with our block: in its old place, or at the end; all other lines stay."""
-    names = [f"{machine.address} {machine.hostname}" for machine in cluster.machines]
-    block = "".join(f"{line}\n" for line in (HOSTS_BEGIN, *names, HOSTS_END))
+    block = f"{HOSTS_BEGIN}\n{cluster.hosts_lines}{HOSTS_END}\n"
     lines = _lines(text if not text or text.endswith("\n") else f"{text}\n")
     begin, end = _block(lines)
     return "".join([*lines[:begin], block, *lines[end:]])

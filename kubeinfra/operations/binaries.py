@@ -13,6 +13,8 @@ from kubeinfra.components.base import Needed
 from kubeinfra.facts.binaries import DIGEST, BinaryStates
 from kubeinfra.machine.state import BinaryState, PathState
 from kubeinfra.paths import KUBERNETES_BIN, LINKS
+from kubeinfra.releases.catalogue import Artifact
+from kubeinfra.run.context import run
 from kubeinfra.run.controller import store
 from kubeinfra.run.inventory import as_pyinfra_error
 from kubeinfra.run.plan import announce
@@ -42,18 +44,22 @@ class Target:
 
 def targets_of(needed: Sequence[Needed]) -> list[Target]:
     """A run has its binaries at hand; a plan knows as much of them as it can without fetching anything."""
-    targets = []
-    for need in needed:
+    return [
+        Target(f"{need.directory}/{binary.name}", binary)
+        for need in needed
+        for binary in _binaries(need.artifact)
+        if binary.name in (need.names or (binary.name,))
+    ]
+
+
+def _binaries(artifact: Artifact) -> Sequence[Binary | PlannedBinary]:
+    """Looked up once for all hosts: by the run that has fetched them, or by its plan."""
+    known = run().binaries
+    key = (artifact, state.is_executing)
+    if key not in known:
         with as_pyinfra_error():
-            binaries: list[Binary] | list[PlannedBinary] = (
-                store().binaries(need.artifact) if state.is_executing else store().wanted(need.artifact)
-            )
-        targets += [
-            Target(f"{need.directory}/{binary.name}", binary)
-            for binary in binaries
-            if binary.name in (need.names or (binary.name,))
-        ]
-    return targets
+            known[key] = store().binaries(artifact) if state.is_executing else store().wanted(artifact)
+    return known[key]
 
 
 @operation()

@@ -48,5 +48,5 @@ def judge(load_balancers: int | None = None) -> Commands:
     if load_balancers is not None:
         findings += contradictions((row for rows in run().health.values() for row in rows), load_balancers)
     if findings:
-        run().journal.findings += findings
+        run().journal.findings.update(dict.fromkeys(findings))
         yield failure("\n".join(finding.text() for finding in findings))

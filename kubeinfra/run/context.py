@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from pyinfra.api import State
 from pyinfra.context import ctx_state
 
+from kubeinfra.artifacts.store import Binary, PlannedBinary
 from kubeinfra.health.questions import Row
 from kubeinfra.machine.state import MachineState
+from kubeinfra.releases.catalogue import Artifact
 from kubeinfra.run.journal import Journal
 from kubeinfra.run.screen import EveryLine, Screen
 from kubeinfra.run.turns import Turns
@@ -23,6 +26,7 @@ class Run:
 
     + machines: machine name -> what preflight saw of it; health: machine name -> what it answered
     + announced: machine name -> path -> digest that a plan would give it; see `kubeinfra.run.plan.announced`
+    + binaries: artifact, and whether the run changes machines -> what the controller knows of the binaries in it
     + turns: operation (its hash) -> who may act in it now
     + keeps_record: whether it may change something, so that a record is kept of it
     """
@@ -30,6 +34,7 @@ class Run:
     machines: dict[str, MachineState] = field(default_factory=dict)
     health: dict[str, list[Row]] = field(default_factory=dict)
     announced: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    binaries: dict[tuple[Artifact, bool], Sequence[Binary | PlannedBinary]] = field(default_factory=dict)
     turns: dict[str, Turns] = field(default_factory=dict)
     screen: Screen = field(default_factory=EveryLine)
     journal: Journal = field(default_factory=Journal)
@@ -41,4 +46,7 @@ _runs: WeakKeyDictionary[State, Run] = WeakKeyDictionary()
 
 def run() -> Run:
     """The run that pyinfra is at now."""
-    return _runs.setdefault(ctx_state.get(), Run())
+    state = ctx_state.get()
+    if state not in _runs:
+        _runs[state] = Run()
+    return _runs[state]

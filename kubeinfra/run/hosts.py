@@ -23,7 +23,7 @@ def this_machine() -> Machine:
 
 def is_in_this_run(machine: Machine) -> bool:
     """Whether the command line (--limit) lets this machine take part."""
-    return any(candidate.name == machine.name for candidate in state.activated_hosts)
+    return state.inventory.get_host(machine.name) in state.activated_hosts
 
 
 def is_lead_host() -> bool:

@@ -39,7 +39,7 @@ class Journal:
     """
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[Finding, None] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     restarts: list[Restart] = field(default_factory=list)
     worked: dict[tuple[str, str], Worked] = field(default_factory=dict)

@@ -219,6 +219,8 @@ class Sent:
 class Project:
     """A copy of the project in a directory of its own, with a controller's home next to it."""
 
+    timeout = 120  # seconds that a run may take
+
     def __init__(self, directory: Path) -> None:
         self.directory, self.home = directory / "project", directory / "home"
         self.directory.mkdir(parents=True)
@@ -291,7 +293,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=self.timeout,
             check=False,
         )
         return Ran(ran.returncode, ran.stdout, ran.stderr)
