@@ -179,7 +179,9 @@ def test_lost_certificates_and_binaries_are_made_good_and_no_secret_is_told(
                 "openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=etcd-ca "
                 f"-addext subjectAltName=IP:{cluster.address(last)} "
                 f"-keyout {SSL}/kubelet-serving-key.pem -out {SSL}/kubelet-serving.pem 2>/dev/null",
-                f"systemctl restart kubelet; rm {BIN}/kubelet",  # its process goes on
+                "systemctl restart kubelet; timeout 60 sh -c "
+                "'until curl -ks -o /dev/null https://127.0.0.1:10250/; do sleep 0.2; done'",
+                f"rm {BIN}/kubelet",  # its process goes on
             ],
         },
     )
