@@ -43,10 +43,10 @@ fix: .venv/installed ## what a tool can mend by itself
 	$(BIN)/ruff format .
 
 unit: .venv/installed ## pure functions, in about half a minute
-	$(PYTEST) --timeout 120 tests/unit
+	$(PYTEST) --timeout 300 tests/unit
 
 plan: .venv/installed ## the real command line on simulated machines, in about a minute
-	$(PYTEST) --timeout 120 tests/plan
+	$(PYTEST) --timeout 300 tests/plan
 
 lab-test: .venv/installed ## the real thing on the lab's machines, in about half an hour
 	$(PYTEST) tests/lab
