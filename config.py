@@ -1,18 +1,14 @@
 """How pyinfra itself behaves in this project."""
 
 import socket
-from copy import copy
-from functools import cache
 from typing import Any
 
 from gevent.hub import Hub
 from paramiko.transport import Transport
 from pyinfra import config
-from pyinfra.api import arguments
 from pyinfra.api.exceptions import PyinfraError
-from pyinfra.api.host import HostData
 
-from kubeinfra.run import output
+from kubeinfra.run import lookups, output
 from kubeinfra.run.user_files import without_traceback
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
@@ -22,6 +18,7 @@ config.FAIL_PERCENT = 0  # the first host that fails stops the run: what follows
 Hub.NOT_ERROR = (*Hub.NOT_ERROR, PyinfraError)
 without_traceback()
 output.install()
+lookups.install()
 
 
 def _tuned(connect: Any) -> Any:
@@ -43,31 +40,3 @@ def _tuned(connect: Any) -> Any:
 
 if Transport.__init__.__name__ != "tuned":  # pyinfra reads this file more than once
     Transport.__init__ = _tuned(Transport.__init__)  # type: ignore[method-assign]
-
-
-def _looked_up(self: HostData, key: str) -> Any:
-    """
-    As pyinfra looks up a host's data, with what the inventory says merged once and not at each look.
-
-    Each operation and each fact looks for all of pyinfra's arguments in the data of its host, and seldom finds one:
-    that was half of a plan's time.
-    """
-    inventory_says = self.__dict__.get("merged")
-    if inventory_says is None:
-        inventory, host = self.host.inventory, self.host
-        inventory_says = {
-            **inventory.get_data(),
-            **inventory.get_groups_data(host.groups),
-            **inventory.get_host_data(host.name),
-            **inventory.get_override_data(),
-        }
-        self.__dict__["merged"] = inventory_says
-    for data in (self.override_datas, inventory_says, self.host.get_deploy_data()):
-        if key in data:
-            return copy(data[key])
-    raise AttributeError(f"host {self.host} has no data {key}")
-
-
-HostData.__getattr__ = _looked_up  # type: ignore[method-assign]
-if not hasattr(arguments.all_global_arguments, "cache_info"):
-    arguments.all_global_arguments = cache(arguments.all_global_arguments)  # each call reads all annotations again
