@@ -40,14 +40,14 @@ def require_exclusive_run() -> Commands:
     """
     End the run if another one from this controller is at work; a plan may look at any time.
 
-    Then nothing but this run touches the controller's directory, so it is brought to this schema, and gets to know
-    this inventory's machines.
+    Then nothing but this run touches the controller's directory. If it is a cluster's, that is if it has a CA, it is
+    brought to this schema and records this inventory's machines; a first run that fails before that records nothing.
     """
     with as_pyinfra_error():
         if state.is_executing:
             acquire_run_lock()
             run().keeps_record = True
-        if is_lead_host():
+        if is_lead_host() and any(secrets().cas.values()):
             _keep_identity()
     return
     yield
@@ -79,6 +79,8 @@ def create(cas: Sequence[CAName] = (), shared: Sequence[SecretName] = ()) -> Com
         announce(f"create secret {secret} in {controller().directory}")
     for name in new:
         yield FunctionCommand(controller().create_ca, (name, years), {})
+    if new:
+        yield FunctionCommand(controller().record_identity, (known(cluster().machines),), {})
     for secret in new_secrets:
         yield FunctionCommand(controller().create_secret, (secret, _NEW_SECRETS[secret]()), {})
     if not new and not new_secrets:

@@ -75,8 +75,9 @@ def _lock_checkout() -> int:
 
 
 @lru_cache
-def _lock_cluster(directory: ControllerDirectory) -> int:
-    return directory.hold_run_lock()
+def _lock_cluster(directory: ControllerDirectory) -> int | None:
+    """A directory that does not exist yet needs no lock: if two runs begin it, one of them creates the CAs."""
+    return directory.hold_run_lock() if directory.directory.exists() else None
 
 
 class _Lines:

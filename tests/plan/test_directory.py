@@ -52,6 +52,12 @@ def test_a_run_records_the_machines_and_a_plan_only_tells(project: Project, dire
     assert known(directory) == ["m1", "n1"]
 
 
+def test_a_run_that_ends_before_there_is_a_ca_leaves_the_inventory_open(project: Project) -> None:
+    assert run(project, [M1, N1]).code == 0
+    assert not (project.directory / ".kubeinfra/kubernetes/cluster.json").exists()
+    assert run(project, OTHERS).code == 0
+
+
 def test_a_second_inventory_with_the_same_cluster_name_is_refused(project: Project, directory: Path) -> None:
     assert run(project, [M1, N1]).code == 0
     before = {path: digest for path, digest in project.files().items() if ".kubeinfra/" in path}

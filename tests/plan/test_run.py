@@ -26,7 +26,6 @@ def test_the_controller_keeps_what_cannot_be_read_back(kept: dict[str, str]) -> 
         *(f"secrets/{name}" for name in ("bootstrap-token", "service-account-key", "vrrp-password")),
         "admin.kubeconfig",
         "cluster.json",
-        "run.lock",
     }
 
 
