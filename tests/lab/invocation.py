@@ -20,6 +20,8 @@ QUIET_CORE = 0.45
 WORK = "import time\nfor _ in range(30_000_000): pass\nprint(time.process_time())"
 # The end of a phase, in our own words or (with -v) as pyinfra tells of an operation.
 PHASE = re.compile(r"(?:--> Starting operation: --- |--- [\d.]+ s  )(.+?)(?: \([\d.]+ s\))?$")
+# A wait that takes longer than usual, said again and again: whether it is depends on how busy this machine is.
+WAITING = " s so far"
 # What is told of one machine or of several together, and lines of a diff below it.
 TOLD = re.compile(r" *\[([\w. -]+)\] +(.*)$")
 
@@ -71,7 +73,7 @@ class Invocation:
         return {found[1]: at for at, line in self.said if (found := PHASE.match(line))}
 
     def told(self, machine: str) -> list[str]:
-        """The sentences about a machine, alone or with others, and the lines of their diffs."""
+        """The sentences about a machine, alone or with others, and the lines of their diffs; without waits."""
         sentences: list[str] = []
         about: list[str] = []
         for _, line in self.said:
@@ -79,7 +81,7 @@ class Invocation:
                 about, line = found[1].split(), found[2]
             elif not line.startswith("        "):
                 about = []
-            if machine in about:
+            if machine in about and not line.endswith(WAITING):
                 sentences.append(line.strip())
         return sentences
 
