@@ -15,5 +15,5 @@ machines = [
 
 master = ["master01", "master02"]  # API server, controller-manager, scheduler
 node = ["node01", "node02"]  # kubelet, kube-proxy, Docker, pods
-etcd = ["master01", "node01", "node02"]  # 1, 3 or 5; named etcd01, etcd02, ... in the order of `machines`
+etcd = ["master01", "node01", "node02"]  # 1, 3 or 5; new members become etcd01, etcd02, ... in the order of `machines`
 lb = ["lb01", "lb02"]  # nginx and keepalived in front of the masters; the first of `machines` holds virtual_ip

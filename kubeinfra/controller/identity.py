@@ -14,13 +14,17 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from kubeinfra.cluster.cluster import Machine
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.controller import documents
 
 SCHEMA: Literal[2] = 2
 FILE = "cluster.json"
+DAMAGED = (
+    "is damaged ({reason}); restore it from a backup, or remove it: the next run writes it for the machines of its "
+    "inventory"
+)
 
 
 class KnownMachine(BaseModel):
@@ -62,24 +66,4 @@ def known(machines: Iterable[Machine]) -> tuple[KnownMachine, ...]:
 
 def parse(text: str, path: Path) -> Identity:
     """What a `cluster.json` says; KubeinfraError naming `path` if it is damaged, or of a newer schema."""
-    try:
-        document = json.loads(text)
-        schema = document["schema"]
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise KubeinfraError(
-                f"{path}: has schema {schema}, this kubeinfra reads up to {SCHEMA}: a newer one has written it; "
-                "go on with that one"
-            )
-        return Identity.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, repr(error)) from None
-
-
-def _damaged(path: Path, reason: str) -> KubeinfraError:
-    return KubeinfraError(
-        f"{path}: is damaged ({reason}); restore it from a backup, or remove it: the next run writes it for the "
-        "machines of its inventory"
-    )
+    return documents.parse(text, path, Identity, SCHEMA, DAMAGED)

@@ -8,18 +8,17 @@ What cannot be read is never in anybody's way: it is passed over with a warning.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from kubeinfra.atomic import write_whole
+from kubeinfra.controller import documents
 from kubeinfra.controller.records import SCHEMA, RunRecord
 from kubeinfra.errors import KubeinfraError, file_errors
 
 KEPT = 50
+DAMAGED = "is not a record of a run ({reason}); remove it"
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z")
 
 
@@ -84,20 +83,4 @@ class RunRecords:
         path = self._path(name)
         with file_errors(path, "read"):
             text = path.read_bytes()
-        try:
-            document = json.loads(text)
-            if isinstance(document, dict) and document.get("schema", 0) > SCHEMA:
-                raise KubeinfraError(
-                    f"{path}: has schema {document['schema']}, this kubeinfra reads up to {SCHEMA}; "
-                    "read it with the one that wrote it"
-                )
-            return RunRecord.model_validate(document)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise _damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-        except (ValueError, TypeError) as error:
-            raise _damaged(path, str(error)) from None
-
-
-def _damaged(path: Path, reason: str) -> KubeinfraError:
-    return KubeinfraError(f"{path}: is not a record of a run ({reason}); remove it")
+        return documents.parse(text, path, RunRecord, SCHEMA, DAMAGED)

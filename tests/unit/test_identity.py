@@ -90,7 +90,7 @@ def full(directory: ControllerDirectory) -> None:
         ("", "is damaged .*restore it from a backup, or remove it: the next run writes it"),
         ('{"schema": 2, "machi', "is damaged .*restore it"),
         ("[]", "is damaged"),
-        ("{}", r"is damaged \(KeyError\('schema'\)\)"),
+        ("{}", r"is damaged \(no schema number\)"),
         ('{"schema": 1}', "is damaged .*schema"),
         ('{"schema": "two"}', "is damaged .*schema"),
         ('{"schema": 2, "machines": [{"name": "m1", "address": "no"}]}', r"is damaged \(machines.0.address"),

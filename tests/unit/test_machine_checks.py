@@ -8,29 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_samples import cluster, guide
+from cluster_samples import SEEN, cluster, guide
 
 from kubeinfra.checks.machine import machine_findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
-from kubeinfra.machine.state import InterfaceAddress, MachineState
+from kubeinfra.machine.state import InterfaceAddress
 
 
 def on(interface: str, address: str) -> InterfaceAddress:
     return InterfaceAddress(interface, IPv4Interface(address))
 
 
-SOUND = MachineState(
-    uid=0,
-    arch="amd64",
-    systemd=252,
-    family="debian",
-    distribution="debian",
-    container=False,
-    resolv_conf="nameserver 192.168.80.1\n",
-    systemd_resolv_conf=False,
-    keeps_time=True,
-    interfaces=(on("lo", "127.0.0.1/8"), on("eth0", "192.168.80.11/24")),
-)
+SOUND = replace(SEEN, keeps_time=True, interfaces=(on("lo", "127.0.0.1/8"), on("eth0", "192.168.80.11/24")))
 Row = tuple[dict[str, Any], dict[str, Any], str]
 ROWS: dict[str, Row] = {
     "root": (

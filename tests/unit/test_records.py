@@ -176,7 +176,7 @@ def test_the_oldest_go(kept: Kept) -> None:
         ("[]", "is not a record of a run ("),
         ('{"schema": "new"}', "is not a record of a run ("),
         ('{"schema": 1}', "is not a record of a run (cluster: Field required)"),
-        ('{"schema": 2, "cluster": "demo"}', "has schema 2, this kubeinfra reads up to 1; "),
+        ('{"schema": 2, "cluster": "demo"}', "has schema 2, this kubeinfra reads up to 1: "),
     ],
 )
 def test_what_cannot_be_read_is_passed_over_with_a_warning(kept: Kept, text: str, told: str) -> None:
