@@ -77,7 +77,7 @@ def _summary(cluster: Cluster) -> str:
 
 def _fetch(cluster: Cluster, arch: str) -> None:
     from kubeinfra.artifacts.download import progress_line
-    from kubeinfra.components.needs import needed, node_images
+    from kubeinfra.components.artifacts_needed import needed, node_images
     from kubeinfra.run.controller import store
 
     console = Console()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra.components.needs import COMPONENTS, needed, node_images
+from kubeinfra.components.artifacts_needed import COMPONENTS, needed, node_images
 from kubeinfra.components.runtime import runtime
 from kubeinfra.operations import binaries, images
 from kubeinfra.operations.gates import barrier

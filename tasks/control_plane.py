@@ -11,7 +11,7 @@ from kubeinfra.operations.controller import admin_kubeconfig, create
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import apply, barrier, require
 from kubeinfra.operations.units import converge, start
-from kubeinfra.run.hosts import is_deploy_file, is_lead_host, runs_kubectl
+from kubeinfra.run.hosts import is_deploy_file, is_lead_host, is_kubectl_host
 from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.artifacts import bring
@@ -39,7 +39,7 @@ def control_plane_gate() -> None:
     if "master" in host.groups:
         guard = component.others_ready(here())
         converge(name="ready", units=component.UNITS, healthy=component.HEALTHY, guard=guard, at_once=1)
-    if runs_kubectl():
+    if is_kubectl_host():
         apply(name="rights of nodes and of the API server", kubectl=component.KUBECTL, manifest=component.RBAC)
 
 

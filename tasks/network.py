@@ -11,7 +11,7 @@ from kubeinfra.components.control_plane import KUBECTL, READY
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import apply, barrier, once, require, wait_until
 from kubeinfra.operations.system import note
-from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_lead_host, runs_kubectl, this_machine
+from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_lead_host, is_kubectl_host, this_machine
 from kubeinfra.run.inventory import cluster
 from tasks.preflight import preflight
 
@@ -21,7 +21,7 @@ def network() -> None:
     """Applied from one master, only if the cluster has something else."""
     if is_lead_host() and not any(map(is_in_this_run, cluster().masters)):
         note("no master takes part in this run: the network, the add-ons and the traffic are left as they are")
-    if runs_kubectl():
+    if is_kubectl_host():
         install(name="manifest", describe=component.describe)
         apply(name="flannel", kubectl=KUBECTL, manifest=component.MANIFEST)
 
@@ -39,7 +39,7 @@ def network_gate() -> None:
             command=component.pod_network(machine, move=True),
         )
     barrier(name="pods are on their nodes' networks")
-    if not runs_kubectl():
+    if not is_kubectl_host():
         return
     if awaited_nodes() == cluster().nodes:  # a node that is down is left out of the run, and has no flannel
         wait_until(name="flannel rolled out", probe=component.ROLLED_OUT)
@@ -53,7 +53,7 @@ def awaited_nodes() -> tuple[Machine, ...]:
 
 if is_deploy_file(__file__):
     preflight()
-    if runs_kubectl():
+    if is_kubectl_host():
         require(name="the API server is ready", probe=READY, remedy="run tasks/control_plane.py first")
     network()
     network_gate()

@@ -7,7 +7,7 @@ from pyinfra.api import deploy
 from pyinfra.api.exceptions import PyinfraError
 
 from kubeinfra.components import node as component
-from kubeinfra.components.needs import node_images
+from kubeinfra.components.artifacts_needed import node_images
 from kubeinfra.components.runtime import runtime
 from kubeinfra.operations import images
 from kubeinfra.operations.files import install

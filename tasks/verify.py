@@ -10,7 +10,7 @@ from kubeinfra.components import verify as component
 from kubeinfra.health.questions import probes
 from kubeinfra.operations import health as operations
 from kubeinfra.operations.gates import barrier, once, require
-from kubeinfra.run.hosts import is_deploy_file, is_lead_host, runs_kubectl
+from kubeinfra.run.hosts import is_deploy_file, is_lead_host, is_kubectl_host
 from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.preflight import preflight
@@ -19,7 +19,7 @@ from tasks.preflight import preflight
 @deploy("verify")
 def health() -> None:
     """Show a table of every component; an unhealthy component fails its host, with its answer."""
-    operations.ask(name="health", asked=probes(here(), asks_api=runs_kubectl()))
+    operations.ask(name="health", asked=probes(here(), asks_api=is_kubectl_host()))
     barrier(name="all have answered")
     if is_lead_host():
         operations.show(name="table")
@@ -40,7 +40,7 @@ def traffic() -> None:
 
 
 def _traffic(unless: str | None) -> None:
-    if runs_kubectl():
+    if is_kubectl_host():
         once(
             name="traffic",
             what="check the traffic between pods of all nodes",
@@ -51,7 +51,7 @@ def _traffic(unless: str | None) -> None:
 
 if is_deploy_file(__file__):
     preflight(changes=False)
-    if runs_kubectl():
+    if is_kubectl_host():
         require(name="the control plane is set up", probe=component.SET_UP, remedy="run tasks/control_plane.py first")
     barrier(name="there is something to ask")
     health()

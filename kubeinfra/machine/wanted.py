@@ -1,4 +1,4 @@
-"""Desired files, directories and links of a machine, and how the machine differs. Pure: no machine is read here."""
+"""Desired files of a machine, how it differs, and what of that is shown: no secret. Pure: no machine is read here."""
 
 from __future__ import annotations
 

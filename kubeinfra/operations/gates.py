@@ -1,4 +1,4 @@
-"""Gates between components: wait for health with a deadline, and show why if it is not reached."""
+"""Gates: wait for health with a deadline and show why it is not reached; refuse a task whose forerunner is missing."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
-from kubeinfra.components.needs import needed, node_images
+from kubeinfra.components.artifacts_needed import needed, node_images
 from kubeinfra.releases.catalogue import Artifact
 from kubeinfra.run.controller import store
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
@@ -21,7 +21,7 @@ def fetch(components: Sequence[str]) -> Generator[StringCommand, None, None]:
     Have what the machines of the cluster need at hand; an archive that cannot be had ends the run, and so does an
     image's tar file that is not what it should be.
 
-    + components: names of `kubeinfra.components.needs.COMPONENTS`
+    + components: names of `kubeinfra.components.artifacts_needed.COMPONENTS`
     """
     # Here and not in the task: the architectures are known once preflight has seen all machines.
     with as_pyinfra_error():

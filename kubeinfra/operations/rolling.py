@@ -1,4 +1,8 @@
-"""Whatever restarts a member that runs goes in turns: machines wait for each other inside one operation of all."""
+"""
+Whatever restarts a member that runs goes in turns: machines wait for each other inside one operation of all.
+
+How many at a time, each task says (`at_once`); who is next is decided in `kubeinfra/run/turns.py`.
+"""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _carry_out(steps: list[tuple[str, str]], done: str) -> Commands:
 
 
 def _tried(steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Steps that a container or the kernel may refuse: the state afterwards tells (`_tell_refused`)."""
+    """Steps that a container or the kernel may refuse: the state afterwards tells (`_note_refused`)."""
     return [(sentence, f"{{ {command} || :; }}") for sentence, command in steps]
 
 

@@ -31,7 +31,7 @@ def is_lead_host() -> bool:
     return _is_first(cluster().machines)
 
 
-def runs_kubectl() -> bool:
+def is_kubectl_host() -> bool:
     """Whether kubectl's part of a task is done on this host: the first master of this run."""
     return _is_first(cluster().masters)
 

@@ -148,17 +148,36 @@ def test_ordinary_pods_keep_off_a_master_that_is_a_node(stacked: Lab) -> None:
     assert run_pods(stacked, 4) == {"two": 4}
 
 
-def test_a_setting_lets_pods_onto_masters_and_takes_the_leave_back(stacked: Lab) -> None:
+NODE_OBJECTS = """\
+masters_schedulable = True
+node_labels = {"example.com/disk": "ssd"}
+node_taints = ["example.com/busy=yes:PreferNoSchedule"]
+"""
+
+
+def node_objects(lab: Lab, key: str) -> list[tuple[str | None, set[str]]]:
+    """Of each node: the value of a label, and its taints."""
+    return [
+        (one["metadata"]["labels"].get(key), {taint["key"] for taint in one["spec"].get("taints", [])})
+        for one in sorted(lab.get("nodes")["items"], key=lambda node: node["metadata"]["name"])
+    ]
+
+
+def test_settings_label_and_taint_nodes_let_pods_onto_masters_and_take_it_all_back(stacked: Lab) -> None:
     settings = stacked.directory / "group_data" / "all.py"
     text = settings.read_text()
-    settings.write_text(f"{text}masters_schedulable = True\n")
+    before, own = processes(stacked), "node-role.kubernetes.io/master"
+    settings.write_text(text + NODE_OBJECTS)
     done = stacked.deploy("--json")
     assert "node objects | labels and taints" in done.changes, f"the taint should have gone: {done.changes}"
+    assert node_objects(stacked, "example.com/disk") == [("ssd", {"example.com/busy"})] * 2
     spread = run_pods(stacked, 12)
     assert spread["one"] > 0, f"pods should be on the master now: {spread}"
     settings.write_text(text)
     back = stacked.deploy("--json")
     assert "node objects | labels and taints" in back.changes
+    assert node_objects(stacked, "example.com/disk") == [(None, {own}), (None, set())]
+    assert not restarted(before, processes(stacked)), "nothing should have restarted for it"
     run_pods(stacked, 0)
     until("no pod of it is left", lambda: not stacked.get("pods", "-l", "app=web")["items"], 60)
     assert run_pods(stacked, 4) == {"two": 4}, "the taint should be back"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster_samples import ONE, cluster, guide
 
-from kubeinfra.components.needs import needed, node_images
+from kubeinfra.components.artifacts_needed import needed, node_images
 
 ALL = ("etcd", "control plane", "node")
 
