@@ -34,7 +34,7 @@ def test_the_clock_is_chronyds(plan: Ran) -> None:
 
 def test_docker_comes_from_the_repository_of_a_setting(plan: Ran) -> None:
     (sentence,) = [one for one in plan.said("node01") if one.startswith("install docker-ce")]
-    assert sentence.endswith(" from https://mirrors.aliyun.com/docker-ce")
+    assert sentence.endswith(" from https://mirrors.aliyun.com/docker-ce/linux/centos")
 
 
 def test_nginx_loads_the_modules_where_the_family_has_them(plan: Ran) -> None:
@@ -124,6 +124,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     machines = [Machine("m1", "192.168.80.5", "master etcd")]
     machines += [machine_of(PLATFORMS[platform], name, number) for number, (platform, name) in enumerate(EVERY.items())]
     project = Project(tmp_path_factory.mktemp("every"))
+    project.timeout = 600  # five times the machines of the others
     return project.plan(machines, virtual_ip="192.168.80.100", docker_repository="https://mine/ce")
 
 
