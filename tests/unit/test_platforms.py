@@ -117,14 +117,14 @@ IN_THE_WAY: dict[str, tuple[MachineState, dict[str, Any], str]] = {
     "podman on EL": (
         saying("rocky", "9.4", packages=PODMAN),
         {},
-        "podman-docker 4.9.4, runc 1.1.12 cannot stay beside containerd.io of docker-ce; remove what nothing of yours "
-        "needs (dnf remove podman-docker runc podman buildah), or install a Docker yourself, which then stays",
+        "podman-docker 4.9.4, runc 1.1.12 cannot stay together with containerd.io of docker-ce; remove what nothing of "
+        "yours needs (dnf remove podman-docker runc podman buildah), or install a Docker yourself, which then stays",
     ),
     "containerd on Debian": (
         saying("debian", "12", "debian", packages=(("containerd", "1.6.20"),)),
         {},
-        "containerd 1.6.20 cannot stay beside containerd.io of docker-ce; remove what nothing of yours needs (apt-get "
-        "remove containerd), or install a Docker yourself, which then stays, or set docker_source = "
+        "containerd 1.6.20 cannot stay together with containerd.io of docker-ce; remove what nothing of "
+        "yours needs (apt-get remove containerd), or install a Docker yourself, which then stays, or set docker_source = "
         '"distribution"',
     ),
     "xfs": (

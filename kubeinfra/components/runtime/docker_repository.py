@@ -49,7 +49,7 @@ def describe(here: Here) -> Component:
 
 
 def _yum(where: str, platform: Platform) -> str:
-    """With a name of its own, beside what others may have; one that does not answer keeps dnf from nothing else."""
+    """With a name of its own, next to what others may have; one that does not answer keeps dnf from nothing else."""
     return f"""\
 # Written by kubeinfra: setting docker_repository says from where.
 [kubeinfra-docker]
@@ -74,7 +74,7 @@ def _apt_check(where: str) -> str:
 
 
 def findings(settings: Settings, machine: str, seen: MachineState, platform: Platform) -> Iterator[Finding]:
-    """Errors for what stands beside or in the way of docker-ce, on a machine that is to get it."""
+    """Errors for what stands in the way of docker-ce, on a machine that is to get it."""
     others = used(settings, platform, seen)
     if others and APT_LIST in [file for _, file in seen.software.docker_repositories]:
         yield _error(
@@ -90,7 +90,7 @@ def findings(settings: Settings, machine: str, seen: MachineState, platform: Pla
         with_it = " podman buildah" if platform.family == "redhat" and "runc" in names.split() else ""
         yield _error(
             machine=machine,
-            found=f"{packages} cannot stay beside containerd.io of docker-ce",
+            found=f"{packages} cannot stay together with containerd.io of docker-ce",
             remedy=f"remove what nothing of yours needs ({platform.manager} remove {names}{with_it}), or install a "
             "Docker yourself, which then stays"
             + (', or set docker_source = "distribution"' if platform.docker else ""),
