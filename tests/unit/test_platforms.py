@@ -124,8 +124,8 @@ IN_THE_WAY: dict[str, tuple[MachineState, dict[str, Any], str]] = {
         saying("debian", "12", "debian", packages=(("containerd", "1.6.20"),)),
         {},
         "containerd 1.6.20 cannot stay together with containerd.io of docker-ce; remove what nothing of "
-        "yours needs (apt-get remove containerd), or install a Docker yourself, which then stays, or set docker_source = "
-        '"distribution"',
+        "yours needs (apt-get remove containerd), or install a Docker yourself, which then stays, or set "
+        'docker_source = "distribution"',
     ),
     "xfs": (
         saying("centos", "7", without_ftype=True),
