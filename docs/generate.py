@@ -17,6 +17,7 @@ from typing import Any
 from kubeinfra.artifacts.images import image_path
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.platforms import CANNED, PLATFORMS
 from kubeinfra.components.ports import ports
 from kubeinfra.releases import catalogue as releases
 
@@ -72,6 +73,16 @@ _CHINESE = _Words(
         "you": "你自己",
         "you if there are no load balancers": "没有负载均衡时还有你自己",
         "each other": "彼此",
+        "distribution": "发行版",
+        "release": "版本",
+        "as a setting": "设置中的写法",
+        "kernel": "内核",
+        "packages of docker-ce": "docker-ce 软件包",
+        "checked": "检验方式",
+        "machine": "真实机器或虚拟机",
+        "container": "容器",
+        "real package manager": "真实的包管理器",
+        "canned facts": "预置的 facts",
         "IP protocol": "IP 协议（VRRP）",  # noqa: RUF001
         ", ": "、",
     }
@@ -142,12 +153,56 @@ def artifacts_table() -> str:
     return _table((f"file below `artifacts_dir`, for {ARCH}", "from"), rows)
 
 
+def platforms_table(words: Mapping[str, str] = _ENGLISH) -> str:
+    """Every release of a distribution, and how the deploy was checked on it."""
+    header = (
+        "distribution",
+        "release",
+        "as a setting",
+        "systemd",
+        "kernel",
+        "cgroup",
+        "packages of docker-ce",
+        "checked",
+    )
+    rows = [
+        (
+            one.title,
+            one.release,
+            f"`{one.name}`",
+            str(one.systemd),
+            one.kernel,
+            f"v{one.cgroup}",
+            f"`{one.docker_path}/{one.docker_suite}`",
+            words[", "].join(words[how] for how in (*one.checked, CANNED)),
+        )
+        for one in PLATFORMS.values()
+    ]
+    return _table(tuple(words[word] for word in header), rows)
+
+
+def packages_table() -> str:
+    """What each family installs, by the part of a machine that needs it."""
+    families = {one.family: one for one in reversed(list(PLATFORMS.values()))}
+    names = ("host", "apparmor", "ipvs", "etcd", "load_balancer", "docker", "chrony", "chrony_conf", "nginx_user")
+    rows = []
+    for family, one in sorted(families.items()):
+        for name in names:
+            value = getattr(one, name)
+            rows.append((family, f"`{name}`", " ".join(value) if isinstance(value, tuple) else f"`{value}`"))
+    return _table(("family", "in the table", "value"), rows)
+
+
 def _block(block: re.Match[str], chinese: bool) -> str:
     begin, name = block[1], block[2]
     if name == "artifacts":
         return f"{begin}{artifacts_table()}\n"
     if name == "ports":
         return f"{begin}{ports_table(_CHINESE if chinese else _ENGLISH)}\n"
+    if name == "platforms":
+        return f"{begin}{platforms_table(_CHINESE if chinese else _ENGLISH)}\n"
+    if name == "packages":
+        return f"{begin}{packages_table()}\n"
     if name == "settings":
         return f"{begin}{settings_table(_CHINESE, translations(block[0])) if chinese else settings_table()}\n"
     return block[0]

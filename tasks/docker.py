@@ -7,6 +7,7 @@ from pyinfra.api import deploy
 
 from kubeinfra.components import network, node
 from kubeinfra.components.runtime import docker as component
+from kubeinfra.components.runtime import docker_repository
 from kubeinfra.operations.docker import docker_ce
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import note, packages
@@ -32,18 +33,22 @@ def docker() -> None:
 def _packages() -> None:
     """An installed Docker stays, whoever installed it; preflight has rejected one that is too new."""
     seen, settings = here().seen, cluster().settings
-    names = component.PACKAGES[settings.docker_source]
+    platform = here().platform
+    names = component.CE_PACKAGES if settings.docker_source == "docker-ce" else platform.docker
     if seen.runtime_major is not None and seen.runtime_package != names[0]:
         note(f"Docker {seen.runtime_major} is there and stays ({seen.runtime_package or 'from no package'})")
     elif settings.docker_source == "distribution":
-        packages(name="packages", names=names, family=seen.family)
+        packages(name="packages", names=names, family=platform.family)
     else:
+        for file in docker_repository.used(settings, platform, seen):
+            note(f"Docker's repository is in {file} already, which is used")
+        install(name="repository", describe=docker_repository.describe)
         docker_ce(
             name="packages",
-            repository=settings.docker_repository,
+            repository=docker_repository.base(settings, platform),
             version=settings.docker_version,
             below=cluster().release.docker_below,
-            machine=seen,
+            family=platform.family,
         )
 
 

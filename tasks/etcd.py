@@ -40,7 +40,7 @@ if is_deploy_file(__file__):
     preflight()
     check_absent_machines()
     if "etcd" in host.groups:
-        packages(name="what reads certificates", names=component.PACKAGES, family=here().seen.family)
+        packages(name="what reads certificates", names=here().platform.etcd, family=here().platform.family)
     bring(["etcd"])
     etcd()
     etcd_gate()

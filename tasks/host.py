@@ -22,7 +22,7 @@ def operating_system() -> None:
         note("a container has its host's clock; no time daemon is set up")
     install(name="files", describe=component.describe)
     # After their files: a run that is killed in between knows its own chrony again, and goes on with it.
-    packages(name="packages", names=component.packages(me), family=me.seen.family)
+    packages(name="packages", names=component.packages(me), family=me.platform.family)
     prepare(
         name="running system",
         hostname=me.machine.hostname,

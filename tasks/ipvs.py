@@ -20,8 +20,8 @@ FALLBACK = "kube-proxy falls back to iptables up to Kubernetes 1.25, and does no
 def ipvs() -> None:
     """Only if kube-proxy is to use it."""
     if "node" in host.groups and component.uses_ipvs(cluster()):
-        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler)
-        packages(name="packages", names=component.IPVS_PACKAGES, family=here().seen.family)
+        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler, here().seen.software.kernel)
+        packages(name="packages", names=here().platform.ipvs, family=here().platform.family)
         install(name="files", describe=component.describe_ipvs)
         load_modules(name="modules", modules=modules, missing=FALLBACK)
 

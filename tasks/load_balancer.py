@@ -41,9 +41,9 @@ def load_balancer() -> None:
         create(name="password between the load balancers", shared=["vrrp-password"])
     barrier(name="the load balancers' password is there")
     if "lb" in host.groups:
-        family = here().seen.family
+        platform = here().platform
         # Debian starts a service when it is installed, with the package's configuration.
-        packages(name="packages", names=component.PACKAGES[family], family=family, stop=["nginx", "keepalived"])
+        packages(name="packages", names=platform.load_balancer, family=platform.family, stop=["nginx", "keepalived"])
         install(name="files", describe=component.describe)
         start(name="start", units=component.UNITS)
 

@@ -10,6 +10,7 @@ from pyinfra.api.exceptions import PyinfraError
 
 from kubeinfra.checks.identity import etcd_cluster_findings, identity_findings
 from kubeinfra.checks.machine import machine_findings
+from kubeinfra.checks.platform import platform_warnings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
 from kubeinfra.checks.trust import trust_findings
 from kubeinfra.controller.identity import known
@@ -23,6 +24,7 @@ from kubeinfra.run.context import run
 from kubeinfra.run.controller import controller, identity, secrets
 from kubeinfra.run.hosts import is_lead_host
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
+from kubeinfra.run.plan import note_finding
 from kubeinfra.run.seen import look_at
 
 
@@ -39,6 +41,8 @@ def preflight(changes: bool = True) -> None:
     run().machines[host.name] = found
     if _findings(host.name, found):
         _refuse(_findings, [one for one in state.inventory if one in state.active_hosts])
+    for warning in platform_warnings(cluster().machine(host.name), found):
+        note_finding(warning)
 
 
 def _look_at_it() -> MachineState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from kubeinfra.checks.platform import platform_errors
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
@@ -12,8 +13,8 @@ from kubeinfra.machine.edits import has_resolver_for_pods
 from kubeinfra.machine.state import MachineState
 from kubeinfra.releases.catalogue import ARCHES
 
-# Oldest systemd that understands all units: "+" before a command (systemd's NEWS, 231).
-SYSTEMD = 231
+# CentOS 7's, the oldest whose options and sections everything that we send keeps to.
+SYSTEMD = 219
 CLOCKS_DIFFER = 240  # seconds; a certificate begins 300 s before it is made (kubeinfra/pki/ca.py)
 
 Findings = Iterator[Finding]
@@ -27,6 +28,7 @@ def machine_findings(cluster: Cluster, machine: Machine, found: MachineState) ->
         *_arch(machine, found),
         *_systemd(machine, found),
         *_family(machine, found),
+        *platform_errors(cluster, machine, found),
         *_address(machine, found),
         *_clock(cluster, machine, found),
         *_runtime(cluster, machine, found),
@@ -73,7 +75,7 @@ def _systemd(machine: Machine, found: MachineState) -> Findings:
             machine=machine.name,
             found=f"systemd {found.systemd} is too old",
             wanted=f"{SYSTEMD} or newer is needed",
-            remedy="take RHEL 8, Debian 10, Ubuntu 20.04 or newer ones",
+            remedy="take a distribution of docs/platforms.md",
             joints=(", ", ": "),
         )
 

@@ -110,6 +110,8 @@ class Settings(_Strict):
     """Releases and images that you built yourself: path below `artifacts_dir` -> `sha256:<hex>`; shown as `(built)`."""
 
     # Machines
+    unlisted_distribution_as: PerMachine[str | None] = None
+    """Row of docs/platforms.md for a distribution that is not there, `debian 12`; may differ by group and machine."""
     disable_ipv6: bool = True
     """Switch IPv6 off on the machines."""
     extra_sysctls: dict[SysctlName, int | str] = Field(default_factory=dict)

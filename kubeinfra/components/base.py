@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.platforms import Platform, platform_of
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.wanted import Wanted
 from kubeinfra.paths import UNITS
@@ -95,6 +96,11 @@ class Here:
     def settings(self) -> Settings:
         """This machine's."""
         return self.cluster.settings_of(self.machine)
+
+    @property
+    def platform(self) -> Platform:
+        """What its distribution calls things."""
+        return platform_of(self.seen, self.settings)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ PORTS = (
     Port(2381, "etcd's metrics"),
 )
 OWNS = ("/opt/etcd", ETCD_HOME, UNIT.file, ETCDCTL, f"{LINKS}/etcd")
-PACKAGES = ("openssl",)
-"""What the certificate facts need if etcd's task runs alone."""
 
 
 @dataclass(frozen=True)

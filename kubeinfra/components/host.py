@@ -13,6 +13,7 @@ from kubeinfra.machine.edits import (
     sysctl_conf,
 )
 from kubeinfra.machine.render import template
+from kubeinfra.machine.shell import as_root
 from kubeinfra.machine.state import CHRONY_MARK, MachineState
 from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
 
@@ -28,11 +29,6 @@ MODULES = {
     "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
     "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
 }
-PACKAGES = {
-    "debian": ["conntrack", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
-    "redhat": ["conntrack-tools", "curl", "ethtool", "iptables", "kmod", "openssl", "socat"],
-}
-IPVS_PACKAGES = ["ipset", "ipvsadm"]
 
 
 def describe(here: Here) -> Component:
@@ -51,7 +47,13 @@ def describe(here: Here) -> Component:
 
 
 def packages(here: Here) -> list[str]:
-    return [*PACKAGES[here.seen.family], *(["chrony"] if chrony_unit(here) else [])]
+    """Those of the host; AppArmor's for a container runtime that meets it, before Docker starts."""
+    meets_apparmor = "node" in here.machine.groups and here.seen.software.apparmor
+    return [
+        *here.platform.host,
+        *(here.platform.apparmor if meets_apparmor else ()),
+        *(["chrony"] if chrony_unit(here) else []),
+    ]
 
 
 def sysctls(cluster: Cluster) -> dict[str, str]:
@@ -76,15 +78,15 @@ def chrony_unit(here: Here) -> Unit | None:
     """Certificates and etcd need clocks that agree. Another time daemon that already runs is left alone."""
     if not here.settings.time_servers or here.seen.keeps_time or not has_clock_of_its_own(here.seen):
         return None
-    return Unit("chrony.service" if here.seen.family == "debian" else "chronyd.service")
+    return Unit(here.platform.chrony)
 
 
 def chrony_files(here: Here, unit: Unit) -> list[Wanted]:
-    path = "/etc/chrony/chrony.conf" if here.seen.family == "debian" else "/etc/chrony.conf"
+    path, root = here.platform.chrony_conf, as_root(here.seen.systemd)
     return [
         *([Directory("/etc/chrony")] if path.startswith("/etc/chrony/") else []),
         File(path, template("host/chrony.conf.j2", mark=CHRONY_MARK, servers=here.settings.time_servers)),
-        File(unit.drop_in, template("inputs.conf.j2", unit=unit.name, inputs=[path])),
+        File(unit.drop_in, template("inputs.conf.j2", as_root=root, unit=unit.name, inputs=[path])),
     ]
 
 
@@ -92,12 +94,18 @@ def uses_ipvs(cluster: Cluster) -> bool:
     return cluster.settings.kube_proxy_mode == "ipvs"
 
 
-def ipvs_modules(scheduler: str) -> dict[str, str]:
-    """The modules that kube-proxy needs, and that of the scheduler; in the form of MODULES."""
-    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}"))
+def ipvs_modules(scheduler: str, kernel: tuple[int, int] | None) -> dict[str, str]:
+    """
+    The modules that kube-proxy needs, and that of the scheduler; in the form of MODULES.
+
+    Before Linux 4.19 IPv4's connection tracking was a module of its own, which kube-proxy asks for.
+    """
+    older = ("nf_conntrack_ipv4",) if kernel and kernel < (4, 19) else ()
+    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}", *older))
     return {"ip_vs": "/proc/net/ip_vs"} | {name: f"/sys/module/{name}" for name in schedulers}
 
 
 def describe_ipvs(here: Here) -> Component:
     """kube-proxy's modules, loaded at boot."""
-    return Component((File(IPVS_MODULES_CONF, modules_conf(ipvs_modules(here.settings.ipvs_scheduler))),))
+    modules = ipvs_modules(here.settings.ipvs_scheduler, here.seen.software.kernel)
+    return Component((File(IPVS_MODULES_CONF, modules_conf(modules)),))

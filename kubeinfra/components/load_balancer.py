@@ -7,21 +7,18 @@ from ipaddress import IPv4Address
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components.base import Component, Here, Port, Probe, Unit
 from kubeinfra.machine.render import static, template
+from kubeinfra.machine.shell import as_root
 from kubeinfra.machine.wanted import Directory, File, Wanted
 from kubeinfra.paths import KEEPALIVED_CONF
 
 NGINX = Unit("nginx.service", "/usr/sbin/nginx", reloads=True)
 KEEPALIVED = Unit("keepalived.service")
 UNITS = [NGINX, KEEPALIVED]
-PACKAGES = {
-    "debian": ["nginx", "libnginx-mod-stream", "keepalived"],
-    "redhat": ["nginx", "nginx-mod-stream", "keepalived"],
-}
-MODULES = {"debian": "/etc/nginx/modules-enabled/*.conf", "redhat": "/usr/share/nginx/modules/*.conf"}
-USERS = {"debian": "www-data", "redhat": "nginx"}
 NGINX_CONF = "/etc/nginx/kubernetes.conf"
 CHECK = "/etc/keepalived/check-apiserver"
 OWNS = (NGINX_CONF, NGINX.file, KEEPALIVED_CONF, KEEPALIVED.drop_in, CHECK)
+# keepalived 1.3 of CentOS 7 has no such option.
+_KEEPALIVED_CHECK = "! keepalived --help 2>&1 | grep -q config-test || keepalived -t -f {new}"
 PATIENCE = 4  # seconds that the API may be away before the address is given up
 
 
@@ -37,11 +34,13 @@ def describe(here: Here) -> Component:
 
 
 def nginx_files(here: Here) -> list[Wanted]:
-    cluster, family = here.cluster, here.seen.family
+    cluster, platform = here.cluster, here.platform
     text = template(
         "load_balancer/nginx.conf.j2",
-        user=USERS[family],
-        load_modules=f"include {MODULES[family]};",
+        user=platform.nginx_user,
+        load_modules=f"include {platform.nginx_modules};",
+        # nginx 1.15.6 brought it.
+        keepalive=tuple(map(int, platform.nginx.split("."))) > (1, 15),
         servers=[cluster.apiserver(master) for master in cluster.masters],
         port=here.settings.load_balancer_port,
     )
@@ -50,11 +49,12 @@ def nginx_files(here: Here) -> list[Wanted]:
 
 
 def keepalived_files(here: Here) -> list[Wanted]:
-    drop_in = template("load_balancer/keepalived.service.conf.j2", inputs=[KEEPALIVED_CONF])
+    root = as_root(here.seen.systemd)
+    drop_in = template("load_balancer/keepalived.service.conf.j2", as_root=root, inputs=[KEEPALIVED_CONF])
     return [
         Directory("/etc/keepalived"),
         File(CHECK, static("load_balancer/check-apiserver"), "755"),
-        File(KEEPALIVED_CONF, keepalived_conf(here), "600", secret=True, check="keepalived -t -f {new}"),
+        File(KEEPALIVED_CONF, keepalived_conf(here), "600", secret=True, check=_KEEPALIVED_CHECK),
         File(KEEPALIVED.drop_in, drop_in),
     ]
 

@@ -11,6 +11,8 @@ from time import time
 from pyinfra.api import FactBase
 
 from kubeinfra.components.runtime import VERSIONS
+from kubeinfra.facts.software import SOFTWARE, software
+from kubeinfra.machine.packages import UNREACHED
 from kubeinfra.machine.state import CHRONY_MARK, InterfaceAddress, MachineState, SystemState
 from kubeinfra.paths import (
     ETCD_CA,
@@ -62,7 +64,7 @@ class MachineFacts(FactBase[MachineState]):
             f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
-            f"{VERSIONS}; {_ETCD}; "
+            f"{VERSIONS}; {_ETCD}; {SOFTWARE}; "
             'ip -o -4 addr show | awk \'{print "address=" $2 " " $4}\'; '
             f"{cas}; {secrets}; date +clock=%s; exit 0"
         )
@@ -104,6 +106,7 @@ class MachineFacts(FactBase[MachineState]):
             interfaces=tuple(interfaces),
             cas=cas,
             secrets=frozenset(secrets),
+            software=software(output),
         )
 
 
@@ -131,8 +134,8 @@ for unit in firewalld ufw; do
 done
 if command -v getenforce >/dev/null; then echo "selinux=$(getenforce)"; fi
 tail -n +2 /proc/swaps | while read -r swap rest; do echo "swap=$swap"; done
-systemctl list-units --type swap --all --no-legend --plain 2>/dev/null | while read -r unit load rest; do
-    [ "$load" = masked ] || echo "swap-unit=$unit"; done
+systemctl list-units --type swap --all --no-legend --plain 2>/dev/null | LC_ALL=C sed 's/^[^[:alnum:]]*//' |
+    while read -r unit load rest; do [ "$load" = masked ] || echo "swap-unit=$unit"; done
 while read -r module path; do
     if [ -e "/sys/module/$module" ] || [ -e "$path" ] ||
         grep -qs "/$module\\.ko" "/lib/modules/$(uname -r)/modules.builtin"; then echo "module=$module loaded"
@@ -189,3 +192,15 @@ class MissingPackages(FactBase[set[str]]):
 
     def process(self, output: list[str]) -> set[str]:
         return set(output)
+
+
+class Unreached(FactBase[list[str]]):
+    """What the package manager said of repositories that did not answer when packages were last installed."""
+
+    default = list
+
+    def command(self) -> str:
+        return f"[ ! -f {UNREACHED} ] || cat {UNREACHED}"
+
+    def process(self, output: list[str]) -> list[str]:
+        return output

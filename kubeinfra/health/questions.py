@@ -49,7 +49,7 @@ def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
     if "node" in machine.groups:
         commands.append(("pod network", machine.name, pod_network(machine)))
         if cluster.settings.flannel_backend == "vxlan":
-            commands.append(("flannel.1", machine.name, "ip -brief -4 address show flannel.1"))
+            commands.append(("flannel.1", machine.name, "ip -o -4 address show flannel.1 | awk '{print $2, $4}'"))
         commands.append(("kube-proxy", machine.name, _KUBE_PROXY))
     if "lb" in machine.groups:
         through = f"https://127.0.0.1:{cluster.settings.load_balancer_port}/readyz"

@@ -210,6 +210,7 @@ def _diff(path: str, old: str, text: str) -> tuple[str, ...]:
 SCRIPT = """\
 set -eu
 umask 077
+flush() { dd status=none if=/dev/null of="$1" conv=notrunc,fsync; }  # as in kubeinfra/machine/shell.py
 while read -r kind path first rest; do
     directory=$(dirname "$path")
     new="$directory/.$(basename "$path").new"
@@ -218,12 +219,12 @@ while read -r kind path first rest; do
     directory) [ -d "$path" ] || install -d -m 755 "$path"; chmod "$first" "$path"; chown root:root "$path" ;;
     link) [ -d "$directory" ] || install -d -m 755 "$directory"; ln -sfT "$first" "$new"; mv -fT "$new" "$path" ;;
     mode) chmod "$first" "$path"; chown root:root "$path" ;;
-    inplace) printf %s "$rest" | base64 -d >"$new"; sync "$new"  # a disk that is full is found out before it is emptied
+    inplace) printf %s "$rest" | base64 -d >"$new"; flush "$new"  # a full disk is found out before it is emptied
         cat "$new" >"$path"; rm -f "$new"; chmod "$first" "$path" ;;
     file) [ -d "$directory" ] || install -d -m 755 "$directory"
-        printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"; mv -fT "$new" "$path" ;;
+        printf %s "$rest" | base64 -d >"$new"; chmod "$first" "$new"; flush "$new"; mv -fT "$new" "$path" ;;
     checked|checked-secret) [ -d "$directory" ] || install -d -m 755 "$directory"
-        printf %s "${rest%% *}" | base64 -d >"$new"; chmod "$first" "$new"; sync "$new"
+        printf %s "${rest%% *}" | base64 -d >"$new"; chmod "$first" "$new"; flush "$new"
         check=$(printf %s "${rest#* }" | sed "s#{new}#$new#g")
         if said=$(sh -c "$check" 2>&1 </dev/null); then mv -fT "$new" "$path"; else
             # What it says may quote the file, which may be secret.

@@ -11,6 +11,7 @@ from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from kubeinfra.artifacts.store import Binary, PlannedBinary
 from kubeinfra.components.base import Needed
 from kubeinfra.facts.binaries import DIGEST, BinaryStates
+from kubeinfra.machine.shell import flush
 from kubeinfra.machine.state import BinaryState, PathState
 from kubeinfra.paths import KUBERNETES_BIN, LINKS
 from kubeinfra.releases.catalogue import Artifact
@@ -108,7 +109,7 @@ def _upload(target: Target) -> Iterator[StringCommand | FileUploadCommand]:
             f"gunzip -c {packed} >{staged}.new; rm {packed}; "
             f'{DIGEST}; [ "$(digest <{staged}.new)" = {target.sha256} ] || '
             f'{{ echo "{target.path}: what has arrived is damaged; run again" >&2; exit 1; }}; '
-            f"chmod 755 {staged}.new; sync {staged}.new; mv -f {staged}.new {staged}"
+            f"chmod 755 {staged}.new; {flush(f'{staged}.new')}; mv -f {staged}.new {staged}"
         ),
     )
 

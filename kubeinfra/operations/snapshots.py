@@ -15,6 +15,7 @@ from kubeinfra.components.etcd import EtcdMember
 from kubeinfra.controller import snapshots
 from kubeinfra.facts.health import Succeeds
 from kubeinfra.facts.snapshots import Digest
+from kubeinfra.machine.shell import flush
 from kubeinfra.operations.gates import failure
 from kubeinfra.operations.rolling import turn
 from kubeinfra.run.controller import controller
@@ -95,7 +96,7 @@ def _save(etcdctl: str, directory: str, path: str, keep: int) -> str:
         f"{etcdctl} snapshot save {path}.part >/dev/null 2>&1 || {etcdctl} snapshot save {path}.part >&2; "
         f"keys=$({etcdctl} snapshot status {path}.part -w json | sed -n 's/.*\"totalKey\":\\([0-9]*\\).*/\\1/p'); "
         f'[ "${{keys:-0}}" -gt 0 ] || {{ echo "{path}.part holds no key" >&2; exit 1; }}; '
-        f"sync {path}.part; mv {path}.part {path}; "
+        f"{flush(f'{path}.part')}; mv {path}.part {path}; "
         f"printf '%s\\n' {pattern} | head -n -{keep} | xargs -r rm -f"
     )
 
@@ -175,7 +176,7 @@ def unpack(member: EtcdMember, members: Sequence[EtcdMember]) -> Commands:
             f"--initial-cluster {initial_cluster} --initial-cluster-token {token} "
             f"--initial-advertise-peer-urls {member.peer_url} 2>&1) || "
             f'{{ rm -rf {RESTORED} {RESTORE}; echo "$said" >&2; exit 1; }}; '
-            f"sync -f {RESTORED}; rm {RESTORE}"
+            f"sync; rm {RESTORE}"
         ),
     )
 

@@ -9,23 +9,15 @@ from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.checks.system import comes_with_module, missing_modules, refused, sysctls_out_of_reach
-from kubeinfra.facts.machine import MissingPackages, System
+from kubeinfra.components.base import Probe
+from kubeinfra.facts.machine import MissingPackages, System, Unreached
 from kubeinfra.findings import Finding
+from kubeinfra.machine.packages import PATIENCE, install, nobody_installs
 from kubeinfra.machine.state import SystemState
+from kubeinfra.operations.gates import waiting
 from kubeinfra.run.plan import announce, note, note_finding
 
 Commands = Generator[StringCommand, None, None]
-# Shell that sets $apt and brings the lists up to date. It finishes what a run left behind that was cut off, and waits
-# for the machine's own updates: apt-get waits for dpkg's lock by itself, but not for that of the lists.
-APT = """\
-export DEBIAN_FRONTEND=noninteractive
-apt="apt-get -q -y -o DPkg::Lock::Timeout=120"
-dpkg --force-confold --configure -a
-deadline=$(($(date +%s) + 120))
-until said=$($apt update 2>&1); do
-    [ "$(date +%s)" -lt $deadline ] || { echo "$said" >&2; exit 1; }
-    sleep 2
-done"""
 
 
 @operation()
@@ -40,14 +32,21 @@ def packages(names: Sequence[str], family: str, stop: Sequence[str] = ()) -> Com
         host.noop(f"{len(names)} packages are installed")
         return
     announce(f"install packages {' '.join(sorted(missing))}")
-    wanted = " ".join(quote(name) for name in sorted(missing))
-    if family == "debian":
-        # What the deploy has written before a package came stays as it is.
-        install = f"{APT}; $apt -o DPkg::Options::=--force-confold install --no-install-recommends {wanted}"
-    else:
-        install = f"$(command -v dnf || command -v yum) -q -y install {wanted}"
-    stopping = "".join(f"; systemctl stop {quote(unit)}" for unit in stop if unit in missing)
-    yield StringCommand("sh", "-ec", QuoteString(f"{install}{stopping}"))
+    stopping = "".join(f"\nsystemctl stop {quote(unit)}" for unit in stop if unit in missing)
+    yield nobody_else_installs(family)
+    yield StringCommand("sh", "-ec", QuoteString(f"{install(family, sorted(missing))}{stopping}"))
+    tell_unreached()
+
+
+def nobody_else_installs(family: str) -> StringCommand:
+    """Wait until no other process installs packages, as a machine's own updates do after its first boot."""
+    return waiting(Probe("no other process installs packages", nobody_installs(family), PATIENCE))
+
+
+def tell_unreached() -> None:
+    """After packages were installed: which repositories did not answer."""
+    if state.is_executing and (words := host.get_fact(Unreached)):
+        note(f"repositories did not answer, and the packages came from others: {' '.join(words)}")
 
 
 @operation()
@@ -110,7 +109,7 @@ Steps = Iterator[tuple[str, str]]
 
 def _firewall(now: SystemState) -> Steps:
     for unit in now.firewalls:
-        yield f"stop and disable {unit}", f"systemctl disable --quiet --now {unit}"
+        yield f"stop and disable {unit}", f"systemctl stop {unit}; systemctl disable --quiet {unit}"
 
 
 def _selinux(now: SystemState) -> Steps:
@@ -122,7 +121,7 @@ def _swap(now: SystemState) -> Steps:
     if now.swaps:
         yield f"swap off: {', '.join(now.swaps)}", "swapoff -a"
     for unit in now.swap_units:
-        yield f"mask {unit}", f"systemctl mask --quiet --now {quote(unit)}"
+        yield f"mask {unit}", f"systemctl mask --quiet {quote(unit)}; systemctl stop {quote(unit)}"
 
 
 def _hostname(now: SystemState, hostname: str) -> Steps:

@@ -23,6 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kubeinfra.components.platforms import Platform, listed
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("deploy.py", "inventory.py", "config.py", "day2", "group_data", "kubeinfra", "tasks", "templates", "files")
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -44,25 +46,28 @@ RED_HAT = {**DEBIAN, "family": "redhat", "id": "rocky", "version": "9.4"}
 # A part of each fact's command that no other command has.
 MACHINE, SYSTEM, ADDRESSES = "uid=$(id -u)", "hostname=$(cat", "ip -o -4 addr show"
 
-# Packages that a bare machine of each family lacks, as they are asked for together.
-LACKING = {
-    "debian": [
-        "conntrack curl ethtool iptables kmod openssl socat",
-        "conntrack curl ethtool iptables kmod openssl socat chrony",
-        "docker-ce docker-ce-cli containerd.io",
-        "docker.io",
-        "ipset ipvsadm",
-        "nginx libnginx-mod-stream keepalived",
-    ],
-    "redhat": [
-        "conntrack-tools curl ethtool iptables kmod openssl socat",
-        "conntrack-tools curl ethtool iptables kmod openssl socat chrony",
-        "docker-ce docker-ce-cli containerd.io",
-        "docker",
-        "ipset ipvsadm",
-        "nginx nginx-mod-stream keepalived",
-    ],
+CENTOS_7 = {**RED_HAT, "id": "centos", "version": "7", "systemd": "219", "kernel": "3.10.0-1160.el7.x86_64"}
+# What a bare machine has of the packages that are asked for.
+INSTALLED = {
+    *("ca-certificates", "dbus", "iproute", "iproute2", "iputils", "iputils-ping", "procps", "procps-ng"),
 }
+
+
+def lacking(platform: Platform) -> dict[str, list[str]]:
+    """Packages as they are asked for together -> those that a bare machine lacks."""
+    together = [
+        *([*platform.host, *one] for one in ([], ["chrony"], platform.apparmor, [*platform.apparmor, "chrony"])),
+        ["docker-ce", "docker-ce-cli", "containerd.io"],
+        platform.docker,
+        platform.ipvs,
+        platform.load_balancer,
+        platform.etcd,
+    ]
+    return {
+        f"for name in {' '.join(names)};": [name for name in names if name not in INSTALLED]
+        for names in together
+        if names
+    }
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,9 @@ class Machine:
 
     def line(self) -> str:
         """Its line in inventory.py."""
+        platform = listed(self.says.get("id", ""), self.says.get("version", ""))
         usual = {
-            **{f"for name in {names};": names.split() for names in LACKING.get(self.says.get("family", ""), [])},
+            **(lacking(platform) if platform else {}),
             MACHINE: [f"{key}={value}" if value else key for key, value in self.says.items()],
             SYSTEM: ["hostname=bare", "module=overlay loadable", "sysctl=net.ipv4.ip_forward 0"],
             ADDRESSES: ["address=lo 127.0.0.1/8", f"address=eth0 {self.address}/24"],

@@ -1,11 +1,14 @@
-"""A Red Hat-like machine gets the packages, the paths and the units of its family."""
+"""Machines of every distribution in the table get its packages, paths and units; each says that it is one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from simulated import DEBIAN, RED_HAT, Project, Ran, guide
+from simulated import CENTOS_7, DEBIAN, RED_HAT, Machine, Project, Ran, guide
+from test_shell_sent import files
+
+from kubeinfra.components.platforms import PLATFORMS, Platform
 
 ALONE = "preflight | no other run is at work"
 RED_HATS = [replace(machine, says=RED_HAT) for machine in guide()]
@@ -31,7 +34,7 @@ def test_the_clock_is_chronyds(plan: Ran) -> None:
 
 def test_docker_comes_from_the_repository_of_a_setting(plan: Ran) -> None:
     (sentence,) = [one for one in plan.said("node01") if one.startswith("install docker-ce")]
-    assert sentence.endswith(" from https://mirrors.aliyun.com/docker-ce")
+    assert sentence.endswith(" from https://mirrors.aliyun.com/docker-ce/linux/centos")
 
 
 def test_nginx_loads_the_modules_where_the_family_has_them(plan: Ran) -> None:
@@ -52,8 +55,8 @@ def test_dnf_or_yum_does_it(project: Project) -> None:
         docker_repository="https://mine/ce",
     )
     assert ran.code == 0, ran.err
-    assert "base=https://mine/ce/linux/centos" in ran.err
-    assert "/etc/yum.repos.d/docker-ce.repo" in ran.err
+    (repository,) = {text for text in files(project.sent) if "[kubeinfra-docker]" in text}
+    assert "baseurl=https://mine/ce/linux/centos/9/$basearch/stable\n" in repository
     assert "apt-get" not in "".join(line for line in ran.err.splitlines() if "uid=$(id -u)" not in line)
 
 
@@ -96,3 +99,89 @@ def test_machines_of_two_architectures_get_their_own_binaries(project: Project) 
     put = {name: [one for one in ran.said(name) if "kubelet 1.20.15" in one] for name in ("node01", "node02")}
     assert len(put["node01"]) == len(put["node02"]) == 1
     assert put["node01"] != put["node02"]
+
+
+# Each distribution once, as a machine that has every part that packages are needed for.
+EVERY = {name: f"p{number}" for number, name in enumerate(PLATFORMS)}
+
+
+def machine_of(platform: Platform, name: str, number: int) -> Machine:
+    says = {
+        **DEBIAN,
+        "family": platform.family,
+        "id": platform.id,
+        "version": platform.release,
+        "systemd": str(platform.systemd),
+        "kernel": f"{platform.kernel}.1-generic",
+        "apparmor": "yes",
+    }
+    return Machine(name, f"192.168.80.{10 + number}", "node lb", says)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """One plan for all of them."""
+    machines = [Machine("m1", "192.168.80.5", "master etcd")]
+    machines += [machine_of(PLATFORMS[platform], name, number) for number, (platform, name) in enumerate(EVERY.items())]
+    project = Project(tmp_path_factory.mktemp("every"))
+    project.timeout = 600  # five times the machines of the others
+    return project.plan(machines, virtual_ip="192.168.80.100", docker_repository="https://mine/ce")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_distribution_gets_what_its_row_says(planned: Ran, name: str) -> None:
+    platform, said = PLATFORMS[name], planned.said(EVERY[name])
+    text = "\n".join(said)
+    installed = {name for line in said if line.startswith("install packages") for name in line.split()[2:]}
+    assert installed >= {*platform.ipvs, *platform.apparmor, "keepalived", "nginx", "chrony"}
+    assert f"write {platform.chrony_conf}" in said
+    assert f"start {platform.chrony}" in said
+    assert f"user {platform.nginx_user};" in text
+    assert f"include {platform.nginx_modules};" in text
+    assert ("proxy_socket_keepalive on;" in text) is (platform.nginx not in ("1.14", "1.12"))
+    assert f"https://mine/ce/linux/{platform.docker_path}" in text
+    if platform.family == "debian":
+        assert f"https://mine/ce/linux/{platform.docker_path} {platform.docker_suite} stable" in text
+    else:
+        assert f"https://mine/ce/linux/centos/{platform.docker_suite}/$basearch/stable" in text
+    assert ("ExecStartPre=+" in text) is (platform.systemd >= 231)
+    older = tuple(map(int, platform.kernel.split("."))) < (4, 19)
+    assert ("nf_conntrack_ipv4" in text) is older
+
+
+def test_centos_7_is_refused_for_what_it_has_not_and_not_for_its_age(project: Project) -> None:
+    says = {**CENTOS_7, "closed-mirrors": "/etc/yum.repos.d/CentOS-Base.repo"}
+    machines = [replace(machine, says=says) for machine in guide()]
+    ran = project.plan(machines, file="tasks/host.py")
+    assert ran.code == 0, ran.err
+    assert [line for line in ran.said("node01") if "mirrorlist.centos.org has been shut down" in line]
+
+
+def test_an_unlisted_distribution_goes_through_as_the_setting_says(project: Project) -> None:
+    says = {**RED_HAT, "id": "fedora", "version": "41"}
+    machines = [replace(machine, says=says) for machine in guide()]
+    refused = project.plan(machines, file="tasks/host.py")
+    assert any("node01: is fedora 41, which is none of Debian 11 12 13, " in line for line in refused.message)
+    ran = project.plan(machines, file="tasks/host.py", unlisted_distribution_as="rocky 9")
+    assert "write /etc/chrony.conf" in ran.said("node01")
+
+
+def test_a_repository_of_dockers_that_is_there_is_used_and_told(project: Project) -> None:
+    file = "/etc/apt/sources.list.d/docker.sources"
+    says = {**DEBIAN, f"docker-repository=https://mine/ce/linux/debian {file}": ""}
+    machines = [replace(machine, says=says) for machine in guide()]
+    ran = project.plan(machines, "--limit", "node", file="tasks/docker.py", docker_repository="https://mine/ce")
+    said = ran.said("node01")
+    assert f"note: Docker's repository is in {file} already, which is used" in said
+    assert not [line for line in said if "kubeinfra-docker.list" in line]
+
+
+def test_the_repository_is_put_right_where_no_package_is_missing(project: Project) -> None:
+    answers = {"for name in docker-ce docker-ce-cli containerd.io;": []}
+    having = [
+        replace(machine, says={**DEBIAN, "runtime": " 26.1.4  5650", "runtime-package": "docker-ce"}, answers=answers)
+        for machine in guide()
+    ]
+    said = project.plan(having, "--limit", "node", file="tasks/docker.py").said("node01")
+    assert "write /etc/apt/sources.list.d/kubeinfra-docker.list" in said
+    assert not [line for line in said if line.startswith("install docker-ce")]

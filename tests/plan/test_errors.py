@@ -87,10 +87,10 @@ ERRORS: dict[str, Row] = {
         ],
     ),
     "a systemd that is too old": (
-        [MASTER, replace(NODE, says={**DEBIAN, "systemd": "219"})],
+        [MASTER, replace(NODE, says={**DEBIAN, "systemd": "208"})],
         {},
         [
-            "n1: systemd 219 is too old, 231 or newer is needed: take RHEL 8, Debian 10, Ubuntu 20.04 or newer ones",
+            "n1: systemd 208 is too old, 219 or newer is needed: take a distribution of docs/platforms.md",
         ],
     ),
     "a name server that pods cannot reach": (

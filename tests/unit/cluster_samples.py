@@ -10,6 +10,7 @@ from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Here
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.machine.software import Software
 from kubeinfra.machine.state import MachineState
 from kubeinfra.pki.secrets import ClusterSecrets
 
@@ -68,6 +69,7 @@ SEEN = MachineState(
     resolv_conf="nameserver 192.168.80.1\n",
     systemd_resolv_conf=False,
     keeps_time=False,
+    software=Software(version="12", kernel=(6, 1)),
 )
 """A bare Debian machine."""
 

@@ -11,6 +11,7 @@ import pytest
 from local_machine import answer, program, shell
 
 from kubeinfra.facts.machine import MachineFacts, MachineState, MissingPackages, System, SystemState
+from kubeinfra.machine.software import Software
 
 UBUNTU = [
     "uid=0",
@@ -40,6 +41,7 @@ def test_a_whole_answer_is_read() -> None:
         keeps_time=True,
         cas={"etcd": "PEM"},
         secrets=frozenset({"bootstrap-token"}),
+        software=Software(version="20.04"),
     )
 
 

@@ -30,9 +30,9 @@ ROWS: dict[str, Row] = {
     ),
     "architecture": ({"arch": "riscv64"}, {}, "n1: architecture riscv64 is not supported: amd64 or arm64"),
     "systemd": (
-        {"systemd": 219},
+        {"systemd": 208},
         {},
-        "n1: systemd 219 is too old, 231 or newer is needed: take RHEL 8, Debian 10, Ubuntu 20.04 or newer ones",
+        "n1: systemd 208 is too old, 219 or newer is needed: take a distribution of docs/platforms.md",
     ),
     "distribution": (
         {"family": ""},

@@ -21,6 +21,7 @@ from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components import control_plane, etcd, host, load_balancer, network, node
 from kubeinfra.components.base import Component, Describe
 from kubeinfra.components.runtime import runtime
+from kubeinfra.machine.software import Software
 from kubeinfra.machine.state import InterfaceAddress, MachineState
 from kubeinfra.machine.wanted import Edit, File
 from kubeinfra.paths import KUBERNETES_SIGNING_CA
@@ -160,7 +161,7 @@ SECRETS = ClusterSecrets(
 OLD = CA.create("kubernetes", 10, NOW - timedelta(days=300))
 ROTATING = replace(SECRETS, cas={**SECRETS.cas, "kubernetes": replace(FRESH["kubernetes"], others=(OLD.certificate,))})
 GUIDES = cluster(GUIDE, virtual_ip=VIRTUAL_IP)
-RED_HAT = replace(SEEN, family="redhat", distribution="rocky")
+RED_HAT = replace(SEEN, family="redhat", distribution="rocky", software=Software(version="9.4"))
 MACHINES = [machine.name for machine in GUIDES.machines]
 
 

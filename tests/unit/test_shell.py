@@ -23,7 +23,7 @@ from kubeinfra.facts.certificates import CertificateStates
 from kubeinfra.facts.files import OnDisk, PathStates
 from kubeinfra.facts.health import Health, Succeeds
 from kubeinfra.facts.images import ImageIds
-from kubeinfra.facts.machine import MachineFacts, MissingPackages, System
+from kubeinfra.facts.machine import MachineFacts, MissingPackages, System, Unreached
 from kubeinfra.facts.network import VirtualAddress
 from kubeinfra.facts.nodes import NodeObjects
 from kubeinfra.facts.snapshots import Digest
@@ -52,6 +52,7 @@ FACTS: dict[type[FactBase[Any]], list[dict[str, Any]]] = {
     PathStates: [{"paths": PATHS, "shown": SHOWN}],
     Succeeds: [{"probe": PROBE}],
     System: [{"modules": {"overlay": "/sys/module/overlay"}, "sysctls": ["net.ipv4.ip_forward", "vm.swappiness"]}],
+    Unreached: [{}],
     UnitStates: [{"binaries": UNITS}],
     UnitsAndHealth: [{"binaries": UNITS, "probes": {"healthy": PROBE}}, {"binaries": UNITS, "probes": {}}],
     VirtualAddress: [{"address": "192.168.80.100", "peers": ["192.168.80.13", "192.168.80.14"]}],

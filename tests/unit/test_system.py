@@ -9,7 +9,7 @@ from cluster_samples import cluster
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeinfra.components.host import PACKAGES, sysctls
+from kubeinfra.components.host import sysctls
 from kubeinfra.machine.edits import (
     HOSTS_BEGIN,
     HOSTS_END,
@@ -199,7 +199,3 @@ def test_our_own_files_say_who_wrote_them(made: Callable[[], str]) -> None:
     assert first.startswith("#")
     assert "kubeinfra" in first
     assert last in ("a.b = 1", "overlay")
-
-
-def test_both_families_get_the_same_tools() -> None:
-    assert {name.removesuffix("-tools") for name in PACKAGES["redhat"]} == set(PACKAGES["debian"])

@@ -243,7 +243,7 @@ def test_a_secret_is_private_from_the_start(tmp_path: Path) -> None:
     """The modes of all files of the directory, noted whenever the script starts a program."""
     noting = f'stat -c "%a %n" {tmp_path}/.[a-z]* >>{tmp_path}/seen 2>/dev/null; exec /usr/bin/env -S'
     programs = tmp_path / "programs"
-    for name, path in (("base64", "/usr/bin/base64"), ("chmod", "/usr/bin/chmod"), ("sync", "/usr/bin/sync")):
+    for name, path in (("base64", "/usr/bin/base64"), ("chmod", "/usr/bin/chmod"), ("dd", "/usr/bin/dd")):
         program(programs, name, f'{noting} {path} "$@"')
     left = tmp_path / ".token.new"
     left.write_text("by a run that was killed")

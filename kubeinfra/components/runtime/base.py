@@ -7,6 +7,7 @@ from typing import Protocol
 
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Component, Here, Probe, Unit
+from kubeinfra.components.platforms import Platform
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import MachineState
 
@@ -38,6 +39,12 @@ class Runtime(Protocol):
 
     def findings(self, cluster: Cluster, machine: Machine, seen: MachineState) -> Iterable[Finding]:
         """Errors for what on a node does not work with this runtime."""
+        ...
+
+    def packages_findings(
+        self, cluster: Cluster, machine: Machine, seen: MachineState, platform: Platform
+    ) -> Iterable[Finding]:
+        """Errors for what keeps its packages from being installed on a node."""
         ...
 
     def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:

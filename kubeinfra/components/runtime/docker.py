@@ -12,16 +12,19 @@ from typing import Any
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.components.base import Component, Here, Probe, Unit
+from kubeinfra.components.platforms import Platform
+from kubeinfra.components.runtime import docker_repository
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.render import template
+from kubeinfra.machine.shell import as_root
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.wanted import Edit, File
 from kubeinfra.paths import CNI_BIN, CNI_CONF
 
 UNIT = Unit("docker.service")
 DAEMON_JSON = "/etc/docker/daemon.json"
-PACKAGES = {"docker-ce": ("docker-ce", "docker-ce-cli", "containerd.io"), "distribution": ("docker.io",)}
+CE_PACKAGES = ("docker-ce", "docker-ce-cli", "containerd.io")
 _CGROUPS = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
 
 READY = Probe("docker info says that cgroups are systemd's", _CGROUPS, 60, "docker")
@@ -36,7 +39,13 @@ class Docker:
 
     unit: Unit = UNIT
     ready: Probe = READY
-    owns: tuple[str, ...] = (UNIT.drop_in, "/etc/apt/preferences.d/kubeinfra-docker")
+    owns: tuple[str, ...] = (
+        UNIT.drop_in,
+        "/etc/apt/preferences.d/kubeinfra-docker",
+        docker_repository.APT_LIST,
+        docker_repository.APT_KEY,
+        docker_repository.YUM_REPO,
+    )
     version: str = (
         "if dockerd=$(command -v dockerd); then echo \"runtime=$(dockerd --version | tr -dc '0-9. ')\"; "
         'file=$(readlink -f "$dockerd"); owner=$(dpkg-query -S "$file" 2>/dev/null) || '
@@ -46,7 +55,7 @@ class Docker:
 
     def describe(self, here: Here) -> Component:
         settings, name = here.settings, here.machine.name
-        drop_in = template("inputs.conf.j2", unit=UNIT.name, inputs=[DAEMON_JSON])
+        drop_in = template("inputs.conf.j2", as_root=as_root(here.seen.systemd), unit=UNIT.name, inputs=[DAEMON_JSON])
         return Component(
             (
                 Edit(
@@ -60,13 +69,6 @@ class Docker:
 
     def findings(self, cluster: Cluster, machine: Machine, seen: MachineState) -> Iterator[Finding]:
         settings, below = cluster.settings, cluster.release.docker_below
-        if settings.docker_source == "distribution" and seen.family == "redhat":
-            yield _error(
-                machine=machine.name,
-                found="RHEL-likes have no Docker of their own, their package docker is Podman",
-                remedy='set docker_source = "docker-ce" in group_data/all.py, and docker_repository to a mirror that '
-                "the machine reaches",
-            )
         if seen.runtime_major is not None and seen.runtime_major >= below:
             yield _error(
                 machine=machine.name,
@@ -75,6 +77,20 @@ class Docker:
                 remedy="remove it, and the deploy installs one that fits, or put an older one in its place",
                 joints=EXPLAINED,
             )
+
+    def packages_findings(
+        self, cluster: Cluster, machine: Machine, seen: MachineState, platform: Platform
+    ) -> Iterator[Finding]:
+        settings = cluster.settings
+        if settings.docker_source == "distribution" and not platform.docker:
+            yield _error(
+                machine=machine.name,
+                found="RHEL-likes have no Docker of their own, their package docker is Podman",
+                remedy='set docker_source = "docker-ce" in group_data/all.py, and docker_repository to a mirror that '
+                "the machine reaches",
+            )
+        if settings.docker_source == "docker-ce":
+            yield from docker_repository.findings(settings, machine.name, seen, platform)
 
     def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:
         return {

@@ -1,0 +1,29 @@
+"""What a machine's distribution has installed, as preflight found it (`kubeinfra/facts/software.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Software:
+    """
+    What matters of the distribution, its kernel and its packages before anything is installed.
+
+    + version: VERSION_ID of /etc/os-release; kernel: its version as numbers, (4, 18); None if it is not known
+    + apparmor: whether the kernel has AppArmor on
+    + packages: installed packages that docker-ce conflicts with -> version
+    + lacking: programs that preflight needs and that are missing, or BusyBox's in place of GNU's
+    + docker_repositories: URLs of Docker's repository that apt uses already, down to the distribution -> the file
+    + closed_mirrors: files of yum that name mirrors which have been shut down
+    + without_ftype: whether /var/lib is on an xfs that cannot hold overlay2's layers
+    """
+
+    version: str = ""
+    kernel: tuple[int, int] | None = None
+    apparmor: bool = False
+    packages: tuple[tuple[str, str], ...] = ()
+    lacking: tuple[str, ...] = ()
+    docker_repositories: tuple[tuple[str, str], ...] = ()
+    closed_mirrors: tuple[str, ...] = ()
+    without_ftype: bool = False
