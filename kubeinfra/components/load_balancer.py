@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components.base import Component, Here, Port, Probe, Unit
+from kubeinfra.components.direct import CURL
 from kubeinfra.machine.render import static, template
 from kubeinfra.machine.wanted import Directory, File, Wanted
 from kubeinfra.paths import KEEPALIVED_CONF
@@ -123,4 +124,4 @@ def another_answers(here: Here) -> Probe | None:
 
 
 def _asks(url: str) -> str:
-    return f"curl --silent --fail --insecure --max-time 2 --output /dev/null {url}"
+    return f"{CURL} --silent --fail --insecure --max-time 2 --output /dev/null {url}"

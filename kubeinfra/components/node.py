@@ -11,6 +11,7 @@ import yaml
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components import flags
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
+from kubeinfra.components.direct import CURL
 from kubeinfra.components.runtime import runtime
 from kubeinfra.machine.edits import has_local_resolver, resolv_conf_for_pods
 from kubeinfra.machine.render import template
@@ -157,7 +158,7 @@ def as_node(path: str) -> str:
 def _as_node(header: str = "") -> str:
     credentials = f"--cacert {KUBERNETES_CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
     server = f"\"$(sed -n 's/^ *server: //p' {KUBELET_KUBECONFIG})\""
-    return f"curl -sSf --max-time 5 {credentials}{f' {header}' if header else ''} {server}"
+    return f"{CURL} -sSf --max-time 5 {credentials}{f' {header}' if header else ''} {server}"
 
 
 def _own_node(machine: Machine) -> str:
@@ -166,13 +167,13 @@ def _own_node(machine: Machine) -> str:
 
 def endpoint_answers(cluster: Cluster) -> Probe:
     """Checked before a node moves to another endpoint, so that it does not leave one that works."""
-    command = f"curl -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
+    command = f"{CURL} -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
     return Probe(f"the API answers at {cluster.endpoint} from here", command, 60)
 
 
 def healthy(machine: Machine) -> Probe:
     """Checked with the node's own certificate, so that no administrator's rights are needed here."""
-    own = " && ".join(f"curl -sSf --max-time 5 http://127.0.0.1:{port}/healthz" for port in (10248, 10256))
+    own = " && ".join(f"{CURL} -sSf --max-time 5 http://127.0.0.1:{port}/healthz" for port in (10248, 10256))
     what = "kubelet and kube-proxy are healthy, and the node is registered"
     return Probe(what, f"{own} && {_own_node(machine)}", 120, "kubelet")
 
