@@ -46,6 +46,24 @@ class MachineFacts(FactBase[MachineState]):
     """What kind of machine this is. One command."""
 
     def command(self) -> str:
+# Shell that prints the swap units that a file defines: one of fstab's lines, of a generator, or a person's. The others
+# are names of a swap that is in use, as many as its device has links, and one of these is whatever disk comes second.
+SWAP_UNITS = """\
+systemctl show '*.swap' -p Id -p LoadState -p FragmentPath 2>/dev/null | awk '
+function told() { if (is["LoadState"] == "loaded" && is["FragmentPath"] != "") print is["Id"]; split("", is) }
+/^$/ { told(); next }
+{ at = index($0, "="); is[substr($0, 1, at - 1)] = substr($0, at + 1) }
+END { told() }'"""
+# Services that switch swap on by a program of their own; of others, one that runs swapon itself is found.
+_SWAP_SERVICES = " ".join(
+    f"{name}.service"
+    for name in ("zramswap", "zram-config", "zram-swap", "dphys-swapfile", "swapspace", "systemd-swap", "hibinit-agent")
+)
+# Files that run something at boot, and Azure's agent, which makes swap on a disk of its own.
+_BOOT_SCRIPTS = (
+    "/etc/rc.local /etc/rc.d/rc.local /etc/crontab /etc/cron.d/* /var/spool/cron/*root /var/spool/cron/*/root"
+)
+_AZURE = "/etc/waagent.conf"
         cas = "; ".join(f'[ ! -f {path} ] || echo "ca={name} $(base64 -w0 {path})"' for name, path in CA_FILES.items())
         secrets = "; ".join(
             f"if grep -qs '{mark}' {path}; then echo secret={name}; fi" for name, (path, mark) in SECRET_FILES.items()
@@ -131,8 +149,13 @@ for unit in firewalld ufw; do
 done
 if command -v getenforce >/dev/null; then echo "selinux=$(getenforce)"; fi
 tail -n +2 /proc/swaps | while read -r swap rest; do echo "swap=$swap"; done
-systemctl list-units --type swap --all --no-legend --plain 2>/dev/null | while read -r unit load rest; do
-    [ "$load" = masked ] || echo "swap-unit=$unit"; done
+{SWAP_UNITS} | sed 's/^/swap-unit=/'
+own=$(grep -ls '^Exec.*swapon' /etc/systemd/system/*.service /lib/systemd/system/*.service | sed 's#.*/##' | sort -u)
+# shellcheck disable=SC2086  # a list of names
+systemctl list-unit-files --no-legend --state=enabled {_SWAP_SERVICES} $own 2>/dev/null |
+    awk '{{print "swap-service=" $1}}'
+grep -lsE '^[^#]*swapon( |$)' {_BOOT_SCRIPTS} | sed 's/^/swap-script=/'
+grep -lsi '^ *ResourceDisk.EnableSwap *= *y' {_AZURE} | sed 's/^/swap-script=/'
 while read -r module path; do
     if [ -e "/sys/module/$module" ] || [ -e "$path" ] ||
         grep -qs "/$module\\.ko" "/lib/modules/$(uname -r)/modules.builtin"; then echo "module=$module loaded"
@@ -176,6 +199,8 @@ class MissingPackages(FactBase[set[str]]):
 
     + names: package names; + family: "debian" or "redhat"
     """
+            swap_services=tuple(dict.fromkeys(found.get("swap-service", []))),
+            swap_scripts=tuple(found.get("swap-script", [])),
 
     default = set
 

@@ -28,7 +28,9 @@ class MachineState:
     + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
     + interfaces: IPv4 addresses, each with the interface that has it
-    + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
+    + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: of the one with the servers that systemd-resolved asks
+      itself; "" without such a file
+    + cloud_init: whether cloud-init may set the host name at boot; cloud_init_hosts: whether it also makes /etc/hosts
     + keeps_time: whether a time daemon runs that this project has not set up
     + runtime_major: major release of the container runtime that is installed; None without one
     + runtime_package: the package that it is from; "" if it is from none
@@ -77,7 +79,8 @@ class SystemState:
     + hostname: the kernel's
     + firewalls: units that run or start at boot
     + selinux: "Enforcing", "Permissive", "Disabled" or ""
-    + swaps: what is in use (/proc/swaps); swap_units: systemd units that would use some
+    + swaps: what is in use (/proc/swaps); swap_units: systemd units of swap that a file defines, so that it is back
+      after a reboot; swap_services: enabled services that switch swap on; swap_scripts: other files that do so
     + modules: name -> "loaded", "loadable" or "missing"
     + sysctls: key -> present value; a key that the kernel does not have is left out
     + read_only: keys that cannot be set
@@ -96,6 +99,8 @@ class SystemState:
 @dataclass(frozen=True)
 class UnitState:
     """
+    swap_services: tuple[str, ...] = ()
+    swap_scripts: tuple[str, ...] = ()
     One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" without systemd) and
     UnitFileState ("enabled", "disabled", "masked", "" if there is no such unit).
 

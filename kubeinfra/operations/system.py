@@ -8,8 +8,8 @@ from shlex import quote
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.checks.system import comes_with_module, missing_modules, refused, sysctls_out_of_reach
-from kubeinfra.facts.machine import MissingPackages, System
+from kubeinfra.checks.system import comes_with_module, missing_modules, refused, swap_scripts, sysctls_out_of_reach
+from kubeinfra.facts.machine import SWAP_UNITS, MissingPackages, System
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import SystemState
 from kubeinfra.run.plan import announce, note, note_finding
@@ -60,6 +60,7 @@ def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str]) -> 
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=list(sysctls))
     _note([*missing_modules(host.name, now), *sysctls_out_of_reach(host.name, now, sysctls)])
+    _note(swap_scripts(host.name, now))
     required = [*_firewall(now), *_hostname(now, hostname)]
     attempts = [*_selinux(now), *_swap(now), *_loadable(now)]
     later = list(_sysctls(now, sysctls))
@@ -121,9 +122,11 @@ def _selinux(now: SystemState) -> Steps:
 def _swap(now: SystemState) -> Steps:
     if now.swaps:
         yield f"swap off: {', '.join(now.swaps)}", "swapoff -a"
-    for unit in now.swap_units:
-        yield f"mask {unit}", f"systemctl mask --quiet --now {quote(unit)}"
+    if now.swap_units:
+        yield f"no swap at boot from {', '.join(now.swap_units)}", _NO_SWAP_UNITS
 
+    for service in now.swap_services:
+        yield f"stop and disable {service}, which switches swap on", f"systemctl disable --quiet --now {quote(service)}"
 
 def _hostname(now: SystemState, hostname: str) -> Steps:
     if now.hostname != hostname:

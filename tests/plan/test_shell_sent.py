@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from made_up import made_up_artifacts
-from simulated import RED_HAT, ROOT, Machine, Project, Ran, Sent, guide
+from simulated import RED_HAT, ROOT, SYSTEM, Machine, Project, Ran, Sent, guide
 
 from kubeinfra import operations
 from tests.unit.shell_check import findings, inner, units_commands
@@ -74,6 +74,7 @@ def running(names: Iterable[str]) -> Iterator[Machine]:
         "/run/kubeinfra/$1.inputs": lines,
         "ask() {": ["etcd\tetcd01\t1\taway"],
         "get nodes -o json ": [json.dumps({"items": [node]})],
+        SYSTEM: ["hostname=x", "swap=/dev/sda2", "swap-unit=dev-sda2.swap", "swap-service=zramswap.service"],
     }
     return (replace(machine, answers=answers) for machine in guide())
 
