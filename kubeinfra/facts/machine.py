@@ -38,6 +38,13 @@ _ETCD = (
     "asks status -w json | sed -n 's/.*\"cluster_id\":\\([0-9]*\\).*/etcd-cluster=\\1/p'; "
     "if asks health >/dev/null; then echo etcd-serves=yes; fi; fi"
 )
+# What a cloud says of /etc/hosts wins over files below /etc; a file that was made from the template says so at its top.
+_CLOUD_INIT = (
+    "if [ -d /etc/cloud/cloud.cfg.d ]; then echo cloud-init=yes; "
+    "if grep -rqsiE '(^ *manage_etc_hosts: *[^[:alnum:]]?(true|template))|configured .manage_etc_hosts. as true' "
+    "/etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d /var/lib/cloud/instance/ /etc/hosts; "
+    "then echo cloud-init-hosts=yes; fi; fi"
+)
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -76,7 +83,8 @@ _AZURE = "/etc/waagent.conf"
             '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"); '
             "if [ -f /.dockerenv ] || [ -f /run/systemd/container ]; then echo container=yes; fi; "
             '[ ! -f /etc/resolv.conf ] || echo "resolv=$(base64 -w0 /etc/resolv.conf)"; '
-            "[ ! -f /run/systemd/resolve/resolv.conf ] || echo resolved=yes; "
+            'resolved=/run/systemd/resolve/resolv.conf; [ ! -f $resolved ] || echo "resolved=$(base64 -w0 $resolved)"; '
+            f"{_CLOUD_INIT}; "
             f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
@@ -111,7 +119,9 @@ _AZURE = "/etc/waagent.conf"
             distribution=values.get("id", ""),
             container="container" in values,
             resolv_conf=b64decode(values.get("resolv", "")).decode(errors="replace"),
-            systemd_resolv_conf="resolved" in values,
+            systemd_resolv_conf=b64decode(values.get("resolved", "")).decode(errors="replace"),
+            cloud_init="cloud-init" in values,
+            cloud_init_hosts="cloud-init-hosts" in values,
             keeps_time="time" in values,
             runtime_major=_major(values.get("runtime", "")),
             runtime_package=values.get("runtime-package", ""),

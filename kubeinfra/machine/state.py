@@ -63,6 +63,8 @@ class MachineState:
 
     @property
     def addresses(self) -> tuple[IPv4Interface, ...]:
+    cloud_init: bool = False
+    cloud_init_hosts: bool = False
         """IPv4 addresses with their prefixes."""
         return tuple(one.address for one in self.interfaces)
 
