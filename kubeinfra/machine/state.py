@@ -49,7 +49,7 @@ class MachineState:
     distribution: str
     container: bool
     resolv_conf: str
-    systemd_resolv_conf: bool
+    systemd_resolv_conf: str
     keeps_time: bool
     interfaces: tuple[InterfaceAddress, ...] = ()
     runtime_major: int | None = None

@@ -66,7 +66,7 @@ SEEN = MachineState(
     distribution="debian",
     container=False,
     resolv_conf="nameserver 192.168.80.1\n",
-    systemd_resolv_conf=False,
+    systemd_resolv_conf="",
     keeps_time=False,
 )
 """A bare Debian machine."""

@@ -20,7 +20,7 @@ UBUNTU = [
     "id=ubuntu",
     "version=20.04",
     f"resolv={b64encode(b'nameserver 127.0.0.53').decode()}",
-    "resolved=yes",
+    f"resolved={b64encode(b'nameserver 9.9.9.9').decode()}",
     "time=systemd-timesyncd",
     f"ca=etcd {b64encode(b'PEM').decode()}",
     "secret=bootstrap-token",
@@ -36,7 +36,7 @@ def test_a_whole_answer_is_read() -> None:
         distribution="ubuntu",
         container=False,
         resolv_conf="nameserver 127.0.0.53",
-        systemd_resolv_conf=True,
+        systemd_resolv_conf="nameserver 9.9.9.9",
         keeps_time=True,
         cas={"etcd": "PEM"},
         secrets=frozenset({"bootstrap-token"}),
@@ -45,7 +45,7 @@ def test_a_whole_answer_is_read() -> None:
 
 def test_the_least_answer_is_read() -> None:
     assert MachineFacts().process(["uid=1000", "arch=riscv64"]) == MachineState(
-        1000, "riscv64", None, "", "", False, "", False, False
+        1000, "riscv64", None, "", "", False, "", "", False
     )
 
 
