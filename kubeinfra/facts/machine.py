@@ -10,7 +10,7 @@ from time import time
 
 from pyinfra.api import FactBase
 
-from kubeinfra.components.runtime import VERSIONS
+from kubeinfra.components.runtime import VERSIONS, given_flags
 from kubeinfra.machine.state import CHRONY_MARK, InterfaceAddress, MachineState, SystemState
 from kubeinfra.paths import (
     ETCD_CA,
@@ -46,13 +46,6 @@ _CLOUD_INIT = (
     "then echo cloud-init-hosts=yes; fi; fi"
 )
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
-_ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-class MachineFacts(FactBase[MachineState]):
-    """What kind of machine this is. One command."""
-
-    def command(self) -> str:
 # Shell that prints the swap units that a file defines: one of fstab's lines, of a generator, or a person's. The others
 # are names of a swap that is in use, as many as its device has links, and one of these is whatever disk comes second.
 SWAP_UNITS = """\
@@ -71,6 +64,13 @@ _BOOT_SCRIPTS = (
     "/etc/rc.local /etc/rc.d/rc.local /etc/crontab /etc/cron.d/* /var/spool/cron/*root /var/spool/cron/*/root"
 )
 _AZURE = "/etc/waagent.conf"
+_ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class MachineFacts(FactBase[MachineState]):
+    """What kind of machine this is. One command."""
+
+    def command(self) -> str:
         cas = "; ".join(f'[ ! -f {path} ] || echo "ca={name} $(base64 -w0 {path})"' for name, path in CA_FILES.items())
         secrets = "; ".join(
             f"if grep -qs '{mark}' {path}; then echo secret={name}; fi" for name, (path, mark) in SECRET_FILES.items()
@@ -125,6 +125,8 @@ _AZURE = "/etc/waagent.conf"
             keeps_time="time" in values,
             runtime_major=_major(values.get("runtime", "")),
             runtime_package=values.get("runtime-package", ""),
+            runtime_flags=given_flags(b64decode(values.get("runtime-unit", "")).decode(errors="replace")),
+            runtime_used="runtime-used" in values,
             clock_ahead=float(values.get("clock", now)) - now,
             etcd_name=values.get("etcd-name"),
             etcd_cluster=f"{int(values['etcd-cluster']):x}" if "etcd-cluster" in values else None,
@@ -197,6 +199,8 @@ exit 0"""
             selinux=found.get("selinux", [""])[0],
             swaps=tuple(found.get("swap", [])),
             swap_units=tuple(found.get("swap-unit", [])),
+            swap_services=tuple(dict.fromkeys(found.get("swap-service", []))),
+            swap_scripts=tuple(found.get("swap-script", [])),
             modules=pairs("module"),
             sysctls={key: " ".join(value.split()) for key, value in pairs("sysctl").items()},
             read_only=tuple(found.get("read-only", [])),
@@ -209,8 +213,6 @@ class MissingPackages(FactBase[set[str]]):
 
     + names: package names; + family: "debian" or "redhat"
     """
-            swap_services=tuple(dict.fromkeys(found.get("swap-service", []))),
-            swap_scripts=tuple(found.get("swap-script", [])),
 
     default = set
 

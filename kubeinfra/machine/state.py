@@ -34,6 +34,7 @@ class MachineState:
     + keeps_time: whether a time daemon runs that this project has not set up
     + runtime_major: major release of the container runtime that is installed; None without one
     + runtime_package: the package that it is from; "" if it is from none
+    + runtime_flags: what its command line says, as keys of its configuration; runtime_used: whether it has containers
     + etcd_name: the member name that its etcd data was made with; None without data
     + etcd_cluster: id of the cluster that its etcd is a member of, in hex; None if it does not run
     + etcd_serves: whether its etcd answers a read that needs a quorum
@@ -54,17 +55,19 @@ class MachineState:
     interfaces: tuple[InterfaceAddress, ...] = ()
     runtime_major: int | None = None
     runtime_package: str = ""
+    runtime_flags: tuple[str, ...] = ()
+    runtime_used: bool = False
     etcd_name: str | None = None
     etcd_cluster: str | None = None
     etcd_serves: bool = False
     clock_ahead: float = 0
     cas: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    cloud_init: bool = False
+    cloud_init_hosts: bool = False
 
     @property
     def addresses(self) -> tuple[IPv4Interface, ...]:
-    cloud_init: bool = False
-    cloud_init_hosts: bool = False
         """IPv4 addresses with their prefixes."""
         return tuple(one.address for one in self.interfaces)
 
@@ -96,13 +99,13 @@ class SystemState:
     modules: dict[str, str]
     sysctls: dict[str, str]
     read_only: tuple[str, ...]
+    swap_services: tuple[str, ...] = ()
+    swap_scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class UnitState:
     """
-    swap_services: tuple[str, ...] = ()
-    swap_scripts: tuple[str, ...] = ()
     One unit: systemd's ActiveState ("active", "activating", "failed", "inactive"; "" without systemd) and
     UnitFileState ("enabled", "disabled", "masked", "" if there is no such unit).
 
