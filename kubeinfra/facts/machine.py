@@ -46,7 +46,7 @@ _CLOUD_INIT = (
     "then echo cloud-init-hosts=yes; fi; fi"
 )
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
-# Shell that prints the swap units that a file defines: one of fstab's lines, of a generator, or a person's. The others
+# Shell that prints the swap units that a file defines: one of fstab's lines, a generator's, or your own. The others
 # are names of a swap that is in use, as many as its device has links, and one of these is whatever disk comes second.
 SWAP_UNITS = """\
 systemctl show '*.swap' -p Id -p LoadState -p FragmentPath 2>/dev/null | awk '

@@ -25,8 +25,8 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 PACKAGES = {"docker-ce": ("docker-ce", "docker-ce-cli", "containerd.io"), "distribution": ("docker.io",)}
 _CGROUPS = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
 
-# From 23.0 on Docker can say whether it would start with a file; its unit's flags count too. An older one is tried, and
-# gets the old file back (`converge`, returns_to).
+# From 23.0 on Docker can say whether it knows the keys of a file. What it does not say (26.1 finds a mirror without
+# https:// in order) its restart shows, and the old file comes back: `converge`, returns_to.
 VALID = (
     "! dockerd=$(command -v dockerd) || ! $dockerd --help | grep -q -e --validate || "
     "$dockerd --validate --config-file {new}"
