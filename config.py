@@ -8,7 +8,7 @@ from paramiko.transport import Transport
 from pyinfra import config
 from pyinfra.api.exceptions import PyinfraError
 
-from kubeinfra.run import lookups, output
+from kubeinfra.run import login_shell, lookups, output
 from kubeinfra.run.user_files import without_traceback
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10"
@@ -19,6 +19,7 @@ Hub.NOT_ERROR = (*Hub.NOT_ERROR, PyinfraError)
 without_traceback()
 output.install()
 lookups.install()
+login_shell.install()
 
 
 def _tuned(connect: Any) -> Any:

@@ -62,6 +62,7 @@ def _converge() -> None:
         # Its containers end with it, unless docker_extra_config has live-restore: then there is nothing to wait for.
         recovers=[network.BACK, node.pods_ready(machine)],
         at_once=cluster().max_unavailable,
+        returns_to=component.DAEMON_JSON,
     )
 
 

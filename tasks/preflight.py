@@ -53,8 +53,9 @@ def _look_at_it() -> MachineState:
             return found
     except EOFError:
         reason = "sudo asks for a password, and there is no terminal to type it on"
-    except PyinfraError:
-        pass  # pyinfra has shown the reason
+    except PyinfraError as error:
+        if "askpass" in str(error):  # any other reason pyinfra has shown
+            reason = str(error)
     raise PyinfraError(f"\n{host.name}: {reason}; `ssh` to it and `sudo id` must work (docs/when-it-fails.md, 1)")
 
 

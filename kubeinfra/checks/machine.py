@@ -7,6 +7,7 @@ from functools import partial
 
 from kubeinfra.checks.platform import platform_errors
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.node import resolv_confs
 from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.edits import has_resolver_for_pods
@@ -141,11 +142,15 @@ def _networks(cluster: Cluster, machine: Machine, found: MachineState) -> Findin
 
 def _name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     uses_it = "/etc/resolv.conf" in cluster.settings.dns_upstreams and "node" in machine.groups
-    if uses_it and not found.systemd_resolv_conf and not has_resolver_for_pods(found.resolv_conf):
+    if uses_it and not any(map(has_resolver_for_pods, resolv_confs(found).values())):
+        without = "/etc/resolv.conf names no server that pods can reach"
+        if not found.resolv_conf:
+            without = "there is no /etc/resolv.conf, or nothing in it"
+        resolved = ", and systemd-resolved has none either" if found.systemd_resolv_conf else ""
         yield _error(
             check="name servers",
             machine=machine.name,
-            found="/etc/resolv.conf names no server that pods can reach",
+            found=f"{without}{resolved}",
             wanted="and CoreDNS asks those of it",
             remedy='set dns_upstreams in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside '
             "the cluster",

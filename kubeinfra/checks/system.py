@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubeinfra.findings import Finding
+from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.state import SystemState
 
 
@@ -29,6 +29,22 @@ def sysctls_out_of_reach(machine: str, found: SystemState, wanted: Mapping[str, 
             found_value, why = f"sysctl {key} is {has}", "cannot be set from inside this machine"
             notes.append(Finding("sysctls", machine, "note", found_value, value, why, joints=(", wanted ", ", and ")))
     return notes
+
+
+def swap_scripts(machine: str, found: SystemState) -> list[Finding]:
+    """A note for each file that switches swap on at boot, and that is not ours to change."""
+    return [
+        Finding(
+            "swap",
+            machine,
+            "note",
+            f"{path} switches swap on at boot",
+            wanted="the kubelet does not start while there is swap",
+            remedy="take that line out",
+            joints=EXPLAINED,
+        )
+        for path in found.swap_scripts
+    ]
 
 
 def comes_with_module(found: SystemState, key: str) -> bool:

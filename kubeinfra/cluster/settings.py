@@ -19,6 +19,7 @@ from kubeinfra.cluster.types import (
     DnsLabel,
     DnsName,
     DnsUpstream,
+    DockerConfig,
     DockerVersion,
     Endpoint,
     EtcdVersion,
@@ -132,7 +133,7 @@ class Settings(_Strict):
     """Size at which a container's log is rotated."""
     docker_log_max_files: Annotated[int, Field(ge=1)] = 3
     """How many log files of a container are kept."""
-    docker_extra_config: dict[str, JsonValue] = Field(default_factory=dict)
+    docker_extra_config: DockerConfig = Field(default_factory=dict)
     """Further keys of daemon.json; keys that others wrote into it are kept in any case."""
 
     max_unavailable: NumberOrPercentage = "10%"

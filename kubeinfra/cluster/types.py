@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
 _IPV6 = "this is IPv6; the cluster uses IPv4, such as "
 _HOST = "use a host name or an IPv4 address, such as 'ntp.example.com' or '192.168.80.1'"
@@ -178,6 +178,15 @@ def _url(path: str, example: str) -> AfterValidator:
     return AfterValidator(checked)
 
 
+def _docker_config(value: dict[str, Any]) -> dict[str, Any]:
+    if "hosts" in value:
+        raise ValueError(
+            "take 'hosts' out: Docker's unit has it on its command line, and Docker does not start with both; use a "
+            "drop-in of docker.service"
+        )
+    return value
+
+
 def _own_build(text: str) -> str:
     parts = text.split("/")
     fitting = all(re.fullmatch(r"[\w.+~@-]+", part, re.ASCII) and part.strip(".") for part in parts)
@@ -236,6 +245,7 @@ ImageReference = Annotated[
     str, _like(_IMAGE, "use an image's name with its tag, such as 'registry.example.com/pause:3.2'")
 ]
 EtcdVersion = Annotated[str, _like(r"\d+\.\d+\.\d+(-[\w.]+)?", "use a version of three numbers, without v")]
+DockerConfig = Annotated[dict[str, JsonValue], AfterValidator(_docker_config)]
 DockerVersion = Annotated[
     str, _like(r"\d+(\.[\w.~+-]*)?", "use the beginning of a version, without v or 5: before it, such as '24.0'")
 ]

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components import flags
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
+from kubeinfra.components.direct import CURL, WITHOUT_PROXY
 from kubeinfra.machine.render import static, template
 from kubeinfra.machine.wanted import Directory, File, Link, Wanted
 from kubeinfra.paths import (
@@ -43,10 +44,10 @@ OWNS = (
     "/root/.kube/config",
 )
 ADMIN_KUBECONFIG = f"{KUBERNETES_CFG}/admin.kubeconfig"
-KUBECTL = f"{KUBERNETES_BIN}/kubectl --kubeconfig {ADMIN_KUBECONFIG}"
+KUBECTL = f"{WITHOUT_PROXY} {KUBERNETES_BIN}/kubectl --kubeconfig {ADMIN_KUBECONFIG}"
 RBAC = f"{KUBERNETES_CFG}/rbac.yaml"
 READY = Probe("the API server is ready", f"{KUBECTL} get --raw /readyz", unit="kube-apiserver")
-_HEALTHZ = " && ".join(f"curl -sSf -k --max-time 5 https://127.0.0.1:{port}/healthz" for port in (10257, 10259))
+_HEALTHZ = " && ".join(f"{CURL} -sSf -k --max-time 5 https://127.0.0.1:{port}/healthz" for port in (10257, 10259))
 HEALTHY = Probe("the control plane is healthy", f"{READY.command} && {_HEALTHZ}", unit="kube-apiserver")
 
 
@@ -183,14 +184,14 @@ def others_ready(here: Here) -> Probe | None:
     others = [f"https://{here.cluster.apiserver(one)}/readyz" for one in here.cluster.masters if one != here.machine]
     if not others:
         return None
-    all_ready = " && ".join(f"curl -sSf --max-time 5 --cacert {KUBERNETES_CA} {url}" for url in others)
+    all_ready = " && ".join(f"{CURL} -sSf --max-time 5 --cacert {KUBERNETES_CA} {url}" for url in others)
     return Probe("the other API servers are ready", f"! {READY.command} || {{ {all_ready}; }}", 60)
 
 
 def answers(cluster: Cluster) -> Probe:
     """At least one master's API server is ready; checked from any machine."""
     any_ready = " || ".join(
-        f"curl --silent --fail --insecure --max-time 5 --output /dev/null https://{cluster.apiserver(master)}/readyz"
+        f"{CURL} --silent --fail --insecure --max-time 5 --output /dev/null https://{cluster.apiserver(master)}/readyz"
         for master in cluster.masters
     )
     return Probe("an API server answers", any_ready)

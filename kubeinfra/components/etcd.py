@@ -8,6 +8,7 @@ from itertools import count
 
 from kubeinfra.cluster.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster, Machine
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
+from kubeinfra.components.direct import CURL
 from kubeinfra.machine.render import template
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.wanted import Directory, File, Link
@@ -117,7 +118,7 @@ def answers(cluster: Cluster) -> Probe:
     Checked from any machine. Without a client certificate etcd closes the connection, which counts as an answer; an
     unknown name (6), a refused connection (7) and a timeout (28) do not.
     """
-    asks = "asks() { curl -s -k -m 5 -o /dev/null $1/health; case $? in 6|7|28) false ;; esac; }"
+    asks = f"asks() {{ {CURL} -s -k -m 5 -o /dev/null $1/health; case $? in 6|7|28) false ;; esac; }}"
     return Probe("etcd answers", f"{asks}; {' || '.join(f'asks {url}' for url in cluster.etcd_servers.split(','))}")
 
 

@@ -12,8 +12,7 @@ from kubeinfra.machine.edits import (
     selinux_config,
     sysctl_conf,
 )
-from kubeinfra.machine.render import template
-from kubeinfra.machine.shell import as_root
+from kubeinfra.machine.render import static, template
 from kubeinfra.machine.state import CHRONY_MARK, MachineState
 from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
 
@@ -21,7 +20,8 @@ MODULES_CONF = "/etc/modules-load.d/kubernetes.conf"
 IPVS_MODULES_CONF = "/etc/modules-load.d/ipvs.conf"
 # Sorted last: Debian's 99-sysctl.conf is /etc/sysctl.conf, which may have other values.
 SYSCTL_CONF = "/etc/sysctl.d/99-zz-kubernetes.conf"
-OWNS = (MODULES_CONF, IPVS_MODULES_CONF, SYSCTL_CONF)
+CLOUD_INIT_CONF = "/etc/cloud/cloud.cfg.d/99-zz-kubeinfra.cfg"  # sorted last, as later files win
+OWNS = (MODULES_CONF, IPVS_MODULES_CONF, SYSCTL_CONF, CLOUD_INIT_CONF)
 
 # Module -> a path that exists if the kernel has it, loaded or built in.
 MODULES = {
@@ -39,11 +39,28 @@ def describe(here: Here) -> Component:
         Edit("/etc/hostname", lambda _: f"{hostname}\n", in_place=True),
         Edit("/etc/fstab", fstab_without_swap, create=False, shown=fstab_swap_lines),
         Edit("/etc/selinux/config", selinux_config, create=False),
+        *cloud_init_files(here),
         File(MODULES_CONF, modules_conf(MODULES)),
         File(SYSCTL_CONF, sysctl_conf(sysctls(here.cluster))),
         *(chrony_files(here, chrony) if chrony else ()),
     )
     return Component(files)
+
+
+def cloud_init_files(here: Here) -> list[Wanted]:
+    """
+    cloud-init leaves host name and /etc/hosts as they are, also at boot.
+
+    What the cloud says of manage_etc_hosts wins over our file; then /etc/hosts is made from this template:
+    https://docs.cloud-init.io/en/latest/reference/modules.html#update-etc-hosts
+    """
+    if not here.seen.cloud_init:
+        return []
+    files: list[Wanted] = [File(CLOUD_INIT_CONF, static("host/cloud-init.cfg"))]
+    if here.seen.cloud_init_hosts:
+        hosts = f"/etc/cloud/templates/hosts.{here.seen.family}.tmpl"
+        files.append(Edit(hosts, lambda text: hosts_file(text, here.cluster), create=False))
+    return files
 
 
 def packages(here: Here) -> list[str]:
@@ -82,11 +99,11 @@ def chrony_unit(here: Here) -> Unit | None:
 
 
 def chrony_files(here: Here, unit: Unit) -> list[Wanted]:
-    path, root = here.platform.chrony_conf, as_root(here.seen.systemd)
+    path = here.platform.chrony_conf
     return [
         *([Directory("/etc/chrony")] if path.startswith("/etc/chrony/") else []),
         File(path, template("host/chrony.conf.j2", mark=CHRONY_MARK, servers=here.settings.time_servers)),
-        File(unit.drop_in, template("inputs.conf.j2", as_root=root, unit=unit.name, inputs=[path])),
+        File(unit.drop_in, template("inputs.conf.j2", unit=unit.name, inputs=[path])),
     ]
 
 

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components.base import Component, Here, Port, Probe, Unit
+from kubeinfra.components.direct import CURL
 from kubeinfra.machine.render import static, template
-from kubeinfra.machine.shell import as_root
 from kubeinfra.machine.wanted import Directory, File, Wanted
 from kubeinfra.paths import KEEPALIVED_CONF
 
@@ -49,8 +49,7 @@ def nginx_files(here: Here) -> list[Wanted]:
 
 
 def keepalived_files(here: Here) -> list[Wanted]:
-    root = as_root(here.seen.systemd)
-    drop_in = template("load_balancer/keepalived.service.conf.j2", as_root=root, inputs=[KEEPALIVED_CONF])
+    drop_in = template("load_balancer/keepalived.service.conf.j2", inputs=[KEEPALIVED_CONF])
     return [
         Directory("/etc/keepalived"),
         File(CHECK, static("load_balancer/check-apiserver"), "755"),
@@ -123,4 +122,4 @@ def another_answers(here: Here) -> Probe | None:
 
 
 def _asks(url: str) -> str:
-    return f"curl --silent --fail --insecure --max-time 2 --output /dev/null {url}"
+    return f"{CURL} --silent --fail --insecure --max-time 2 --output /dev/null {url}"

@@ -9,10 +9,12 @@ from shlex import quote
 import yaml
 
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.cluster.types import is_ipv4
 from kubeinfra.components import flags
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
+from kubeinfra.components.direct import CURL
 from kubeinfra.components.runtime import runtime
-from kubeinfra.machine.edits import has_local_resolver, resolv_conf_for_pods
+from kubeinfra.machine.edits import has_local_resolver, has_resolver_for_pods, resolv_conf_for_pods, with_servers
 from kubeinfra.machine.render import template
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
@@ -65,7 +67,6 @@ def describe(here: Here) -> Component:
     pods_resolv_conf = resolv_conf(here.seen)
     kubelet = flags.kubelet_configuration(cluster, machine, pods_resolv_conf)
     kube_proxy = flags.kube_proxy_configuration(cluster, machine)
-    own_resolv_conf = resolv_conf_for_pods(here.seen.resolv_conf)
     files = (
         Directory(KUBERNETES_CFG),
         Directory(KUBERNETES_SSL, "700"),
@@ -79,7 +80,7 @@ def describe(here: Here) -> Component:
         File(KUBE_PROXY_KUBECONFIG, _kube_proxy_kubeconfig(cluster), secret=True),
         # The kubelet writes it when it bootstraps; afterwards only the endpoint in it is updated.
         Edit(KUBELET_KUBECONFIG, lambda text: with_server(text, cluster.server), create=False, secret=True),
-        *([File(OWN_RESOLV_CONF, own_resolv_conf)] if pods_resolv_conf == OWN_RESOLV_CONF else []),
+        *([File(OWN_RESOLV_CONF, own_resolv_conf(here))] if pods_resolv_conf == OWN_RESOLV_CONF else []),
         *units(cluster, machine),
     )
     return Component(files, tuple(node_certificates(machine)), binaries(cluster, here.seen.arch))
@@ -143,10 +144,26 @@ def with_server(kubeconfig_text: str, server: str) -> str:
 
 
 def resolv_conf(seen: MachineState) -> str:
-    """Path of the resolv.conf for pods, which cannot reach a name server on the machine's loopback."""
-    if not has_local_resolver(seen.resolv_conf):
-        return "/etc/resolv.conf"
-    return "/run/systemd/resolve/resolv.conf" if seen.systemd_resolv_conf else OWN_RESOLV_CONF
+    """
+    Path of the resolv.conf for pods, which cannot reach a name server on the machine's loopback. The kubelet opens it
+    for each pod, so it is always a file that is there.
+    """
+    for path, text in resolv_confs(seen).items():
+        if has_resolver_for_pods(text) and not has_local_resolver(text):
+            return path
+    return OWN_RESOLV_CONF
+
+
+def resolv_confs(seen: MachineState) -> dict[str, str]:
+    """The machine's own: path -> text. The stub of systemd-resolved knows other servers than it names."""
+    return {"/etc/resolv.conf": seen.resolv_conf, "/run/systemd/resolve/resolv.conf": seen.systemd_resolv_conf}
+
+
+def own_resolv_conf(here: Here) -> str:
+    """Servers that pods can reach: of the machine's, and of setting dns_upstreams."""
+    texts = [resolv_conf_for_pods(text) for text in resolv_confs(here.seen).values()]
+    text = next(filter(has_resolver_for_pods, texts), texts[0])
+    return with_servers(text, (one for one in here.settings.dns_upstreams if is_ipv4(one)))
 
 
 def as_node(path: str) -> str:
@@ -157,7 +174,7 @@ def as_node(path: str) -> str:
 def _as_node(header: str = "") -> str:
     credentials = f"--cacert {KUBERNETES_CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
     server = f"\"$(sed -n 's/^ *server: //p' {KUBELET_KUBECONFIG})\""
-    return f"curl -sSf --max-time 5 {credentials}{f' {header}' if header else ''} {server}"
+    return f"{CURL} -sSf --max-time 5 {credentials}{f' {header}' if header else ''} {server}"
 
 
 def _own_node(machine: Machine) -> str:
@@ -166,13 +183,13 @@ def _own_node(machine: Machine) -> str:
 
 def endpoint_answers(cluster: Cluster) -> Probe:
     """Checked before a node moves to another endpoint, so that it does not leave one that works."""
-    command = f"curl -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
+    command = f"{CURL} -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
     return Probe(f"the API answers at {cluster.endpoint} from here", command, 60)
 
 
 def healthy(machine: Machine) -> Probe:
     """Checked with the node's own certificate, so that no administrator's rights are needed here."""
-    own = " && ".join(f"curl -sSf --max-time 5 http://127.0.0.1:{port}/healthz" for port in (10248, 10256))
+    own = " && ".join(f"{CURL} -sSf --max-time 5 http://127.0.0.1:{port}/healthz" for port in (10248, 10256))
     what = "kubelet and kube-proxy are healthy, and the node is registered"
     return Probe(what, f"{own} && {_own_node(machine)}", 120, "kubelet")
 

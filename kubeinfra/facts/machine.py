@@ -10,7 +10,7 @@ from time import time
 
 from pyinfra.api import FactBase
 
-from kubeinfra.components.runtime import VERSIONS
+from kubeinfra.components.runtime import VERSIONS, given_flags
 from kubeinfra.facts.software import SOFTWARE, software
 from kubeinfra.machine.packages import UNREACHED
 from kubeinfra.machine.state import CHRONY_MARK, InterfaceAddress, MachineState, SystemState
@@ -40,7 +40,32 @@ _ETCD = (
     "asks status -w json | sed -n 's/.*\"cluster_id\":\\([0-9]*\\).*/etcd-cluster=\\1/p'; "
     "if asks health >/dev/null; then echo etcd-serves=yes; fi; fi"
 )
+# What a cloud says of /etc/hosts wins over files below /etc; a file that was made from the template says so at its top.
+_CLOUD_INIT = (
+    "if [ -d /etc/cloud/cloud.cfg.d ]; then echo cloud-init=yes; "
+    "if grep -rqsiE '(^ *manage_etc_hosts: *[^[:alnum:]]?(true|template))|configured .manage_etc_hosts. as true' "
+    "/etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d /var/lib/cloud/instance/ /etc/hosts; "
+    "then echo cloud-init-hosts=yes; fi; fi"
+)
 _TIME_DAEMONS = "chrony chronyd systemd-timesyncd ntp ntpd ntpsec openntpd"
+# Shell that prints the swap units that a file defines: one of fstab's lines, a generator's, or your own. The others
+# are names of a swap that is in use, as many as its device has links, and one of these is whatever disk comes second.
+SWAP_UNITS = """\
+systemctl show '*.swap' -p Id -p LoadState -p FragmentPath 2>/dev/null | awk '
+function told() { if (is["LoadState"] == "loaded" && is["FragmentPath"] != "") print is["Id"]; split("", is) }
+/^$/ { told(); next }
+{ at = index($0, "="); is[substr($0, 1, at - 1)] = substr($0, at + 1) }
+END { told() }'"""
+# Services that switch swap on by a program of their own; of others, one that runs swapon itself is found.
+_SWAP_SERVICES = " ".join(
+    f"{name}.service"
+    for name in ("zramswap", "zram-config", "zram-swap", "dphys-swapfile", "swapspace", "systemd-swap", "hibinit-agent")
+)
+# Files that run something at boot, and Azure's agent, which makes swap on a disk of its own.
+_BOOT_SCRIPTS = (
+    "/etc/rc.local /etc/rc.d/rc.local /etc/crontab /etc/cron.d/* /var/spool/cron/*root /var/spool/cron/*/root"
+)
+_AZURE = "/etc/waagent.conf"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -60,7 +85,8 @@ class MachineFacts(FactBase[MachineState]):
             '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"); '
             "if [ -f /.dockerenv ] || [ -f /run/systemd/container ]; then echo container=yes; fi; "
             '[ ! -f /etc/resolv.conf ] || echo "resolv=$(base64 -w0 /etc/resolv.conf)"; '
-            "[ ! -f /run/systemd/resolve/resolv.conf ] || echo resolved=yes; "
+            'resolved=/run/systemd/resolve/resolv.conf; [ ! -f $resolved ] || echo "resolved=$(base64 -w0 $resolved)"; '
+            f"{_CLOUD_INIT}; "
             f"if ! grep -qs '^{CHRONY_MARK}' /etc/chrony/chrony.conf /etc/chrony.conf; then "
             f"for unit in {_TIME_DAEMONS}; do "
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
@@ -95,10 +121,14 @@ class MachineFacts(FactBase[MachineState]):
             distribution=values.get("id", ""),
             container="container" in values,
             resolv_conf=b64decode(values.get("resolv", "")).decode(errors="replace"),
-            systemd_resolv_conf="resolved" in values,
+            systemd_resolv_conf=b64decode(values.get("resolved", "")).decode(errors="replace"),
+            cloud_init="cloud-init" in values,
+            cloud_init_hosts="cloud-init-hosts" in values,
             keeps_time="time" in values,
             runtime_major=_major(values.get("runtime", "")),
             runtime_package=values.get("runtime-package", ""),
+            runtime_flags=given_flags(b64decode(values.get("runtime-unit", "")).decode(errors="replace")),
+            runtime_used="runtime-used" in values,
             clock_ahead=float(values.get("clock", now)) - now,
             etcd_name=values.get("etcd-name"),
             etcd_cluster=f"{int(values['etcd-cluster']):x}" if "etcd-cluster" in values else None,
@@ -134,8 +164,13 @@ for unit in firewalld ufw; do
 done
 if command -v getenforce >/dev/null; then echo "selinux=$(getenforce)"; fi
 tail -n +2 /proc/swaps | while read -r swap rest; do echo "swap=$swap"; done
-systemctl list-units --type swap --all --no-legend --plain 2>/dev/null | LC_ALL=C sed 's/^[^[:alnum:]]*//' |
-    while read -r unit load rest; do [ "$load" = masked ] || echo "swap-unit=$unit"; done
+{SWAP_UNITS} | sed 's/^/swap-unit=/'
+own=$(grep -ls '^Exec.*swapon' /etc/systemd/system/*.service /lib/systemd/system/*.service | sed 's#.*/##' | sort -u)
+# shellcheck disable=SC2086  # a list of names
+systemctl list-unit-files --no-legend --state=enabled {_SWAP_SERVICES} $own 2>/dev/null |
+    awk '{{print "swap-service=" $1}}'
+grep -lsE '^[^#]*swapon( |$)' {_BOOT_SCRIPTS} | sed 's/^/swap-script=/'
+grep -lsi '^ *ResourceDisk.EnableSwap *= *y' {_AZURE} | sed 's/^/swap-script=/'
 while read -r module path; do
     if [ -e "/sys/module/$module" ] || [ -e "$path" ] ||
         grep -qs "/$module\\.ko" "/lib/modules/$(uname -r)/modules.builtin"; then echo "module=$module loaded"
@@ -167,6 +202,8 @@ exit 0"""
             selinux=found.get("selinux", [""])[0],
             swaps=tuple(found.get("swap", [])),
             swap_units=tuple(found.get("swap-unit", [])),
+            swap_services=tuple(dict.fromkeys(found.get("swap-service", []))),
+            swap_scripts=tuple(found.get("swap-script", [])),
             modules=pairs("module"),
             sysctls={key: " ".join(value.split()) for key, value in pairs("sysctl").items()},
             read_only=tuple(found.get("read-only", [])),

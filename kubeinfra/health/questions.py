@@ -10,6 +10,7 @@ from shlex import quote
 from kubeinfra.components import etcd
 from kubeinfra.components.base import Here
 from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.components.direct import CURL
 from kubeinfra.components.load_balancer import has_address
 from kubeinfra.components.network import pod_network
 from kubeinfra.paths import ETCDCTL
@@ -37,7 +38,9 @@ def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
     if "master" in machine.groups:
         commands.append(("kube-apiserver", machine.name, f"{kubectl} get --raw /readyz"))
         for name, port in (("kube-controller-manager", 10257), ("kube-scheduler", 10259)):
-            commands.append((name, machine.name, f"curl -sS --insecure --max-time 5 https://127.0.0.1:{port}/healthz"))
+            commands.append(
+                (name, machine.name, f"{CURL} -sS --insecure --max-time 5 https://127.0.0.1:{port}/healthz")
+            )
     if asks_api:
         leases = "kube-controller-manager kube-scheduler"
         holders = "{range .items[*]}{.metadata.name}={.spec.holderIdentity} {end}"
@@ -53,7 +56,7 @@ def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
         commands.append(("kube-proxy", machine.name, _KUBE_PROXY))
     if "lb" in machine.groups:
         through = f"https://127.0.0.1:{cluster.settings.load_balancer_port}/readyz"
-        commands.append(("nginx", machine.name, f"curl -sS --insecure --max-time 5 {through}"))
+        commands.append(("nginx", machine.name, f"{CURL} -sS --insecure --max-time 5 {through}"))
         commands.append((VIRTUAL_ADDRESS, machine.name, _keepalived(cluster.settings.virtual_ip)))
     return commands
 
@@ -73,7 +76,9 @@ def _member(here: Here) -> str:
 
 
 # Healthy, and by which mode: without ip_vs in the kernel it is iptables.
-_KUBE_PROXY = "curl -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && curl -sSf -m 5 127.0.0.1:10249/proxyMode"
+_KUBE_PROXY = (
+    f"{CURL} -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && {CURL} -sSf -m 5 127.0.0.1:10249/proxyMode"
+)
 VIRTUAL_ADDRESS = "virtual address"
 NODES = "node"
 # One command for all nodes: with a command for each, the argument list would be too long from about 500 nodes on.

@@ -73,12 +73,24 @@ def has_local_resolver(text: str) -> bool:
 
 
 def has_resolver_for_pods(text: str) -> bool:
-    return any(line.split()[:1] == ["nameserver"] for line in _lines(resolv_conf_for_pods(text)))
+    """Whether it names a server that pods can reach; they have no IPv6."""
+    return any(_is_server(line) and not _is_local_server(line) and "." in line for line in _lines(text))
+
+
+def with_servers(text: str, servers: Iterable[str]) -> str:
+    """A resolv.conf with these name servers more."""
+    ended = text if not text or text.endswith("\n") else f"{text}\n"
+    return ended + "".join(f"nameserver {server}\n" for server in servers)
+
+
+def _is_server(line: str) -> bool:
+    fields = line.split()
+    return len(fields) >= 2 and fields[0] == "nameserver"
 
 
 def _is_local_server(line: str) -> bool:
-    fields = line.split()
-    return len(fields) >= 2 and fields[0] == "nameserver" and (fields[1].startswith("127.") or fields[1] == "::1")
+    """0.0.0.0 is the machine itself, too."""
+    return _is_server(line) and (line.split()[1].startswith(("127.", "0.")) or line.split()[1] == "::1")
 
 
 def _lines(text: str) -> list[str]:

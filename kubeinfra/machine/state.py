@@ -30,10 +30,13 @@ class MachineState:
     + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
     + interfaces: IPv4 addresses, each with the interface that has it
-    + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: whether systemd-resolved keeps a real one
+    + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: of the one with the servers that systemd-resolved asks
+      itself; "" without such a file
+    + cloud_init: whether cloud-init may set the host name at boot; cloud_init_hosts: whether it also makes /etc/hosts
     + keeps_time: whether a time daemon runs that this project has not set up
     + runtime_major: major release of the container runtime that is installed; None without one
     + runtime_package: the package that it is from; "" if it is from none
+    + runtime_flags: what its command line says, as keys of its configuration; runtime_used: whether it has containers
     + etcd_name: the member name that its etcd data was made with; None without data
     + etcd_cluster: id of the cluster that its etcd is a member of, in hex; None if it does not run
     + etcd_serves: whether its etcd answers a read that needs a quorum
@@ -50,11 +53,13 @@ class MachineState:
     distribution: str
     container: bool
     resolv_conf: str
-    systemd_resolv_conf: bool
+    systemd_resolv_conf: str
     keeps_time: bool
     interfaces: tuple[InterfaceAddress, ...] = ()
     runtime_major: int | None = None
     runtime_package: str = ""
+    runtime_flags: tuple[str, ...] = ()
+    runtime_used: bool = False
     etcd_name: str | None = None
     etcd_cluster: str | None = None
     etcd_serves: bool = False
@@ -62,6 +67,8 @@ class MachineState:
     cas: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
     software: Software = field(default_factory=Software)
+    cloud_init: bool = False
+    cloud_init_hosts: bool = False
 
     @property
     def addresses(self) -> tuple[IPv4Interface, ...]:
@@ -81,7 +88,8 @@ class SystemState:
     + hostname: the kernel's
     + firewalls: units that run or start at boot
     + selinux: "Enforcing", "Permissive", "Disabled" or ""
-    + swaps: what is in use (/proc/swaps); swap_units: systemd units that would use some
+    + swaps: what is in use (/proc/swaps); swap_units: systemd units of swap that a file defines, so that it is back
+      after a reboot; swap_services: enabled services that switch swap on; swap_scripts: other files that do so
     + modules: name -> "loaded", "loadable" or "missing"
     + sysctls: key -> present value; a key that the kernel does not have is left out
     + read_only: keys that cannot be set
@@ -95,6 +103,8 @@ class SystemState:
     modules: dict[str, str]
     sysctls: dict[str, str]
     read_only: tuple[str, ...]
+    swap_services: tuple[str, ...] = ()
+    swap_scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ class Edit:
     + in_place: write into the existing file, as it may be a bind mount, such as /etc/hosts in a container
     + secret: never shown, not even in a diff
     + shown: returns the part of a text that a diff may show, if the rest may hold secrets of others
+    + check: as of a File; not together with in_place
+    + keep_for: a unit; while it runs, the present text is kept in `before(path)`, for `converge` to go back to
     """
 
     path: str
@@ -70,6 +72,8 @@ class Edit:
     in_place: bool = False
     secret: bool = False
     shown: Callable[[str], str] | None = None
+    check: str | None = None
+    keep_for: str | None = None
 
 
 Wanted = Directory | Link | File | Edit
@@ -154,8 +158,7 @@ def _compare_file(item: File, found: PathState | None) -> Change | None:
         return None  # a plan does not know the new text; it may be the present one
     instruction = unknown(item.path) if text is None else write(item.path, item.mode, text)
     if item.check and text is not None:
-        kind = "checked-secret" if item.secret else "checked"
-        instruction = f"{kind} {item.path} {item.mode} {_encoded(text)} {item.check}"
+        instruction = _checked(item.path, item.mode, text, item.check, item.secret)
     sentence = _sentence("change" if is_file else "write", item)
     diff = () if item.secret or text is None else _diff(item.path, (found.text or "") if found else "", text)
     return Change(item.path, sentence, diff, instruction, item.digest or "")
@@ -170,6 +173,10 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
         return None
     mode = found.mode if found and found.kind == "file" else "644"
     instruction = f"{'inplace' if item.in_place else 'file'} {item.path} {mode} {_encoded(text)}"
+    if item.check:
+        instruction = _checked(item.path, mode, text, item.check, item.secret)
+    if item.keep_for:
+        instruction = f"keep {item.path} {before(item.path)} {item.keep_for}\n{instruction}"
     sentence = _sentence("change" if found else "write", item)
     shown = item.shown or str
     diff = () if item.secret else _diff(item.path, shown(now), shown(text))
@@ -179,6 +186,16 @@ def _compare_edit(item: Edit, found: PathState | None) -> Change | None:
 def write(path: str, mode: str, text: str) -> str:
     """Instruction: write a file with this mode (octal text) and text, owned by root; it appears at once, complete."""
     return f"file {path} {mode} {_encoded(text)}"
+
+
+def _checked(path: str, mode: str, text: str, check: str, secret: bool) -> str:
+    """Instruction: write a file as `write` does, if a command accepts it."""
+    return f"{'checked-secret' if secret else 'checked'} {path} {mode} {_encoded(text)} {check}"
+
+
+def before(path: str) -> str:
+    """Where the text is kept that a file had before; see Edit."""
+    return f"{path}.before"
 
 
 def set_mode(path: str, mode: str) -> str:
@@ -218,6 +235,7 @@ while read -r kind path first rest; do
     case $kind in
     directory) [ -d "$path" ] || install -d -m 755 "$path"; chmod "$first" "$path"; chown root:root "$path" ;;
     link) [ -d "$directory" ] || install -d -m 755 "$directory"; ln -sfT "$first" "$new"; mv -fT "$new" "$path" ;;
+    keep) rm -f "$first"; [ ! -f "$path" ] || ! systemctl --quiet is-active "$rest" || cp -p "$path" "$first" ;;
     mode) chmod "$first" "$path"; chown root:root "$path" ;;
     inplace) printf %s "$rest" | base64 -d >"$new"; flush "$new"  # a full disk is found out before it is emptied
         cat "$new" >"$path"; rm -f "$new"; chmod "$first" "$path" ;;

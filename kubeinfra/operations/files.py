@@ -11,6 +11,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from kubeinfra.components.base import Describe
 from kubeinfra.facts.files import OnDisk
 from kubeinfra.machine.state import CertificateState
+from kubeinfra.machine.units import for_systemd
 from kubeinfra.machine.wanted import SCRIPT, Change, Directory, compare, paths_of, script_input, texts_of
 from kubeinfra.operations.binaries import paths_to_place, placing, targets_of
 from kubeinfra.pki.certificates import Certificate
@@ -33,8 +34,10 @@ def install(describe: Describe) -> Generator[StringCommand, None, None]:
 
     + describe: evaluated when the operation runs, as the run may have created CAs and secrets by then
     """
-    component = describe(here())
-    wanted, certificates = component.files, component.certificates
+    me = here()
+    component = describe(me)
+    wanted = [for_systemd(item, me.seen.systemd) for item in component.files]
+    certificates = component.certificates
     targets = targets_of(component.binaries)
     paths = [*paths_of(wanted), *paths_to_place(targets)]
     pairs = {item.certificate_path: item.key_path for item in certificates}

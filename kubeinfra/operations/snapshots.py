@@ -18,6 +18,7 @@ from kubeinfra.facts.snapshots import Digest
 from kubeinfra.machine.shell import flush
 from kubeinfra.operations.gates import failure
 from kubeinfra.operations.rolling import turn
+from kubeinfra.paths import ETCDCTL
 from kubeinfra.run.controller import controller
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce, note
@@ -57,7 +58,7 @@ def _take(member: EtcdMember) -> Commands:
     if state.is_executing in _snapshot_taken_in:
         host.noop("another member has given a snapshot")
         return
-    etcdctl = f"ETCDCTL_ENDPOINTS={member.client_url} /usr/local/bin/etcdctl"
+    etcdctl = f"ETCDCTL_ENDPOINTS={member.client_url} {ETCDCTL}"
     if not host.get_fact(Succeeds, probe=f"{etcdctl} endpoint health"):
         note(f"{member.name} is not healthy; another member must give the snapshot")
         return
@@ -134,7 +135,7 @@ def send(snapshot: Path, digest: str) -> Commands:
         QuoteString(
             f"trap 'rm -rf {EXCHANGE}' EXIT; install -m 600 -o root -g root {EXCHANGE}/snapshot {RESTORE}; "
             f"echo '{digest}  {RESTORE}' | sha256sum --check --quiet; "
-            f"/usr/local/bin/etcdctl snapshot status {RESTORE} >/dev/null"
+            f"{ETCDCTL} snapshot status {RESTORE} >/dev/null"
         ),
     )
 
@@ -172,7 +173,7 @@ def unpack(member: EtcdMember, members: Sequence[EtcdMember]) -> Commands:
         "-ec",
         QuoteString(
             f"umask 077; rm -rf {RESTORED}; "
-            f"said=$(/usr/local/bin/etcdctl snapshot restore {RESTORE} --data-dir {RESTORED} --name {member.name} "
+            f"said=$({ETCDCTL} snapshot restore {RESTORE} --data-dir {RESTORED} --name {member.name} "
             f"--initial-cluster {initial_cluster} --initial-cluster-token {token} "
             f"--initial-advertise-peer-urls {member.peer_url} 2>&1) || "
             f'{{ rm -rf {RESTORED} {RESTORE}; echo "$said" >&2; exit 1; }}; '

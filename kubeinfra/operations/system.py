@@ -8,9 +8,9 @@ from shlex import quote
 from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.checks.system import comes_with_module, missing_modules, refused, sysctls_out_of_reach
+from kubeinfra.checks.system import comes_with_module, missing_modules, refused, swap_scripts, sysctls_out_of_reach
 from kubeinfra.components.base import Probe
-from kubeinfra.facts.machine import MissingPackages, System, Unreached
+from kubeinfra.facts.machine import SWAP_UNITS, MissingPackages, System, Unreached
 from kubeinfra.findings import Finding
 from kubeinfra.machine.packages import PATIENCE, install, nobody_installs
 from kubeinfra.machine.state import SystemState
@@ -59,6 +59,7 @@ def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str]) -> 
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=list(sysctls))
     _note([*missing_modules(host.name, now), *sysctls_out_of_reach(host.name, now, sysctls)])
+    _note(swap_scripts(host.name, now))
     required = [*_firewall(now), *_hostname(now, hostname)]
     attempts = [*_selinux(now), *_swap(now), *_loadable(now)]
     later = list(_sysctls(now, sysctls))
@@ -105,6 +106,11 @@ def _note_refused(left: Iterable[tuple[str, str]]) -> None:
 
 
 Steps = Iterator[tuple[str, str]]
+# Units of fstab's lines are gone when systemd has read it again; without them its generator for partition tables makes
+# one for the same partition.
+_NO_SWAP_UNITS = (
+    f'systemctl daemon-reload && {SWAP_UNITS} | while read -r unit; do systemctl mask --quiet --now "$unit"; done'
+)
 
 
 def _firewall(now: SystemState) -> Steps:
@@ -118,10 +124,12 @@ def _selinux(now: SystemState) -> Steps:
 
 
 def _swap(now: SystemState) -> Steps:
+    for service in now.swap_services:
+        yield f"stop and disable {service}, which switches swap on", f"systemctl disable --quiet --now {quote(service)}"
     if now.swaps:
         yield f"swap off: {', '.join(now.swaps)}", "swapoff -a"
-    for unit in now.swap_units:
-        yield f"mask {unit}", f"systemctl mask --quiet {quote(unit)}; systemctl stop {quote(unit)}"
+    if now.swap_units:
+        yield f"no swap at boot from {', '.join(now.swap_units)}", _NO_SWAP_UNITS
 
 
 def _hostname(now: SystemState, hostname: str) -> Steps:

@@ -12,6 +12,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from kubeinfra.components.base import Probe, Unit
 from kubeinfra.facts.units import UnitsAndHealth, UnitStates
 from kubeinfra.machine.state import UnitState
+from kubeinfra.machine.wanted import before
 from kubeinfra.operations.gates import failure, waiting
 from kubeinfra.operations.rolling import turn
 from kubeinfra.run.journal import Verb
@@ -66,6 +67,7 @@ def converge(
     starts: bool = False,
     lost: tuple[Unit, Probe] | None = None,
     at_once: int | None = None,
+    returns_to: str | None = None,
 ) -> Commands:
     """
     Restart (or reload) units whose inputs have changed since they started, then wait until they are healthy.
@@ -78,8 +80,9 @@ def converge(
     + lost: a unit that must restart if this is true, whatever its inputs are
     + at_once: on how many hosts at a time this may restart or wait for something, in the order of the inventory; after
       the first that fails no other begins, and those that would have had to fail too. None: on all
+    + returns_to: a file that gets its text of before back if a unit does not start with the new one (Edit.keep_for)
     """
-    wish = _Wish(units, healthy, awaited, guard, recovers, starts, lost)
+    wish = _Wish(units, healthy, awaited, guard, recovers, starts, lost, returns_to)
     if at_once is None or not state.is_executing:
         yield from wish.fulfil(wish.look(), None)
         return
@@ -114,6 +117,7 @@ class _Wish:
     recovers: Sequence[Probe]
     starts: bool
     lost: tuple[Unit, Probe] | None
+    returns_to: str | None
 
     @property
     def _wanted(self) -> dict[str, str]:
@@ -153,7 +157,7 @@ class _Wish:
             yield _left(mine)
             return
         if steps:
-            yield _all(steps, self.units)
+            yield _all(steps, self.units, self.returns_to)
         elif healthy and "healthy" not in found.holding:
             announce_wait(healthy.what)
         if healthy and (steps or "healthy" not in found.holding):
@@ -238,8 +242,19 @@ def _names(units: Sequence[Unit]) -> str:
     return ", ".join(unit.name for unit in units)
 
 
-def _all(steps: Sequence[Step], units: Sequence[Unit]) -> StringCommand:
-    """All in one command; if one fails, the journal is shown."""
-    every = " && ".join(["systemctl daemon-reload", *(step.command for step in steps)])
-    journal = "; ".join(f"journalctl -u {unit.name} -n 15 --no-pager -o cat >&2" for unit in units)
-    return StringCommand("sh", "-c", QuoteString(f"({every}) || {{ {journal}; exit 1; }}"))
+def _all(steps: Sequence[Step], units: Sequence[Unit], returns_to: str | None = None) -> StringCommand:
+    """All in one command; if one fails, the journal is shown, and `returns_to` gets its text of before back."""
+    every = ["systemctl daemon-reload", *(step.command for step in steps)]
+    failed = [f"journalctl -u {unit.name} -n 15 --no-pager -o cat >&2" for unit in units]
+    if returns_to:
+        every.append(f"rm -f {before(returns_to)}")
+        failed.append(_return_to(returns_to, [step.unit for step in steps]))
+    return StringCommand("sh", "-c", QuoteString(f"({' && '.join(every)}) || {{ {'; '.join(failed)}; exit 1; }}"))
+
+
+def _return_to(path: str, units: Sequence[str]) -> str:
+    names = " ".join(dict.fromkeys(units))
+    return (
+        f"if [ -f {before(path)} ]; then mv -f {before(path)} {path}; systemctl reset-failed {names}; "
+        f"if systemctl restart {names}; then echo '{names}: runs again, with {path} as it was before' >&2; fi; fi"
+    )

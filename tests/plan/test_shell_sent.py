@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from made_up import made_up_artifacts
-from simulated import RED_HAT, ROOT, Machine, Project, Ran, Sent, guide
+from simulated import RED_HAT, ROOT, SYSTEM, Machine, Project, Ran, Sent, guide
 
 from kubeinfra import operations
-from tests.unit.shell_check import findings, units_commands
+from tests.unit.shell_check import findings, inner, units_commands
 
 # Operations that run on the controller, or that all hosts only meet at.
 WITHOUT_SHELL = {
@@ -74,6 +74,7 @@ def running(names: Iterable[str]) -> Iterator[Machine]:
         "/run/kubeinfra/$1.inputs": lines,
         "ask() {": ["etcd\tetcd01\t1\taway"],
         "get nodes -o json ": [json.dumps({"items": [node]})],
+        SYSTEM: ["hostname=x", "swap=/dev/sda2", "swap-unit=dev-sda2.swap", "swap-service=zramswap.service"],
     }
     return (replace(machine, answers=answers) for machine in guide())
 
@@ -118,3 +119,34 @@ def test_every_template_that_is_shell_was_rendered(sent: list[Sent]) -> None:
 def test_all_shell_is_sound(sent: list[Sent], tmp_path: Path) -> None:
     found = findings(scripts(sent), tmp_path)
     assert not found, "\n".join(found)
+
+
+# A program that asks over the network, and what stands before or after it so that it never asks a proxy.
+ASKS = re.compile(r"(?<![\w./-])(?:wget |(?P<before>\S* )?(?:\S*/)?(?:curl (?P<after>-\S+ \S+)|kubectl --kubeconfig ))")
+
+
+def through_a_proxy(script: str) -> list[str]:
+    """The commands of a script that would go through the proxy of a machine's environment."""
+    return [
+        found[0]
+        for text in (script, *inner(script))
+        for found in ASKS.finditer(text)
+        if found["after"] not in (r"--noproxy \*", "--noproxy '*'") and found["before"] != r"NO_PROXY=\* "
+    ]
+
+
+def test_no_question_of_ours_goes_through_a_proxy(sent: list[Sent]) -> None:
+    """Only the key of Docker's packages comes from outside."""
+    every = list(scripts(sent))
+    found = {one for script in every for one in through_a_proxy(script) if "/gpg" not in script}
+    assert not found
+    assert sum("--noproxy" in script for script in every) > 10
+    assert sum("NO_PROXY=" in script for script in every) > 10
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["curl -sS https://127.0.0.1:1", "sh -c 'timeout 5 /opt/kubernetes/bin/kubectl --kubeconfig /a get nodes'"],
+)
+def test_one_that_would_is_found(script: str) -> None:
+    assert through_a_proxy(script)

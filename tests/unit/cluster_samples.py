@@ -67,7 +67,7 @@ SEEN = MachineState(
     distribution="debian",
     container=False,
     resolv_conf="nameserver 192.168.80.1\n",
-    systemd_resolv_conf=False,
+    systemd_resolv_conf="",
     keeps_time=False,
     software=Software(version="12", kernel=(6, 1)),
 )

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_samples import cluster
+from cluster_samples import SEEN, cluster
 from hypothesis import given
 from hypothesis import strategies as st
-from local_machine import program, shell
+from local_machine import answer, program, shell
 
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.components.node import other_nodes_ready
-from kubeinfra.components.runtime.docker import daemon_json, our_part
+from kubeinfra.components.runtime.docker import VALID, Docker, daemon_json, our_part
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.facts.machine import MachineFacts
+from kubeinfra.machine.state import PathState
+from kubeinfra.machine.wanted import SCRIPT, Edit, compare, script_input
 from kubeinfra.paths import KUBELET_CLIENT_PEM
 
 OURS = {
@@ -67,6 +71,136 @@ def test_settings_are_followed_and_the_users_own_keys_win() -> None:
 
 def test_a_mirror_that_was_set_by_hand_stays_without_the_setting() -> None:
     assert merged('{"registry-mirrors": ["https://theirs"]}')["registry-mirrors"] == ["https://theirs"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"data-root": "/data/docker", "iptables": false}'])
+def test_a_docker_without_containers_makes_no_bridge(text: str) -> None:
+    once = daemon_json(text, Settings(), "n1", bridge=True)
+    assert json.loads(once)["bridge"] == "none"
+    assert daemon_json(once, Settings(), "n1", bridge=False) == once, "later it has pods, and the file stays"
+    assert json.loads(our_part(once, Settings(), "n1"))["bridge"] == "none", "the plan shows it"
+
+
+@pytest.mark.parametrize(
+    ("text", "extra"),
+    [
+        ('{"bridge": "br0"}', {}),
+        ('{"bip": "10.9.0.1/24"}', {}),  # Docker refuses to start with both
+        ("{}", {"fixed-cidr": "10.9.0.0/25"}),
+        ("{}", {"bip": "10.9.0.1/24"}),
+    ],
+)
+def test_a_bridge_that_somebody_asked_for_stays(text: str, extra: dict[str, Any]) -> None:
+    said = Settings(docker_extra_config=extra)
+    assert daemon_json(text, said, "n1", bridge=True) == daemon_json(text, said, "n1", bridge=False)
+
+
+USES = {
+    "nothing": ("", "", False),
+    "a container": ("abc123", "", True),
+    "a network that somebody made": ("", "def456", True),
+    "it does not run": (None, None, False),
+}
+
+
+@pytest.mark.parametrize("case", USES)
+def test_a_docker_that_others_use_is_seen(case: str, tmp_path: Path) -> None:
+    containers, networks, used = USES[case]
+    programs = program(tmp_path, "docker", f"case $1 in ps) echo {containers} ;; network) echo {networks} ;; esac")
+    program(tmp_path, "dockerd", "echo Docker version 20.10.24, build x")
+    program(tmp_path, "systemctl", "exit 3" if containers is None else "exit 0")
+    found = answer(MachineFacts(), programs=programs, instead={"/var/lib/docker/containers": "/nowhere"})
+    assert (found.runtime_major, found.runtime_used) == (20, used)
+
+
+def test_one_that_runs_pods_or_did_is_in_use_even_if_it_is_down(tmp_path: Path) -> None:
+    (tmp_path / "containers" / "abc").mkdir(parents=True)
+    program(tmp_path / "programs", "dockerd", "echo Docker version 20.10.24, build x")
+    instead = {"/var/lib/docker/containers": f"{tmp_path}/containers"}
+    assert answer(MachineFacts(), programs=tmp_path / "programs", instead=instead).runtime_used
+
+
+DEFAULT = "ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// --containerd=/run/c.sock ; pid=1 }\n"
+OPTIONS = DEFAULT.replace(" ; pid", " $OPTIONS ; pid") + "EnvironmentFiles={} (ignore_errors=yes)\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "file", "flags"),
+    [
+        (DEFAULT, "", ["containerd", "hosts"]),
+        # A drop-in.
+        (DEFAULT.replace("-H fd://", "--log-driver=journald"), "", ["containerd", "log-driver"]),
+        # CentOS' /etc/sysconfig/docker.
+        (OPTIONS, "OPTIONS='--selinux-enabled --log-driver=journald --signature-verification=false'\n", ["log-driver"]),
+        # Debian's /etc/default/docker, with short flags and lists.
+        (OPTIONS, 'OPTIONS="-b br0 --registry-mirror https://a.b -s overlay2"\n', ["bridge", "registry-mirrors"]),
+        (OPTIONS, "# OPTIONS=--log-driver=journald\n", []),
+        # A file that the command line does not use.
+        (OPTIONS.replace(" $OPTIONS", ""), "OPTIONS=--log-driver=journald\n", []),
+        (DEFAULT + 'Environment="X=--exec-opt native.cgroupdriver=systemd"\n', "", ["exec-opts"]),
+    ],
+)
+def test_what_docker_was_started_with_is_seen(unit: str, file: str, flags: list[str], tmp_path: Path) -> None:
+    (tmp_path / "options").write_text(file)
+    (tmp_path / "unit").write_text(unit.replace("{}", str(tmp_path / "options")))
+    program(tmp_path / "programs", "systemctl", f"case $1 in show) cat {tmp_path}/unit ;; *) exit 3 ;; esac")
+    program(tmp_path / "programs", "dockerd", "echo Docker version 20.10.24, build x")
+    found = answer(MachineFacts(), programs=tmp_path / "programs").runtime_flags
+    interesting = {"log-driver", "bridge", "registry-mirrors", "exec-opts", *flags}
+    assert [flag for flag in found if flag in interesting] == flags
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings", "refused"),
+    [
+        (("containerd", "hosts"), {}, ""),
+        (("hosts", "log-driver"), {}, "log-driver"),
+        (("exec-opts", "log-opts"), {}, "exec-opts, log-opts"),
+        (("registry-mirrors",), {}, ""),
+        (("registry-mirrors",), {"registry_mirrors": ["https://a.b"]}, "registry-mirrors"),
+        (("data-root",), {"docker_extra_config": {"data-root": "/data"}}, "data-root"),
+    ],
+)
+def test_a_key_that_is_on_the_command_line_is_refused(
+    flags: tuple[str, ...], settings: dict[str, Any], refused: str
+) -> None:
+    found = cluster(**settings)
+    seen = replace(SEEN, runtime_major=20, runtime_flags=flags)
+    every = list(Docker().findings(found, found.machine("n1"), seen))
+    assert [one.found for one in every] == ([f"Docker's command line has {refused}"] if refused else [])
+    assert all("`systemctl cat docker`" in one.remedy for one in every)
+
+
+VALIDATES = """case $* in
+--help) {} ;;
+"--validate --config-file "*) grep -q https "$3" || {{ echo "invalid mirror"; exit 1; }} ;;
+*) exit 9 ;; esac"""
+HELP = "echo '      --validate     Validate daemon configuration and exit'"
+
+
+@pytest.mark.parametrize(
+    ("mirror", "help_text", "accepted"),
+    [("https://a.b", HELP, True), ("a.b", HELP, False), ("a.b", "echo --version", True)],
+    ids=["valid", "refused by the daemon", "a daemon before 23.0, which cannot say"],
+)
+def test_the_daemon_validates_a_file_before_it_takes_the_old_ones_place(
+    mirror: str, help_text: str, accepted: bool, tmp_path: Path
+) -> None:
+    programs = program(tmp_path / "programs", "dockerd", VALIDATES.format(help_text))
+    program(programs, "chown", "exit 0")
+    path = tmp_path / "daemon.json"
+    path.write_text("{}")
+    edit = Edit(str(path), lambda _: json.dumps({"registry-mirrors": [mirror]}), check=VALID)
+    changes = compare([edit], {str(path): PathState("file", "644", "root:root", "", "", "{}")})
+    ran = shell(SCRIPT, stdin=script_input(changes), programs=programs)
+    assert (ran.returncode == 0) is accepted, ran.stderr
+    assert (mirror in path.read_text()) is accepted
+    assert accepted or "invalid mirror" in ran.stderr
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["daemon.json"]
+
+
+def test_without_docker_nobody_can_ask_it(tmp_path: Path) -> None:
+    assert shell(VALID.replace("dockerd", "no-dockerd")).returncode == 0
 
 
 @pytest.mark.parametrize(

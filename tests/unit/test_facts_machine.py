@@ -21,7 +21,7 @@ UBUNTU = [
     "id=ubuntu",
     "version=20.04",
     f"resolv={b64encode(b'nameserver 127.0.0.53').decode()}",
-    "resolved=yes",
+    f"resolved={b64encode(b'nameserver 9.9.9.9').decode()}",
     "time=systemd-timesyncd",
     f"ca=etcd {b64encode(b'PEM').decode()}",
     "secret=bootstrap-token",
@@ -37,7 +37,7 @@ def test_a_whole_answer_is_read() -> None:
         distribution="ubuntu",
         container=False,
         resolv_conf="nameserver 127.0.0.53",
-        systemd_resolv_conf=True,
+        systemd_resolv_conf="nameserver 9.9.9.9",
         keeps_time=True,
         cas={"etcd": "PEM"},
         secrets=frozenset({"bootstrap-token"}),
@@ -47,7 +47,7 @@ def test_a_whole_answer_is_read() -> None:
 
 def test_the_least_answer_is_read() -> None:
     assert MachineFacts().process(["uid=1000", "arch=riscv64"]) == MachineState(
-        1000, "riscv64", None, "", "", False, "", False, False
+        1000, "riscv64", None, "", "", False, "", "", False
     )
 
 
@@ -107,14 +107,53 @@ def test_how_an_operating_system_is_set_up_is_read() -> None:
     )
 
 
+# As systemd 252 prints them, in an order of its own: a line of fstab, what the partition is called besides, a unit that
+# is masked already, a file that is gone, and the unit of a generator.
+SWAP_UNITS = r"""Id=dev-disk-by\x2duuid-11\x2d22.swap
+LoadState=loaded
+FragmentPath=/run/systemd/generator/dev-disk-by\x2duuid-11\x2d22.swap
+
+FragmentPath=
+Id=dev-disk-by\x2ddiskseq-2\x2dpart1.swap
+LoadState=loaded
+
+Id=dev-sda2.swap
+LoadState=loaded
+FragmentPath=
+
+Id=swapfile.swap
+LoadState=masked
+FragmentPath=/etc/systemd/system/swapfile.swap
+
+Id=gone.swap
+LoadState=not-found
+FragmentPath=
+
+LoadState=loaded
+FragmentPath=/run/systemd/generator/dev-zram0.swap
+Id=dev-zram0.swap"""
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """Stand-ins for what this machine may not have, or has otherwise."""
     programs = tmp_path / "programs"
     program(programs, "modprobe", '[ "$*" = "--dry-run --quiet can_be_loaded" ]')
     program(programs, "getenforce", "echo Permissive")
-    units = 'echo "dev-sda2.swap loaded inactive"; echo "swapfile.swap masked inactive"'
-    program(programs, "systemctl", f'case "$*" in *is-enabled*ufw) ;; *list-units*) {units} ;; *) exit 1 ;; esac')
+    program(
+        programs,
+        "systemctl",
+        f"""case "$*" in
+*is-enabled*ufw) ;;
+show*.swap*) cat <<'END'
+{SWAP_UNITS}
+END
+;;
+list-unit-files*) for unit; do
+    case $unit in zramswap.service|mine.service) echo "$unit enabled enabled" ;; esac
+done ;;
+*) exit 1 ;; esac""",
+    )
     return programs
 
 
@@ -131,13 +170,39 @@ def test_the_operating_system_of_this_machine_is_read(machine: Path, tmp_path: P
     assert found.hostname == platform.node()
     assert found.firewalls == ("ufw",), "disabled at this moment, but it starts at boot"
     assert found.selinux == "Permissive"
-    assert (found.swaps, found.swap_units) == (("/dev/sda2",), ("dev-sda2.swap",)), "a masked unit uses none"
+    assert found.swaps == ("/dev/sda2",)
+    assert found.swap_units == (r"dev-disk-by\x2duuid-11\x2d22.swap", "dev-zram0.swap"), "those that a file defines"
+    assert found.swap_services == ("zramswap.service",)
     assert found.modules == {"built_in": "loaded", "can_be_loaded": "loadable", "not_there": "missing"}
     assert found.sysctls == {
         "kernel.pid_max": Path("/proc/sys/kernel/pid_max").read_text().strip(),
         "kernel.ostype": "Linux",
     }
     assert "kernel.ostype" in found.read_only
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "services", "scripts"),
+    [
+        ("units/mine.service", "[Service]\nExecStart=/sbin/swapon /swap\n", ["zramswap.service", "mine.service"], []),
+        ("units/other.service", "[Service]\nExecStart=/sbin/swapon /swap\n", ["zramswap.service"], []),  # not enabled
+        ("rc.local", "#!/bin/sh\nmkswap /dev/vdb\n  swapon /dev/vdb\n", ["zramswap.service"], ["rc.local"]),
+        ("rc.local", "#!/bin/sh\n# swapon /dev/vdb\nswapoff -a\n", ["zramswap.service"], []),
+        ("cron.d/swap", "@reboot root /sbin/swapon /swap\n", ["zramswap.service"], ["cron.d/swap"]),
+        ("waagent.conf", "ResourceDisk.EnableSwap=y\n", ["zramswap.service"], ["waagent.conf"]),
+        ("waagent.conf", "# ResourceDisk.EnableSwap=y\nResourceDisk.EnableSwap=n\n", ["zramswap.service"], []),
+    ],
+)
+def test_what_switches_swap_on_is_found(
+    machine: Path, tmp_path: Path, file: str, text: str, services: list[str], scripts: list[str]
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    instead = {"/etc/systemd/system/*": f"{tmp_path}/units/*", "/lib/systemd/system/": "/nowhere/"}
+    instead |= {path: f"{tmp_path}/{path[5:]}" for path in ("/etc/rc.local", "/etc/cron.d", "/etc/waagent.conf")}
+    found = answer(System(), programs=machine, instead=instead, modules={}, sysctls=[])
+    assert list(found.swap_services) == services
+    assert [Path(path).relative_to(tmp_path).as_posix() for path in found.swap_scripts] == scripts
 
 
 def test_modules_can_be_asked_for_alone(machine: Path) -> None:

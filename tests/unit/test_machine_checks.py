@@ -72,6 +72,27 @@ ROWS: dict[str, Row] = {
 }
 
 
+STUB = "nameserver 127.0.0.53\n"
+UNREACHABLE = {
+    "systemd-resolved whose own server is on the machine": (STUB, "nameserver 127.0.0.1\n"),
+    "systemd-resolved without a server": (STUB, "# No DNS servers known.\n"),
+    "a server of IPv6, which pods do not have": ("nameserver fe80::1%eth0\n", ""),
+    "no /etc/resolv.conf": ("", ""),
+}
+
+
+@pytest.mark.parametrize("case", UNREACHABLE)
+def test_name_servers_that_pods_cannot_reach_are_an_error_unless_a_setting_names_others(case: str) -> None:
+    etc, resolved = UNREACHABLE[case]
+    state = replace(SOUND, resolv_conf=etc, systemd_resolv_conf=resolved)
+    for upstreams, findings in ((["/etc/resolv.conf"], 1), (["192.168.80.1"], 0), ([], 0)):
+        found = cluster(dns_upstreams=upstreams)
+        every = machine_findings(found, found.machine("n1"), state)
+        assert [one.check for one in every] == ["name servers"] * findings
+        assert all("systemd-resolved" in one.found for one in every) is bool(resolved) or not findings
+        assert all('set dns_upstreams in group_data/all.py, such as ["192.168.80.1"]' in one.remedy for one in every)
+
+
 def test_a_valid_machine_has_no_findings() -> None:
     found = cluster()
     assert machine_findings(found, found.machine("n1"), SOUND) == []

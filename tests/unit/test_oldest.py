@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from local_machine import shell
 
-from kubeinfra.machine.shell import as_root, flush
+from kubeinfra.machine.shell import flush
+from kubeinfra.machine.units import for_systemd
+from kubeinfra.machine.wanted import File
 
 ROOT = Path(__file__).resolve().parents[2]
 SENT = [path for part in ("kubeinfra", "tasks", "day2", "templates", "files") for path in (ROOT / part).rglob("*")]
@@ -21,10 +23,8 @@ FORBIDDEN = {
     r"systemctl .*--now\b": "systemd 220; stop and disable",
     r"systemctl .*(--value|-P) ": "systemd 230; sed",
     r"list-units .*--plain(?!.*\| LC_ALL=C sed)": "systemd 220: in 219 a mark may come first in a line",
-    r"Exec\w+=[-@]*[+!]": "systemd 231; as_root of kubeinfra/machine/shell.py",
-    r"\b(StartLimitIntervalSec|ExecCondition|StateDirectory|LogsDirectory|RuntimeDirectoryPreserve|DynamicUser)=": (
-        "systemd 230 and newer"
-    ),
+    r"Exec\w+=[-@]*!": "systemd 235",
+    r"\b(ExecCondition|StateDirectory|LogsDirectory|RuntimeDirectoryPreserve|DynamicUser)=": ("systemd 230 and newer"),
     r"\b(MemoryMax|MemoryHigh|ReadWritePaths|OOMPolicy|ProtectSystem=strict)\b": "systemd 231 and newer",
     r"journalctl .*--(output-fields|namespace|grep)": "systemd 236 and newer",
     r"--(retry-connrefused|retry-all-errors|fail-with-body|connect-to|parallel|fail-early)\b": "curl 7.49 and newer",
@@ -64,9 +64,7 @@ def test_no_form_is_newer_than_the_oldest_machine(form: str) -> None:
         "ip -4 -json route",
         "systemctl disable --quiet --now ufw",
         "systemctl list-units --type swap --plain | while read -r unit load",
-        "ExecStartPre=+/bin/sh",
         "ExecStartPre=-!/bin/sh",
-        "StartLimitIntervalSec=0",
         "curl --retry-all-errors x",
     ],
 )
@@ -85,6 +83,21 @@ def test_what_is_written_is_brought_to_the_disk_and_stays_as_it_is(tmp_path: Pat
     assert shell(flush(f"{tmp_path}/no/such")).returncode != 0, "and what cannot be is told"
 
 
-@pytest.mark.parametrize(("systemd", "prefix"), [(219, ""), (230, ""), (231, "+"), (257, "+"), (None, "+")])
-def test_a_command_runs_as_root_in_the_words_of_its_systemd(systemd: int | None, prefix: str) -> None:
-    assert as_root(systemd) == prefix
+UNIT = File(
+    "/etc/systemd/system/a.service",
+    "[Unit]\nStartLimitIntervalSec=0\nAfter=b\n\n[Service]\nExecStartPre=+/bin/c\nExecStart=/bin/d +e\n",
+)
+
+
+@pytest.mark.parametrize("systemd", [231, 252, None])
+def test_a_unit_for_a_current_systemd_is_as_it_is_written(systemd: int | None) -> None:
+    assert for_systemd(UNIT, systemd) == UNIT
+
+
+def test_a_unit_for_an_older_systemd_says_the_same_in_its_words() -> None:
+    plain = (UNIT.content or "").replace("+/bin/c", "/bin/c")
+    assert for_systemd(UNIT, 230) == File(UNIT.path, plain)
+    old = "[Unit]\nAfter=b\n\n[Service]\nStartLimitInterval=0\nExecStartPre=/bin/c\nExecStart=/bin/d +e\n"
+    assert for_systemd(UNIT, 219) == File(UNIT.path, old)
+    other = File("/etc/a.conf", UNIT.content)
+    assert for_systemd(other, 219) == other

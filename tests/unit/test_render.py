@@ -62,7 +62,7 @@ def test_a_unit_records_its_inputs_before_it_starts() -> None:
     assert script.endswith(">/run/kubeinfra/x.service.inputs")
     assert "[ -e /etc/z ]" in script
     assert parser["Install"]["WantedBy"] == "multi-user.target"
-    assert parser["Service"]["StartLimitInterval"] == "0", "a unit that gives up has to be started by hand"
+    assert parser["Unit"]["StartLimitIntervalSec"] == "0", "a unit that gives up has to be started by hand"
 
 
 def test_files_that_are_sent_as_they_are_are_read_from_their_folder() -> None:

@@ -47,6 +47,11 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"ca_years": 0}, "ca_years is 0: input should be greater than or equal to 1"),
     ({"kubernetes_version": 1.20}, "kubernetes_version is 1.2: input should be a valid string"),
     ({"flannel_backend": "udp"}, "flannel_backend is 'udp': input should be 'vxlan' or 'host-gw'"),
+    (
+        {"docker_extra_config": {"hosts": ["tcp://0.0.0.0:2375"]}},
+        "docker_extra_config is {'hosts': ['tcp://0.0.0.0:2375']}: take 'hosts' out: Docker's unit has it on its "
+        "command line, and Docker does not start with both; use a drop-in of docker.service",
+    ),
     ({"registry_mirrors": "https://a"}, "registry_mirrors is 'https://a': input should be a valid list"),
     ({"apiserver_extra_args": {"v": 4}}, "apiserver_extra_args['v'] is 4: input should be a valid string"),
     (

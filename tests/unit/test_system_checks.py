@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubeinfra.checks.system import missing_modules, refused, sysctls_out_of_reach
+from kubeinfra.checks.system import missing_modules, refused, swap_scripts, sysctls_out_of_reach
 from kubeinfra.machine.state import SystemState
 
 FOUND = SystemState(
@@ -46,3 +46,11 @@ def test_a_sysctl_that_comes_with_a_module_is_not_missing() -> None:
 def test_what_was_refused_says_what_was_tried() -> None:
     note = refused("n1", "swap off: /dev/sda2", "swapoff -a")
     assert note.text() == "swap off: /dev/sda2: this machine does not allow it (swapoff -a changed nothing)"
+
+
+def test_what_switches_swap_on_and_is_not_ours_is_told() -> None:
+    found = replace(FOUND, swap_scripts=("/etc/rc.local", "/etc/cron.d/swap"))
+    assert [note.sentence() for note in swap_scripts("n1", found)] == [
+        f"n1: {path} switches swap on at boot; the kubelet does not start while there is swap: take that line out"
+        for path in found.swap_scripts
+    ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components.runtime.base import Runtime
-from kubeinfra.components.runtime.docker import Docker
+from kubeinfra.components.runtime.docker import Docker, given_flags
 
-__all__ = ["VERSIONS", "Runtime", "runtime"]
+__all__ = ["VERSIONS", "Runtime", "given_flags", "runtime"]
 
 
 VERSIONS = "; ".join(one.version for one in (Docker(),))

@@ -30,7 +30,10 @@ class Runtime(Protocol):
 
     @property
     def version(self) -> str:
-        """Shell that prints "runtime=<version>" and "runtime-package=<package>" if the runtime is installed."""
+        """
+        Shell that prints about the runtime, if it is installed, "runtime=<version>", "runtime-package=<package>",
+        "runtime-unit=<base64>" of what `given_flags` reads, and "runtime-used=yes" if it has containers.
+        """
         ...
 
     def describe(self, here: Here) -> Component:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +18,35 @@ from kubeinfra.components.runtime import docker_repository
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.render import template
-from kubeinfra.machine.shell import as_root
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.wanted import Edit, File
-from kubeinfra.paths import CNI_BIN, CNI_CONF
+from kubeinfra.paths import CNI_BIN, CNI_CONF, UNITS
 
 UNIT = Unit("docker.service")
 DAEMON_JSON = "/etc/docker/daemon.json"
 CE_PACKAGES = ("docker-ce", "docker-ce-cli", "containerd.io")
 _CGROUPS = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
+
+# From 23.0 on Docker can say whether it knows the keys of a file. What it does not say (26.1 finds a mirror without
+# https:// in order) its restart shows, and the old file comes back: `converge`, returns_to.
+VALID = (
+    "! dockerd=$(command -v dockerd) || ! $dockerd --help | grep -q -e --validate || "
+    "$dockerd --validate --config-file {new}"
+)
+# Properties of Docker's unit, and its environment files if its command line has variables.
+_UNIT_SHOWN = (
+    f"unit=$(systemctl show {UNIT.name} -p ExecStart -p Environment -p EnvironmentFiles 2>/dev/null); "
+    "files=$(echo \"$unit\" | sed -n 's/^EnvironmentFiles*=\\([^ ]*\\) .*/\\1/p'); "
+    'case $unit in *"\\$"*) for file in $files; do unit="$unit $(grep -v \'^ *#\' "$file" 2>/dev/null)"; done ;; esac; '
+    'echo "runtime-unit=$(echo "$unit" | base64 -w0)"'
+)
+# In use, by pods or for something else: it has, or had, containers, or networks other than its own three.
+_USED = (
+    # Only one that runs is asked: its socket would start it.
+    'asks() { systemctl --quiet is-active docker.service 2>/dev/null && timeout 20 docker "$@" --quiet 2>/dev/null; }; '
+    f'if [ -e {UNITS}/kubelet.service ] || [ -n "$(ls -A /var/lib/docker/containers 2>/dev/null)" ] || '
+    '[ -n "$(asks ps --all)" ] || [ -n "$(asks network ls --filter type=custom)" ]; then echo runtime-used=yes; fi'
+)
 
 READY = Probe("docker info says that cgroups are systemd's", _CGROUPS, 60, "docker")
 
@@ -50,18 +71,20 @@ class Docker:
         "if dockerd=$(command -v dockerd); then echo \"runtime=$(dockerd --version | tr -dc '0-9. ')\"; "
         'file=$(readlink -f "$dockerd"); owner=$(dpkg-query -S "$file" 2>/dev/null) || '
         "owner=$(rpm -q -f --qf '%{NAME}' \"$file\" 2>/dev/null) || owner=; "
-        'echo "runtime-package=${owner%%:*}"; fi'
+        f'echo "runtime-package=${{owner%%:*}}"; {_UNIT_SHOWN}; {_USED}; fi'
     )
 
     def describe(self, here: Here) -> Component:
-        settings, name = here.settings, here.machine.name
-        drop_in = template("inputs.conf.j2", as_root=as_root(here.seen.systemd), unit=UNIT.name, inputs=[DAEMON_JSON])
+        settings, name, bridge = here.settings, here.machine.name, not here.seen.runtime_used
+        drop_in = template("inputs.conf.j2", unit=UNIT.name, inputs=[DAEMON_JSON])
         return Component(
             (
                 Edit(
                     DAEMON_JSON,
-                    lambda text: daemon_json(text, settings, name),
+                    lambda text: daemon_json(text, settings, name, bridge),
                     shown=lambda text: our_part(text, settings, name),
+                    check=VALID,
+                    keep_for=UNIT.name,
                 ),
                 File(UNIT.drop_in, drop_in),
             )
@@ -75,6 +98,16 @@ class Docker:
                 found=f"Docker {seen.runtime_major} is installed",
                 wanted=f"Kubernetes {settings.kubernetes_version} needs one below {below}",
                 remedy="remove it, and the deploy installs one that fits, or put an older one in its place",
+                joints=EXPLAINED,
+            )
+        ours = {*our_keys(settings)} & {*seen.runtime_flags}
+        if ours:
+            yield _error(
+                machine=machine.name,
+                found=f"Docker's command line has {', '.join(sorted(ours))}",
+                wanted=f"{DAEMON_JSON} would have it too, and Docker does not start with both",
+                remedy="take it out of the command line (`systemctl cat docker` shows the files), and say what you "
+                "want of it in docker_extra_config",
                 joints=EXPLAINED,
             )
 
@@ -118,6 +151,23 @@ class Docker:
         )
 
 
+def given_flags(unit: str) -> tuple[str, ...]:
+    """
+    The keys of daemon.json that Docker's command line has, in the order of the alphabet.
+
+    + unit: properties of docker.service as `systemctl show` prints them, and the lines of its environment files
+    """
+    found = re.findall(r"""(?:^|[\s"'=])(?:--([a-z][a-z0-9-]*)|-([A-Za-z])(?=[\s="']))""", unit, re.MULTILINE)
+    return tuple(sorted({_SHORT.get(short, short) if short else _KEYS.get(flag, flag) for flag, short in found}))
+
+
+# Where flag and key differ: https://docs.docker.com/reference/cli/dockerd/
+_SHORT = {"H": "hosts", "b": "bridge", "D": "debug", "g": "data-root", "G": "group", "l": "log-level"}
+_SHORT |= {"p": "pidfile", "s": "storage-driver"}
+_KEYS = {flag: f"{flag}s" for flag in ("log-opt", "exec-opt", "storage-opt", "registry-mirror", "host", "label")}
+_KEYS |= {"insecure-registry": "insecure-registries", "graph": "data-root", "dns-opt": "dns-opts"}
+
+
 def our_keys(settings: Settings) -> dict[str, Any]:
     """The keys of daemon.json that the deploy sets."""
     return {
@@ -134,17 +184,25 @@ def our_keys(settings: Settings) -> dict[str, Any]:
 
 def our_part(text: str, settings: Settings, machine: str) -> str:
     """The part that a diff may show: not proxies, which often have a password in the URL, and no keys of others."""
-    shown = our_keys(settings).keys() - {"proxies"}
+    shown = our_keys(settings).keys() - {"proxies"} | {"bridge"}
     return _json({key: value for key, value in _read(text, machine).items() if key in shown})
 
 
-def daemon_json(text: str, settings: Settings, machine: str) -> str:
+def daemon_json(text: str, settings: Settings, machine: str, bridge: bool = False) -> str:
     """
     The file with our keys; other keys are kept.
 
+    + bridge: whether Docker needs no bridge of its own, docker0, which takes a network such as 172.17.0.0/16: pods are
+      on flannel's
+
     KubeinfraError, naming the machine, if the text is no JSON object.
     """
-    return _json({**_read(text, machine), **our_keys(settings)})
+    present, ours = _read(text, machine), our_keys(settings)
+    without = {"bridge": "none"} if bridge and not _OF_BRIDGE & {*present, *ours} else {}
+    return _json({**present, **without, **ours})
+
+
+_OF_BRIDGE = {"bridge", "bip", "bip6", "fixed-cidr", "fixed-cidr-v6", "default-gateway"}
 
 
 def _json(document: dict[str, Any]) -> str:
