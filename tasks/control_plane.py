@@ -11,7 +11,7 @@ from kubeinfra.operations.controller import admin_kubeconfig, create
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import apply, barrier, require
 from kubeinfra.operations.units import converge, start
-from kubeinfra.run.hosts import is_deploy_file, is_lead_host, is_kubectl_host
+from kubeinfra.run.hosts import is_deploy_file, is_kubectl_host, is_lead_host
 from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.artifacts import bring

@@ -11,7 +11,7 @@ from kubeinfra.components.control_plane import KUBECTL, READY
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import apply, barrier, once, require, wait_until
 from kubeinfra.operations.system import note
-from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_lead_host, is_kubectl_host, this_machine
+from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_kubectl_host, is_lead_host, this_machine
 from kubeinfra.run.inventory import cluster
 from tasks.preflight import preflight
 

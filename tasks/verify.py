@@ -10,7 +10,7 @@ from kubeinfra.components import verify as component
 from kubeinfra.health.questions import probes
 from kubeinfra.operations import health as operations
 from kubeinfra.operations.gates import barrier, once, require
-from kubeinfra.run.hosts import is_deploy_file, is_lead_host, is_kubectl_host
+from kubeinfra.run.hosts import is_deploy_file, is_kubectl_host, is_lead_host
 from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.preflight import preflight
