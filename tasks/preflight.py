@@ -8,6 +8,7 @@ from pyinfra import host, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
+from kubeinfra.checks.cgroups import cgroup_findings
 from kubeinfra.checks.identity import etcd_cluster_findings, identity_findings
 from kubeinfra.checks.machine import machine_findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
@@ -23,6 +24,7 @@ from kubeinfra.run.context import run
 from kubeinfra.run.controller import controller, identity, secrets
 from kubeinfra.run.hosts import is_lead_host
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
+from kubeinfra.run.plan import note_finding
 from kubeinfra.run.seen import look_at
 
 
@@ -37,6 +39,8 @@ def preflight(changes: bool = True) -> None:
         require_exclusive_run(name="preflight | no other run is at work")
     found = _look_at_it()
     run().machines[host.name] = found
+    for warning in cgroup_findings(cluster(), cluster().machine(host.name), found):
+        note_finding(warning)
     if _findings(host.name, found):
         _refuse(_findings, [one for one in state.inventory if one in state.active_hosts])
 
