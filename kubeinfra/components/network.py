@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.cluster.settings import Settings
 from kubeinfra.components.base import Component, Here, Port, Probe
 from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.node import as_node
@@ -22,7 +23,7 @@ BACK = Probe("flannel, and with it the pods' network, is back", "pgrep -x flanne
 
 def ports(cluster: Cluster) -> tuple[Port, ...]:
     vxlan = (
-        (Port(8472, "flannel", ("nodes (flannel, vxlan)",), "udp"),)
+        (Port(cluster.settings.flannel_port, "flannel", ("nodes (flannel, vxlan)",), "udp"),)
         if cluster.settings.flannel_backend == "vxlan"
         else ()
     )
@@ -36,11 +37,19 @@ def describe(here: Here) -> Component:
         "network/kube-flannel.yaml.j2",
         cluster_cidr=here.settings.cluster_cidr,
         backend=here.settings.flannel_backend,
+        backend_options=_backend_options(here.settings),
         cni_config_version=cluster.release.cni_config_version,
         image=cluster.flannel_image,
         cni_plugin_image=cluster.flannel_cni_plugin_image,
     )
     return Component((File(MANIFEST, manifest),))
+
+
+def _backend_options(settings: Settings) -> dict[str, int]:
+    """Options of flannel's backend that are not its defaults (flannel's Documentation/backends.md)."""
+    default = Settings.model_fields["flannel_port"].default
+    port = {"Port": settings.flannel_port} if settings.flannel_port != default else {}
+    return port | ({"MTU": settings.flannel_mtu} if settings.flannel_mtu is not None else {})
 
 
 def on_its_network(machine: Machine) -> Probe:

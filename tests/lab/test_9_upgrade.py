@@ -20,7 +20,12 @@ from observe import Processes, assert_finished, differences, machine_trees, proc
 # The last commit before everything got its place by subject, and CAs and the controller's directory another form.
 EARLIER = "1da7013"
 # "machine:path" of what this code writes otherwise, and CHANGELOG.md says so.
-NAMED: tuple[str, ...] = ()
+KUBE_PROXY_CONFIG = "/opt/kubernetes/cfg/kube-proxy-config.yaml"
+NAMED = (f"one:{KUBE_PROXY_CONFIG}", f"two:{KUBE_PROXY_CONFIG}")  # strictARP
+# What it restarts because of that, and the lines that a plan shows of the file besides what a diff begins with.
+RESTARTED = {("one", "kube-proxy"), ("two", "kube-proxy")}
+DIFF = {"ipvs:", "scheduler: rr", "+  strictARP: true", "kind: KubeProxyConfiguration"}
+DIFF |= {"metricsBindAddress: 127.0.0.1:10249"}
 STACKED = """\
 machines = [
     ("one", {"ssh_hostname": "192.168.80.10"}),
@@ -96,25 +101,30 @@ def paths(lines: list[str]) -> set[str]:
 
 def test_a_plan_names_what_differs_and_nothing_else(upgrade: Upgrade) -> None:
     assert upgrade.plan.code == 0, f"a plan should succeed:\n{upgrade.plan.text}"
-    assert not upgrade.plan.planned, f"nothing should be planned: {upgrade.plan.planned}\n{upgrade.plan.text}"
+    assert upgrade.plan.planned == {"node | files": ["one", "two"], "node | registered": ["one", "two"]}
     changed = differences(upgrade.trees["before"], upgrade.trees["planned"])
     assert not changed, "a plan should leave everything as it is:\n" + "\n".join(changed[:30])
     told = {sentence for machine in upgrade.lab.machines for sentence in upgrade.plan.told(machine)}
-    announced = {one for one in told if not one.startswith(("note: ", "warning: ", "Connected", "Ready: "))}
-    assert announced == {f"{upgrade.lab.state}: bring to schema 2, authorities/ becomes ca/"}
+    others = ("note: ", "warning: ", "Connected", "Ready: ", "--- /", "+++ /", "@@ ")
+    announced = {one for one in told if not one.startswith(others)}
+    assert announced - DIFF == {
+        f"{upgrade.lab.state}: bring to schema 2, authorities/ becomes ca/",
+        f"change {KUBE_PROXY_CONFIG}",
+        f"restart kube-proxy.service: {KUBE_PROXY_CONFIG} changes",
+    }
 
 
-def test_nothing_restarts(upgrade: Upgrade) -> None:
+def test_nothing_restarts_but_what_is_named(upgrade: Upgrade) -> None:
     assert len(upgrade.processes["before"]) > 15, f"all of the cluster should run: {upgrade.processes['before']}"
     moved = restarted(upgrade.processes["before"], upgrade.processes["after"])
-    assert not moved, f"the same processes should run: {moved}"
+    assert moved == RESTARTED, f"no other process should be another one: {moved}"
 
 
 def test_nothing_on_the_machines_changes_but_what_is_named(upgrade: Upgrade) -> None:
     """Every file of ours with its digest, so every certificate and key too."""
     changed = differences(upgrade.trees["before"], upgrade.trees["after"])
     assert paths(changed) == set(NAMED), "only what is named should change:\n" + "\n".join(changed[:30])
-    assert not upgrade.run.changes, f"the run should have nothing to do: {upgrade.run.changes}"
+    assert upgrade.run.changes == upgrade.plan.planned, "the run should do what the plan says, and nothing else"
 
 
 def test_the_controller_keeps_every_key_and_certificate_of_its_cas(upgrade: Upgrade) -> None:
