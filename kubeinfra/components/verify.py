@@ -5,10 +5,12 @@ from __future__ import annotations
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components.base import Probe
 from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.components.pods import pods_say
 from kubeinfra.machine.render import template
 from kubeinfra.paths import KUBERNETES_BIN
 
 CONFIGMAP = "kubeinfra-verified"
+NAMESPACE = "kubeinfra-verify"
 # Digest of the nodes, their pod networks and flannel: traffic that was checked for the same is not checked again.
 NETWORK = (
     f"{{ {KUBECTL} get nodes -o jsonpath='{{range .items[*]}}{{.metadata.uid}} {{.spec.podCIDR}} {{end}}'; "
@@ -35,5 +37,6 @@ def traffic(cluster: Cluster) -> str:
         configmap=CONFIGMAP,
         network=NETWORK,
         cluster_domain=cluster.settings.cluster_domain,
+        why_not_ready=pods_say(NAMESPACE, "app=echo"),
         all_pairs=cluster.settings.verify_traffic == "all",
     )

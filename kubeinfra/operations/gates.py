@@ -36,15 +36,16 @@ def wait_until(probe: Probe) -> Generator[StringCommand, None, None]:
 
 
 def waiting(probe: Probe) -> StringCommand:
-    """The loop; when the time is over it says what was waited for, the last answer, and what the journal says."""
+    """The loop; when the time is over it says what was waited for, the last answer, and what else the probe knows."""
     waits_for(probe.what)
-    journal = f"echo 'the last of {probe.unit}:' >&2; journalctl -u {probe.unit} -n 20 --no-pager -o cat >&2; "
+    journal = f"echo 'the last of {probe.unit}:' >&2; journalctl -u {probe.unit} -n 20 --no-pager -o cat >&2\n"
+    why = f"{journal if probe.unit else ''}{probe.why}"
     sentence = f"waited {probe.timeout} s until {probe.what}; last answer:"
     script = (
         f"deadline=$(($(date +%s) + {probe.timeout})); "
         f"until last=$(timeout 15 sh -c {quote(probe.command)} 2>&1); do "
         f'[ "$(date +%s)" -lt $deadline ] || {{ printf \'%s\\n\' {quote(sentence)} "$last" >&2; '
-        f"{journal if probe.unit else ''}exit 1; }}; "
+        f"{why}\nexit 1; }}; "
         "sleep 0.2; done"
     )
     return StringCommand("sh", "-c", QuoteString(script))
