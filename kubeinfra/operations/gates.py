@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from shlex import quote
 
 from pyinfra import host, state
@@ -52,13 +52,17 @@ def waiting(probe: Probe) -> StringCommand:
 
 
 @operation(is_idempotent=False)
-def once(what: str, command: str, unless: str | None = None) -> Generator[StringCommand, None, None]:
+def once(
+    what: str, command: str, unless: str | None = None, undone_by: Sequence[str] = ()
+) -> Generator[StringCommand, None, None]:
     """
     Run a command unless the state that it makes is there already.
 
     + what: what the command does, for the plan; + unless: the command that asks for the state; None: run it always
+    + undone_by: files; where a plan changes one of them, the state will not be there any more
     """
-    if unless is not None and host.get_fact(Succeeds, probe=unless):
+    lasts = not announced().keys() & set(undone_by)
+    if unless is not None and lasts and host.get_fact(Succeeds, probe=unless):
         host.noop(what)
         return
     announce(what)

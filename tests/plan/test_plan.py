@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,3 +152,10 @@ def test_a_hosts_own_files_follow_the_topology(project: Project) -> None:
     assert f"    --etcd-servers={servers} \\" in " ".join(ran.said("m1")).replace("+ ", " ")
     assert "put /opt/etcd/bin/etcd" not in " ".join(ran.said("m1")), "no etcd runs there"
     assert not any("kubelet" in sentence for sentence in ran.said("e1"))
+
+
+def test_a_plan_that_changes_flannel_foretells_the_traffic_check(project: Project) -> None:
+    """The check has passed on the network as it is now, and a run applies the manifest before it asks."""
+    master, *others = guide()
+    plan = project.plan([replace(master, answers={"kubeinfra-verified": ["yes"]}), *others])
+    assert plan.hosts("verify | traffic") == ("master01",)
