@@ -101,6 +101,10 @@ def test_machines_of_two_architectures_get_their_own_binaries(project: Project) 
 def test_a_node_on_cgroup_v2_is_told_and_the_plan_goes_on(project: Project) -> None:
     machines = [replace(machine, says={**DEBIAN, "cgroup": "2"}) for machine in guide()]
     plan = project.plan(machines)
-    told = [name for name in ("master01", "node01", "node02", "lb01") if "warning: on cgroup v2 " in "\n".join(plan.said(name))]
+    told = [
+        name
+        for name in ("master01", "node01", "node02", "lb01")
+        if "warning: on cgroup v2 " in "\n".join(plan.said(name))
+    ]
     assert plan.code == 0
     assert told == ["node01", "node02"]
