@@ -18,11 +18,15 @@ FALLBACK = "kube-proxy falls back to iptables up to Kubernetes 1.25, and does no
 
 @deploy("ipvs")
 def ipvs() -> None:
-    """Only if kube-proxy is to use it."""
-    if "node" in host.groups and component.uses_ipvs(cluster()):
-        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler, here().seen.software.kernel)
+    """Only if kube-proxy is to use it; else they are loaded at boot no longer."""
+    if "node" not in host.groups:
+        return
+    uses_ipvs = component.uses_ipvs(cluster())
+    if uses_ipvs:
         packages(name="packages", names=here().platform.ipvs, family=here().platform.family)
-        install(name="files", describe=component.describe_ipvs)
+    install(name="files", describe=component.describe_ipvs)
+    if uses_ipvs:
+        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler, here().seen.software.kernel)
         load_modules(name="modules", modules=modules, missing=FALLBACK)
 
 

@@ -6,13 +6,14 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.api.exceptions import PyinfraError
 
+from kubeinfra.components import kube_proxy
 from kubeinfra.components import node as component
 from kubeinfra.components.artifacts_needed import node_images
 from kubeinfra.components.runtime import runtime
 from kubeinfra.operations import images
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import require
-from kubeinfra.operations.units import converge, start
+from kubeinfra.operations.units import Demand, converge, start
 from kubeinfra.run.controller import controller, secrets
 from kubeinfra.run.hosts import is_deploy_file, this_machine
 from kubeinfra.run.inventory import cluster
@@ -54,9 +55,12 @@ def node_gate() -> None:
         # its inputs say whether it had one when it started, so it is restarted when it has.
         awaited=component.SIGNED,
         healthy=component.healthy(machine),
-        # All nodes at once: their pods go on.
+        # All nodes at once: their pods go on. One at a time where the rules of kube-proxy's other mode go before.
         guard=component.endpoint_answers(cluster()),
-        lost=(component.KUBELET, component.is_gone(machine)),
+        demands=[
+            Demand(component.KUBELET, component.is_gone(machine)),
+            Demand(component.KUBE_PROXY, kube_proxy.other_mode(cluster()), meanwhile=kube_proxy.clean_up(cluster())),
+        ],
     )
 
 

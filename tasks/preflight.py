@@ -8,6 +8,7 @@ from pyinfra import host, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
+from kubeinfra.checks.cgroups import cgroup_findings
 from kubeinfra.checks.identity import etcd_cluster_findings, identity_findings
 from kubeinfra.checks.machine import machine_findings
 from kubeinfra.checks.platform import platform_warnings
@@ -39,6 +40,8 @@ def preflight(changes: bool = True) -> None:
         require_exclusive_run(name="preflight | no other run is at work")
     found = _look_at_it()
     run().machines[host.name] = found
+    for warning in cgroup_findings(cluster(), cluster().machine(host.name), found):
+        note_finding(warning)
     if _findings(host.name, found):
         _refuse(_findings, [one for one in state.inventory if one in state.active_hosts])
     for warning in platform_warnings(cluster().machine(host.name), found):

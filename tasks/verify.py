@@ -6,11 +6,12 @@ from shlex import quote
 
 from pyinfra.api import deploy
 
+from kubeinfra.components import network
 from kubeinfra.components import verify as component
 from kubeinfra.health.questions import probes
 from kubeinfra.operations import health as operations
 from kubeinfra.operations.gates import barrier, once, require
-from kubeinfra.run.hosts import is_deploy_file, is_kubectl_host, is_lead_host
+from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_kubectl_host, is_lead_host
 from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.preflight import preflight
@@ -30,7 +31,7 @@ def health() -> None:
 @deploy("verify")
 def traffic_where_changed() -> None:
     """The traffic check, if these nodes have not passed it on this network yet."""
-    _traffic(unless=component.PASSED)
+    _traffic(unless=component.passed(filter(is_in_this_run, cluster().nodes)))
 
 
 @deploy("verify")
@@ -45,6 +46,7 @@ def _traffic(unless: str | None) -> None:
             name="traffic",
             what="check the traffic between pods of all nodes",
             unless=unless,
+            undone_by=[network.MANIFEST],
             command=f"sh -c {quote(component.traffic(cluster()))}",
         )
 

@@ -182,6 +182,32 @@ def health_is_asked_without_a_certificate(cluster: Cluster, where: Callable[[str
         )
 
 
+def kube_proxy_mode_has_its_own_setting(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """Kernel modules, and what is cleaned when the mode changes, depend on it."""
+    extras = [one.kube_proxy_extra_config for one in (cluster.settings, *cluster.own_settings.values())]
+    wrong = {"mode": "kube_proxy_mode"} if any("mode" in one for one in extras) else {}
+    if any(isinstance(ipvs := one.get("ipvs"), dict) and "scheduler" in ipvs for one in extras):
+        wrong["ipvs.scheduler"] = "ipvs_scheduler"
+    for field, setting in wrong.items():
+        yield (
+            f"{where('kube_proxy_extra_config')}: kube_proxy_extra_config has the field {field}, on which more than "
+            f"kube-proxy's file depends; use the setting {setting}"
+        )
+
+
+def vxlans_settings_need_vxlan(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """With host-gw pods' packets are routed as they are: no port, and the MTU of the nodes' interface."""
+    if cluster.settings.flannel_backend == "vxlan":
+        return
+    for setting in ("flannel_port", "flannel_mtu"):
+        value, default = getattr(cluster.settings, setting), type(cluster.settings).model_fields[setting].default
+        if value != default:
+            yield (
+                f"{where(setting)}: {setting} is {value}, and flannel_backend {cluster.settings.flannel_backend} has "
+                "none; take it out, or set flannel_backend to vxlan"
+            )
+
+
 def with_addresses(machines: Iterable[Machine]) -> str:
     """Such as "m1 (192.168.80.10), n1 (192.168.80.11)"."""
     return ", ".join(f"{machine.name} ({machine.address})" for machine in machines)
@@ -200,4 +226,6 @@ CHECKS: tuple[Check, ...] = (
     virtual_ip_is_free,
     node_ports_are_a_range,
     health_is_asked_without_a_certificate,
+    kube_proxy_mode_has_its_own_setting,
+    vxlans_settings_need_vxlan,
 )

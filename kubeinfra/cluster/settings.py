@@ -190,8 +190,14 @@ class Settings(_Strict):
     """How ipvs picks a backend: rr is round robin, lc is least connections."""
     kube_proxy_conntrack: dict[str, JsonValue] = Field(default_factory=dict)
     """Field `conntrack` of KubeProxyConfiguration."""
+    kube_proxy_extra_config: PerMachine[dict[str, JsonValue]] = Field(default_factory=dict)
+    """Further fields of KubeProxyConfiguration, merged with the deploy's own; may differ by group and machine."""
     flannel_backend: Literal["vxlan", "host-gw"] = "vxlan"
     """How pods of different nodes reach each other; host-gw needs all nodes in one layer-2 network."""
+    flannel_port: Port = 8472
+    """UDP port of flannel's vxlan, between the nodes; another one where something on the way takes 8472 for itself."""
+    flannel_mtu: Annotated[int, Field(ge=576, le=65535)] | None = None
+    """Size of flannel's vxlan packets between the nodes, in bytes; by default the MTU of the nodes' interface."""
     pause_image: ImageReference | None = None
     """Image of the pods' pause container; by default the one that goes with the release."""
     flannel_image: ImageReference | None = None

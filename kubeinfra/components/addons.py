@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from kubeinfra.components.base import Component, Here, Probe
 from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.components.pods import pods_say
 from kubeinfra.machine.render import template
 from kubeinfra.machine.wanted import File
 from kubeinfra.paths import KUBERNETES_CFG
@@ -13,7 +14,7 @@ from kubeinfra.paths import KUBERNETES_CFG
 MANIFEST = f"{KUBERNETES_CFG}/coredns.yaml"
 OWNS = (MANIFEST,)
 _STATUS = f"{KUBECTL} -n kube-system rollout status deployment/coredns --timeout=2s"
-ROLLED_OUT = Probe("CoreDNS is rolled out", _STATUS, 180)
+ROLLED_OUT = Probe("CoreDNS is rolled out", _STATUS, 180, why=pods_say("kube-system", "k8s-app=kube-dns"))
 
 
 def describe(here: Here) -> Component:

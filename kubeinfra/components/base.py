@@ -46,12 +46,14 @@ class Probe:
 
     + what: the condition in words; + command: shell that succeeds if it is true
     + timeout: seconds to wait for it; + unit: the unit whose journal is shown if it does not become true
+    + why: shell that says on stderr why it does not become true; `pods_say` is one
     """
 
     what: str
     command: str
     timeout: int = 120
     unit: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Source: `kubernetes/CHANGELOG` of each minor, and the components' reference page
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kubeinfra.cluster.cluster import Cluster, Machine
@@ -200,8 +201,8 @@ def kubelet_configuration(cluster: Cluster, node: Machine, resolv_conf: str) -> 
 
 
 def kube_proxy_configuration(cluster: Cluster, node: Machine) -> dict[str, Any]:
-    settings = cluster.settings
-    return {
+    settings = cluster.settings_of(node)
+    own = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         # With 0.0.0.0 it waits for its Node object to learn its own address.
@@ -210,10 +211,29 @@ def kube_proxy_configuration(cluster: Cluster, node: Machine) -> dict[str, Any]:
         "clusterCIDR": str(settings.cluster_cidr),
         "conntrack": settings.kube_proxy_conntrack,
         "hostnameOverride": node.node_name,
-        "ipvs": {"scheduler": settings.ipvs_scheduler},
+        "ipvs": _ipvs(cluster),
         "metricsBindAddress": "127.0.0.1:10249",
         "mode": settings.kube_proxy_mode,
     }
+    return merged(own, settings.kube_proxy_extra_config)
+
+
+def _ipvs(cluster: Cluster) -> dict[str, Any]:
+    """
+    With strictARP a node answers ARP for its own addresses only. kube-ipvs0 has the address of every Service, and
+    without it each node answers for all of them, on every network that it is in.
+    """
+    scheduler = {"scheduler": cluster.settings.ipvs_scheduler}
+    return scheduler | {"strictARP": True} if cluster.settings.kube_proxy_mode == "ipvs" else scheduler
+
+
+def merged(own: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; where both have a value, the further one, unless both values are mappings, which are merged as well."""
+    found = {**own, **further}
+    for key in own.keys() & further.keys():
+        if isinstance(own[key], Mapping) and isinstance(further[key], Mapping):
+            found[key] = merged(own[key], further[key])
+    return found
 
 
 def kube_proxy_flags() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components.base import Component, Here, Unit
 from kubeinfra.machine.edits import (
+    MODULES_MARK,
     fstab_swap_lines,
     fstab_without_swap,
     hosts_file,
@@ -14,7 +15,7 @@ from kubeinfra.machine.edits import (
 )
 from kubeinfra.machine.render import static, template
 from kubeinfra.machine.state import CHRONY_MARK, MachineState
-from kubeinfra.machine.wanted import Directory, Edit, File, Wanted
+from kubeinfra.machine.wanted import Directory, Edit, File, NoFile, Wanted
 
 MODULES_CONF = "/etc/modules-load.d/kubernetes.conf"
 IPVS_MODULES_CONF = "/etc/modules-load.d/ipvs.conf"
@@ -123,6 +124,8 @@ def ipvs_modules(scheduler: str, kernel: tuple[int, int] | None) -> dict[str, st
 
 
 def describe_ipvs(here: Here) -> Component:
-    """kube-proxy's modules, loaded at boot."""
+    """kube-proxy's modules, loaded at boot; no longer, if its mode is another now."""
+    if not uses_ipvs(here.cluster):
+        return Component((NoFile(IPVS_MODULES_CONF, MODULES_MARK),))
     modules = ipvs_modules(here.settings.ipvs_scheduler, here.seen.software.kernel)
     return Component((File(IPVS_MODULES_CONF, modules_conf(modules)),))

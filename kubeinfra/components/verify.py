@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from kubeinfra.cluster.cluster import Cluster
+from collections.abc import Iterable
+
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Probe
 from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.components.pods import pods_say
 from kubeinfra.machine.render import template
 from kubeinfra.paths import KUBERNETES_BIN
 
 CONFIGMAP = "kubeinfra-verified"
+NAMESPACE = "kubeinfra-verify"
 # Digest of the nodes, their pod networks and flannel: traffic that was checked for the same is not checked again.
 NETWORK = (
     f"{{ {KUBECTL} get nodes -o jsonpath='{{range .items[*]}}{{.metadata.uid}} {{.spec.podCIDR}} {{end}}'; "
@@ -17,9 +21,20 @@ NETWORK = (
     "} | sha256sum"
 )
 _VERIFIED = f"{KUBECTL} -n kube-system get configmap {CONFIGMAP} -o jsonpath='{{.data.network}}'"
-PASSED = f'[ "$({_VERIFIED})" = "$({NETWORK})" ]'
-"""Shell that succeeds if these nodes have passed the check on this network."""
 SET_UP = Probe("the control plane is set up", f"[ -x {KUBERNETES_BIN}/kubectl ]")
+
+
+def passed(nodes: Iterable[Machine]) -> str:
+    """
+    Shell that succeeds if the cluster's nodes have passed the check on this network, and these are among them: a plan
+    that adds a node asks before its Node exists.
+    """
+    names = " ".join(node.node_name for node in nodes)
+    listed = f"{KUBECTL} get nodes -o jsonpath='{{range .items[*]}}{{.metadata.name}} {{end}}'"
+    return (
+        f'[ "$({_VERIFIED})" = "$({NETWORK})" ] || exit 1; found=" $({listed})"; '
+        f'for node in {names}; do case $found in *" $node "*) ;; *) exit 1 ;; esac; done'
+    )
 
 
 def traffic(cluster: Cluster) -> str:
@@ -35,5 +50,6 @@ def traffic(cluster: Cluster) -> str:
         configmap=CONFIGMAP,
         network=NETWORK,
         cluster_domain=cluster.settings.cluster_domain,
+        why_not_ready=pods_say(NAMESPACE, "app=echo"),
         all_pairs=cluster.settings.verify_traffic == "all",
     )

@@ -84,6 +84,7 @@ class MachineFacts(FactBase[MachineState]):
             "elif command -v dnf >/dev/null || command -v yum >/dev/null; then echo family=redhat; fi; "
             '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"); '
             "if [ -f /.dockerenv ] || [ -f /run/systemd/container ]; then echo container=yes; fi; "
+            '[ "$(stat -f -c %T /sys/fs/cgroup 2>/dev/null)" != cgroup2fs ] || echo cgroup=2; '
             '[ ! -f /etc/resolv.conf ] || echo "resolv=$(base64 -w0 /etc/resolv.conf)"; '
             'resolved=/run/systemd/resolve/resolv.conf; [ ! -f $resolved ] || echo "resolved=$(base64 -w0 $resolved)"; '
             f"{_CLOUD_INIT}; "
@@ -120,6 +121,7 @@ class MachineFacts(FactBase[MachineState]):
             family=values.get("family", ""),
             distribution=values.get("id", ""),
             container="container" in values,
+            cgroup_v2="cgroup" in values,
             resolv_conf=b64decode(values.get("resolv", "")).decode(errors="replace"),
             systemd_resolv_conf=b64decode(values.get("resolved", "")).decode(errors="replace"),
             cloud_init="cloud-init" in values,

@@ -21,6 +21,15 @@ def unhealthy(machine: str, rows: Iterable[Row]) -> list[Finding]:
     ]
 
 
+def noted(machine: str, rows: Iterable[Row]) -> list[Finding]:
+    """A note for each row that is one."""
+    return [
+        Finding(row.component, machine, "note", f"{row.component} {row.subject}: {row.detail}")
+        for row in rows
+        if row.note
+    ]
+
+
 def contradictions(rows: Iterable[Row], load_balancers: int) -> list[Finding]:
     """
     Errors of the whole cluster: what is wrong although each row by itself is healthy.

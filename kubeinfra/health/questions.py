@@ -18,12 +18,17 @@ from kubeinfra.paths import ETCDCTL
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the health table: a component, the machine or object asked about, and what its answer was."""
+    """
+    One line of the health table: a component, the machine or object asked about, and what its answer was.
+
+    + note: healthy, but less than one may expect; the detail says what
+    """
 
     component: str
     subject: str
     healthy: bool
     detail: str
+    note: bool = False
 
 
 def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
@@ -41,6 +46,7 @@ def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
             commands.append(
                 (name, machine.name, f"{CURL} -sS --insecure --max-time 5 https://127.0.0.1:{port}/healthz")
             )
+        commands.append((TO_PODS, machine.name, _reaches_pods("node" in machine.groups)))
     if asks_api:
         leases = "kube-controller-manager kube-scheduler"
         holders = "{range .items[*]}{.metadata.name}={.spec.holderIdentity} {end}"
@@ -79,6 +85,10 @@ def _member(here: Here) -> str:
 _KUBE_PROXY = (
     f"{CURL} -sSf -m 5 -o /dev/null http://127.0.0.1:10256/healthz && {CURL} -sSf -m 5 127.0.0.1:10249/proxyMode"
 )
+# CoreDNS runs in every cluster, in pods with addresses of their own; 8181 is its plugin "ready".
+_DNS_PODS = f"{KUBECTL} -n kube-system get pods -l k8s-app=kube-dns --field-selector status.phase=Running"
+TO_PODS = "pods from masters"
+REACHED, NOT_REACHED = "reached", "not reached"
 VIRTUAL_ADDRESS = "virtual address"
 NODES = "node"
 # One command for all nodes: with a command for each, the argument list would be too long from about 500 nodes on.
@@ -87,6 +97,19 @@ _NODES = (
     '{.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion} {.spec.podCIDR};{end}'
 )
 HOLDS = "holds it"
+
+
+def _reaches_pods(is_node: bool) -> str:
+    """Shell: whether this master reaches a pod by its address, as its API server does for webhooks and API services."""
+    remedy = (
+        "docs/components/network.md" if is_node else "webhooks and API services need hostNetwork, or put it in node"
+    )
+    return (
+        f"found=$({_DNS_PODS} -o jsonpath='{{.items[*].status.podIP}}') || exit 1; "
+        '[ "$found" ] || { echo "no pod of CoreDNS to ask"; exit 0; }; for address in $found; do '
+        "if curl -sS --noproxy '*' --connect-timeout 1 --max-time 3 -o /dev/null \"http://$address:8181/ready\" "
+        f"2>/dev/null; then echo {quote(REACHED)}; exit 0; fi; done; echo {quote(f'{NOT_REACHED}: {remedy}')}"
+    )
 
 
 def _keepalived(address: IPv4Address | None) -> str:
@@ -128,6 +151,8 @@ def parse_answer(component: str, subject: str, exit_code: str, output: str) -> R
         return Row(component, subject, output == "ok", output)
     if component == "flannel.1":
         return Row(component, subject, "/" in output, output or "flannel.1 has no address")
+    if component == TO_PODS:
+        return Row(component, subject, True, output, note=output.startswith(NOT_REACHED))
     return Row(component, subject, True, output)
 
 

@@ -17,8 +17,12 @@ def sysctl_conf(keys: dict[str, str]) -> str:
     )
 
 
+MODULES_MARK = "# Loaded at boot for Kubernetes, written by kubeinfra.\n"
+"""First line of a list of kernel modules that this project has written."""
+
+
 def modules_conf(names: Iterable[str]) -> str:
-    return "# Loaded at boot for Kubernetes, written by kubeinfra.\n" + "".join(f"{name}\n" for name in names)
+    return MODULES_MARK + "".join(f"{name}\n" for name in names)
 
 
 def hosts_file(text: str, cluster: Cluster) -> str:

@@ -29,6 +29,7 @@ class MachineState:
     + systemd: its version if it is PID 1, else None
     + family: "debian" (apt), "redhat" (dnf or yum) or ""; distribution: ID of /etc/os-release
     + container: whether it is a container, which has its host's clock and kernel
+    + cgroup_v2: whether it has the unified cgroup hierarchy
     + interfaces: IPv4 addresses, each with the interface that has it
     + resolv_conf: text of /etc/resolv.conf; systemd_resolv_conf: of the one with the servers that systemd-resolved asks
       itself; "" without such a file
@@ -55,6 +56,7 @@ class MachineState:
     resolv_conf: str
     systemd_resolv_conf: str
     keeps_time: bool
+    cgroup_v2: bool = False
     interfaces: tuple[InterfaceAddress, ...] = ()
     runtime_major: int | None = None
     runtime_package: str = ""

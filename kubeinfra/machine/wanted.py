@@ -76,7 +76,15 @@ class Edit:
     keep_for: str | None = None
 
 
-Wanted = Directory | Link | File | Edit
+@dataclass(frozen=True)
+class NoFile:
+    """No file of ours at this path: one whose text begins with `mark` is removed, another's stays."""
+
+    path: str
+    mark: str
+
+
+Wanted = Directory | Link | File | Edit | NoFile
 
 
 def paths_of(wanted: Iterable[Wanted]) -> list[str]:
@@ -86,10 +94,10 @@ def paths_of(wanted: Iterable[Wanted]) -> list[str]:
 
 
 def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
-    """Path -> SHA-256 of the wanted text, "" for an Edit, which depends on the present text; without secret files."""
+    """Path -> SHA-256 of the wanted text, "" where it depends on the present one; without secret files."""
     texts = {}
     for item in wanted:
-        if isinstance(item, Edit):
+        if isinstance(item, Edit | NoFile):
             texts[item.path] = ""
         elif isinstance(item, File) and not item.secret and (digest := item.digest):
             texts[item.path] = digest
@@ -134,6 +142,9 @@ def _compare_one(item: Wanted, every: Mapping[str, PathState]) -> Change | None:
         return Change(item.path, f"link {item.path} -> {item.target}", (), f"link {item.path} {item.target}")
     if isinstance(item, Edit):
         return _compare_edit(item, found)
+    if isinstance(item, NoFile):
+        is_ours = found is not None and (found.text or "").startswith(item.mark)
+        return Change(item.path, f"remove {item.path}", (), f"remove {item.path}", "") if is_ours else None
     return None if item.unless in every else _compare_file(item, found)
 
 
@@ -237,6 +248,7 @@ while read -r kind path first rest; do
     link) [ -d "$directory" ] || install -d -m 755 "$directory"; ln -sfT "$first" "$new"; mv -fT "$new" "$path" ;;
     keep) rm -f "$first"; [ ! -f "$path" ] || ! systemctl --quiet is-active "$rest" || cp -p "$path" "$first" ;;
     mode) chmod "$first" "$path"; chown root:root "$path" ;;
+    remove) rm -f "$path" ;;
     inplace) printf %s "$rest" | base64 -d >"$new"; flush "$new"  # a full disk is found out before it is emptied
         cat "$new" >"$path"; rm -f "$new"; chmod "$first" "$path" ;;
     file) [ -d "$directory" ] || install -d -m 755 "$directory"

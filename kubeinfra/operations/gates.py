@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from shlex import quote
 
 from pyinfra import host, state
@@ -36,28 +36,33 @@ def wait_until(probe: Probe) -> Generator[StringCommand, None, None]:
 
 
 def waiting(probe: Probe) -> StringCommand:
-    """The loop; when the time is over it says what was waited for, the last answer, and what the journal says."""
+    """The loop; when the time is over it says what was waited for, the last answer, and what else the probe knows."""
     waits_for(probe.what)
-    journal = f"echo 'the last of {probe.unit}:' >&2; journalctl -u {probe.unit} -n 20 --no-pager -o cat >&2; "
+    journal = f"echo 'the last of {probe.unit}:' >&2; journalctl -u {probe.unit} -n 20 --no-pager -o cat >&2\n"
+    why = f"{journal if probe.unit else ''}{probe.why}"
     sentence = f"waited {probe.timeout} s until {probe.what}; last answer:"
     script = (
         f"deadline=$(($(date +%s) + {probe.timeout})); "
         f"until last=$(timeout 15 sh -c {quote(probe.command)} 2>&1); do "
         f'[ "$(date +%s)" -lt $deadline ] || {{ printf \'%s\\n\' {quote(sentence)} "$last" >&2; '
-        f"{journal if probe.unit else ''}exit 1; }}; "
+        f"{why}\nexit 1; }}; "
         "sleep 0.2; done"
     )
     return StringCommand("sh", "-c", QuoteString(script))
 
 
 @operation(is_idempotent=False)
-def once(what: str, command: str, unless: str | None = None) -> Generator[StringCommand, None, None]:
+def once(
+    what: str, command: str, unless: str | None = None, undone_by: Sequence[str] = ()
+) -> Generator[StringCommand, None, None]:
     """
     Run a command unless the state that it makes is there already.
 
     + what: what the command does, for the plan; + unless: the command that asks for the state; None: run it always
+    + undone_by: files; where a plan changes one of them, the state will not be there any more
     """
-    if unless is not None and host.get_fact(Succeeds, probe=unless):
+    lasts = not announced().keys() & set(undone_by)
+    if unless is not None and lasts and host.get_fact(Succeeds, probe=unless):
         host.noop(what)
         return
     announce(what)

@@ -8,7 +8,7 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
 from kubeinfra.facts.health import Health
-from kubeinfra.health.findings import contradictions, unhealthy
+from kubeinfra.health.findings import contradictions, noted, unhealthy
 from kubeinfra.operations.gates import failure
 from kubeinfra.run.context import run
 
@@ -44,7 +44,9 @@ def judge(load_balancers: int | None = None) -> Commands:
 
     + load_balancers: how many there are, on the host that also judges whether all answers fit together; else None
     """
-    findings = unhealthy(host.name, run().health.get(host.name, []))
+    rows = run().health.get(host.name, [])
+    run().journal.findings.update(dict.fromkeys(noted(host.name, rows)))
+    findings = unhealthy(host.name, rows)
     if load_balancers is not None:
         findings += contradictions((row for rows in run().health.values() for row in rows), load_balancers)
     if findings:

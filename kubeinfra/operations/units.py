@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Literal
 
 from pyinfra import host, state
@@ -32,6 +33,20 @@ class Step:
     verb: Verb | Literal["enable"]
     command: str
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Demand:
+    """
+    A unit that must restart if something is true, whatever its inputs are.
+
+    + reason: what; its words are told
+    + meanwhile: shell that runs while the unit is stopped; one machine at a time
+    """
+
+    unit: Unit
+    reason: Probe
+    meanwhile: str = ""
 
 
 @operation()
@@ -65,7 +80,7 @@ def converge(
     guard: Probe | None = None,
     recovers: Sequence[Probe] = (),
     starts: bool = False,
-    lost: tuple[Unit, Probe] | None = None,
+    demands: Sequence[Demand] = (),
     at_once: int | None = None,
     returns_to: str | None = None,
 ) -> Commands:
@@ -77,17 +92,22 @@ def converge(
     + guard: what must be true before a restart, such as that the other members are healthy
     + recovers: what a restart makes false for a while; each is waited for if it was true before
     + starts: whether units that do not run are started here
-    + lost: a unit that must restart if this is true, whatever its inputs are
+    + demands: further reasons to restart
     + at_once: on how many hosts at a time this may restart or wait for something, in the order of the inventory; after
-      the first that fails no other begins, and those that would have had to fail too. None: on all
+      the first that fails no other begins, and those that would have had to fail too. None: on all, but for demands
+      that keep a unit stopped
     + returns_to: a file that gets its text of before back if a unit does not start with the new one (Edit.keep_for)
     """
-    wish = _Wish(units, healthy, awaited, guard, recovers, starts, lost, returns_to)
-    if at_once is None or not state.is_executing:
+    wish = _Wish(units, healthy, awaited, guard, recovers, starts, demands, returns_to)
+    width = at_once or (1 if any(one.meanwhile for one in demands) else None)
+    if width is None or not state.is_executing:
         yield from wish.fulfil(wish.look(), None)
         return
-    with turn(at_once) as mine:
+    with turn(width) as mine:
         found = wish.look()
+        if at_once is None and not wish.stops(found):
+            yield from wish.fulfil(found, None)
+            return
         if not wish.is_fulfilled(found):
             waits_for("the machines before it are done")
             if not mine.take():
@@ -116,7 +136,7 @@ class _Wish:
     guard: Probe | None
     recovers: Sequence[Probe]
     starts: bool
-    lost: tuple[Unit, Probe] | None
+    demands: Sequence[Demand]
     returns_to: str | None
 
     @property
@@ -129,17 +149,24 @@ class _Wish:
         return {f"recovers-{number}": probe for number, probe in enumerate(self.recovers)}
 
     def look(self) -> _Found:
-        others = self._taken | ({"lost": self.lost[1]} if self.lost else {})
+        others = self._taken | {f"demand-{number}": one.reason for number, one in enumerate(self.demands)}
         probes = self._wanted | {word: probe.command for word, probe in others.items()}
         return _Found(*host.get_fact(UnitsAndHealth, binaries=_binaries(self.units), probes=probes))
 
     def is_fulfilled(self, found: _Found) -> bool:
         return not self.steps(found) and found.holding >= self._wanted.keys()
 
+    def stops(self, found: _Found) -> bool:
+        """Whether a unit is stopped for longer than a restart takes."""
+        return any(one.meanwhile for one in self._made(found))
+
     def steps(self, found: _Found) -> list[Step]:
-        also = {self.lost[0].name: self.lost[1].what} if self.lost and "lost" in found.holding else {}
         starts = _starts(self.units, found.units, block=True) if self.starts else []
-        return [*starts, *_restarts(self.units, found.units, also)]
+        return [*starts, *_restarts(self.units, found.units, self._made(found))]
+
+    def _made(self, found: _Found) -> list[Demand]:
+        """The demands that are made here."""
+        return [one for number, one in enumerate(self.demands) if f"demand-{number}" in found.holding]
 
     def fulfil(self, found: _Found, mine: Turn | None) -> Commands:
         healthy = self.healthy
@@ -214,16 +241,25 @@ def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) 
     return steps
 
 
-def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], also: Mapping[str, str]) -> list[Step]:
-    """+ also: unit -> a reason of its own to restart it"""
+def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], demands: Sequence[Demand]) -> list[Step]:
     steps = []
     for unit in units:
-        now = found.get(unit.name, _ABSENT)
-        own = [also[unit.name]] if unit.name in also else []
-        if reasons := own + stale_reasons(unit, now, announced()):
-            verb = restart_verb(unit, now, reasons)
-            steps.append(Step(unit.name, verb, f"systemctl {verb} {unit.name}", tuple(reasons)))
+        now, own = found.get(unit.name, _ABSENT), [one for one in demands if one.unit == unit]
+        if reasons := [one.reason.what for one in own] + stale_reasons(unit, now, announced()):
+            meanwhile = [one.meanwhile for one in own if one.meanwhile]
+            verb = "restart" if meanwhile else restart_verb(unit, now, reasons)
+            command = interrupted(unit.name, meanwhile) if meanwhile else f"systemctl {verb} {unit.name}"
+            steps.append(Step(unit.name, verb, command, tuple(reasons)))
     return steps
+
+
+def interrupted(unit: str, meanwhile: Sequence[str]) -> str:
+    """Shell that stops a unit, runs these scripts, and starts it again in any case; it fails if one of them has."""
+    every = " && ".join(f"sh -c {quote(script)}" for script in meanwhile)
+    return (
+        f"systemctl stop {unit} && {{ if {every}; then failed=; else failed=yes; fi; "
+        f'systemctl start {unit} && [ ! "$failed" ]; }}'
+    )
 
 
 def _announce(steps: Sequence[Step]) -> None:

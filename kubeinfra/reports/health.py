@@ -29,22 +29,27 @@ def print_table(rows: Iterable[Row], every: bool) -> None:
 def table(rows: Iterable[Row], every: bool) -> Table:
     found = Table("component", "", "state", Column("says", overflow="fold"), box=None, pad_edge=False)
     for row in lines(rows, every):
-        state = "[green]healthy" if row.healthy else "[red]NOT HEALTHY"
-        found.add_row(row.component, escape(row.subject), state, escape(row.detail))
+        found.add_row(row.component, escape(row.subject), _state(row), escape(row.detail))
     return found
+
+
+def _state(row: Row) -> str:
+    if not row.healthy:
+        return "[red]NOT HEALTHY"
+    return "[yellow]note" if row.note else "[green]healthy"
 
 
 def lines(rows: Iterable[Row], every: bool) -> list[Row]:
     """Sorted; the healthy answers of a component are folded into one row, unless `every` is set."""
-    ordered = sorted(rows, key=lambda row: (row.component, not row.healthy, row.subject))
+    ordered = sorted(rows, key=lambda row: (row.component, not row.healthy, not row.note, row.subject))
     if every:
         return ordered
     folded: list[Row] = []
-    for (component, healthy), group in groupby(ordered, key=lambda row: (row.component, row.healthy)):
+    for (component, healthy, note), group in groupby(ordered, key=lambda row: (row.component, row.healthy, row.note)):
         same = list(group)
         if healthy:
             subjects = names([row.subject for row in same]).strip("[]")
-            folded.append(Row(component, subjects, True, _said([row.detail for row in same])))
+            folded.append(Row(component, subjects, True, _said([row.detail for row in same]), note))
         else:
             folded += same
     return folded

@@ -53,9 +53,9 @@ def note(sentence: str) -> None:
 
 
 def note_finding(finding: Finding) -> None:
-    """The same, of a finding about this host."""
+    """The same, of a finding about this host; a warning is called one."""
     run().journal.findings[finding] = None  # once: a plan that is carried out tells it twice
-    _tell(f"note: {finding.text()}")
+    _tell(f"{finding.level}: {finding.text()}")
 
 
 def announced() -> dict[str, str]:

@@ -20,12 +20,16 @@ from observe import Processes, assert_finished, differences, machine_trees, proc
 # The last commit before everything got its place by subject, and CAs and the controller's directory another form.
 EARLIER = "1da7013"
 # "machine:path" of what this code writes otherwise, and CHANGELOG.md says so.
+KUBE_PROXY_CONFIG = "/opt/kubernetes/cfg/kube-proxy-config.yaml"
 NAMED: tuple[str, ...] = (
     *(f"{machine}:/usr/local/bin/etcdctl" for machine in ("one", "two", "three")),  # never through a proxy
     "two:/etc/keepalived/check-apiserver",
+    *(f"{machine}:{KUBE_PROXY_CONFIG}" for machine in ("one", "two")),  # strictARP
 )
+# What it restarts because of that.
+RESTARTED = {("one", "kube-proxy"), ("two", "kube-proxy")}
 # Operations that a plan has for it.
-PLANNED = ["etcd | files", "load balancer | files"]
+PLANNED = ["etcd | files", "load balancer | files", "node | files", "node | registered"]
 STACKED = """\
 machines = [
     ("one", {"ssh_hostname": "192.168.80.10"}),
@@ -107,21 +111,24 @@ def test_a_plan_names_what_differs_and_nothing_else(upgrade: Upgrade) -> None:
     told = {sentence for machine in upgrade.lab.machines for sentence in upgrade.plan.told(machine)}
     verbs = ("change ", "write ", "mode ", "make ", "link ", "remove ", "enable ", "start ", "restart ", "reload ")
     announced = {one for one in told if one.startswith((f"{upgrade.lab.state}: ", *verbs))}
-    named = {f"change {path.partition(':')[2]}" for path in NAMED}
-    assert announced == {f"{upgrade.lab.state}: bring to schema 2, authorities/ becomes ca/", *named}
+    assert announced == {
+        f"{upgrade.lab.state}: bring to schema 2, authorities/ becomes ca/",
+        f"restart kube-proxy.service: {KUBE_PROXY_CONFIG} changes",
+        *(f"change {path.partition(':')[2]}" for path in NAMED),
+    }
 
 
-def test_nothing_restarts(upgrade: Upgrade) -> None:
+def test_nothing_restarts_but_what_is_named(upgrade: Upgrade) -> None:
     assert len(upgrade.processes["before"]) > 15, f"all of the cluster should run: {upgrade.processes['before']}"
     moved = restarted(upgrade.processes["before"], upgrade.processes["after"])
-    assert not moved, f"the same processes should run: {moved}"
+    assert moved == RESTARTED, f"no other process should be another one: {moved}"
 
 
 def test_nothing_on_the_machines_changes_but_what_is_named(upgrade: Upgrade) -> None:
     """Every file of ours with its digest, so every certificate and key too."""
     changed = differences(upgrade.trees["before"], upgrade.trees["after"])
     assert paths(changed) == set(NAMED), "only what is named should change:\n" + "\n".join(changed[:30])
-    assert list(upgrade.run.changes) == PLANNED, f"the run should have nothing else to do: {upgrade.run.changes}"
+    assert upgrade.run.changes == upgrade.plan.planned, "the run should do what the plan says, and nothing else"
 
 
 def test_the_controller_keeps_every_key_and_certificate_of_its_cas(upgrade: Upgrade) -> None:

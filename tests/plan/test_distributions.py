@@ -185,3 +185,15 @@ def test_the_repository_is_put_right_where_no_package_is_missing(project: Projec
     said = project.plan(having, "--limit", "node", file="tasks/docker.py").said("node01")
     assert "write /etc/apt/sources.list.d/kubeinfra-docker.list" in said
     assert not [line for line in said if line.startswith("install docker-ce")]
+
+
+def test_a_node_on_cgroup_v2_is_told_and_the_plan_goes_on(project: Project) -> None:
+    machines = [replace(machine, says={**DEBIAN, "cgroup": "2"}) for machine in guide()]
+    plan = project.plan(machines)
+    told = [
+        name
+        for name in ("master01", "node01", "node02", "lb01")
+        if "warning: on cgroup v2 " in "\n".join(plan.said(name))
+    ]
+    assert plan.code == 0
+    assert told == ["node01", "node02"]

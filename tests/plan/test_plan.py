@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from simulated import ROOT, Machine, Project, Ran, guide
 
+from kubeinfra.components.host import IPVS_MODULES_CONF
 from kubeinfra.controller.directory import ControllerDirectory
+from kubeinfra.machine.edits import MODULES_MARK
 
 # Each component's file, and whose machines it is for.
 ALONE = {
@@ -151,3 +155,23 @@ def test_a_hosts_own_files_follow_the_topology(project: Project) -> None:
     assert f"    --etcd-servers={servers} \\" in " ".join(ran.said("m1")).replace("+ ", " ")
     assert "put /opt/etcd/bin/etcd" not in " ".join(ran.said("m1")), "no etcd runs there"
     assert not any("kubelet" in sentence for sentence in ran.said("e1"))
+
+
+def test_a_plan_that_changes_flannel_foretells_the_traffic_check(project: Project) -> None:
+    """The check has passed on the network as it is now, and a run applies the manifest before it asks."""
+    master, *others = guide()
+    plan = project.plan([replace(master, answers={"kubeinfra-verified": ["yes"]}), *others])
+    assert plan.hosts("verify | traffic") == ("master01",)
+
+
+@pytest.mark.parametrize(("first", "removed"), [(MODULES_MARK, True), ("# mine\n", False)])
+def test_ipvs_modules_are_loaded_at_boot_no_longer_when_the_mode_is_another(
+    project: Project, first: str, removed: bool
+) -> None:
+    text = b64encode(f"{first}ip_vs\n".encode()).decode()
+    state = f"stat\t{IPVS_MODULES_CONF}\tregular file\t644\troot:root"
+    answers = {"stat -c 'stat": [f"text\t{IPVS_MODULES_CONF}\t{text}", state, "=== certificates"]}
+    machine = replace(ALL_IN_ONE, answers=answers)
+    plan = project.plan([machine], file="tasks/ipvs.py", kube_proxy_mode="iptables")
+    assert plan.said("m1").count(f"remove {IPVS_MODULES_CONF}") == removed
+    assert not [name for name in plan.names if name in ("ipvs | packages", "ipvs | modules")]

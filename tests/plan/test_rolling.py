@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,12 +48,12 @@ class Happened:
     begins: bool
 
 
-def happened(ran: Ran, operation: str, unit: str) -> Iterator[Happened]:
+def happened(ran: Ran, operation: str, unit: str, verb: str = "restart") -> Iterator[Happened]:
     """Of one operation: whose unit is restarted, and who has ended."""
     _, *parts = ran.err.split("--> Starting operation: ")
     (own,) = (part for part in parts if part.partition("\n")[0].strip() == operation)
     for line in own.splitlines():
-        if began := re.search(rf"simulating command on @fake/(\S+): .*systemctl restart {unit}", line):
+        if began := re.search(rf"simulating command on @fake/(\S+): .*systemctl {verb} {unit}", line):
             yield Happened(began[1], True)
         elif ended := re.search(r"\[@fake/(\S+)\]\s+(Success|Error)", line):
             yield Happened(ended[1], False)
@@ -114,3 +115,51 @@ def test_a_pool_that_is_smaller_than_the_wave_ends_too(project: Project) -> None
 def test_a_machine_has_as_many_operations_however_many_there_are(project: Project) -> None:
     few, many = (project.plan(MACHINES[:size], **SETTINGS).names for size in (6, len(MACHINES)))
     assert few == many
+
+
+KUBE_PROXY = "one kube-proxy.service /opt/kubernetes/bin/kube-proxy; if timeout"
+MODE = "node | registered"
+
+
+def node(name: str, address: str, *holds: str) -> Machine:
+    """A node whose kubelet and kube-proxy are from something else than the disk has; `holds`: what is true there."""
+    states = ["ActiveState=active", "UnitFileState=enabled", "NeedDaemonReload=no", "recorded=was /x", "stale=/x"]
+    lines = [line for unit in ("kubelet", "kube-proxy") for line in (f"unit={unit}.service", *states)]
+    holding = [f"healthy={word}" for word in ("healthy", "awaited", *holds)]
+    return Machine(name, address, "node", answers={KUBE_PROXY: [*lines, *holding]}, data={"fake_delay": 0.02})
+
+
+OTHER_MODE = "demand-1"
+CHANGING = [
+    Machine("m1", "192.168.80.10", "master etcd"),
+    *(node(f"n{number}", f"192.168.80.5{number}", OTHER_MODE) for number in (3, 1, 2)),
+    *(node(f"n{number}", f"192.168.80.5{number}") for number in (5, 4)),
+]
+
+
+def test_nodes_change_kube_proxys_mode_one_at_a_time_and_others_do_not_wait_for_them(tmp_path: Path) -> None:
+    ran = Project(tmp_path / "controller").pyinfra(CHANGING, "-y", "--debug", **made_up_artifacts(tmp_path))
+    assert ran.code == 0, ran.err
+    events = [event for event in happened(ran, MODE, "kube-proxy.service", "stop") if event.host.startswith("n")]
+    changing = [event for event in events if event.host in ("n1", "n2", "n3")]
+    assert [event.host for event in changing] == ["n3", "n3", "n1", "n1", "n2", "n2"], "each begins and ends"
+    assert [event.begins for event in events if event.host in ("n4", "n5")] == [False, False]
+
+
+def test_after_a_node_whose_mode_does_not_change_the_others_keep_theirs(tmp_path: Path) -> None:
+    broken = replace(CHANGING[1], answers={**CHANGING[1].answers, "systemctl stop kube-proxy": {"success": False}})
+    machines = [CHANGING[0], broken, *CHANGING[2:]]
+    ran = Project(tmp_path / "controller").pyinfra(machines, "-y", "--debug", **made_up_artifacts(tmp_path))
+    assert ran.code == 1
+    began = [event.host for event in happened(ran, MODE, "kube-proxy.service", "stop") if event.begins]
+    assert began == ["n3"]
+    assert "n1: left as it is, as @fake/n3 has failed" in ran.err
+
+
+def test_a_plan_says_why_kube_proxy_is_stopped(project: Project) -> None:
+    ran = project.plan(CHANGING, kube_proxy_mode="iptables")
+    told = "restart kube-proxy.service: kube-ipvs0, which mode ipvs has left with its virtual servers, goes before"
+    assert {name: any(line.startswith(told) for line in ran.said(name)) for name in ("n3", "n5")} == {
+        "n3": True,
+        "n5": False,
+    }

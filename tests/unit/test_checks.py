@@ -31,6 +31,15 @@ SOUND: list[tuple[str, Sequence[InventoryEntry], dict[str, Any]]] = [
         GUIDE,
         {"virtual_ip": VIRTUAL_IP, "load_balancer_port": 31000},
     ),
+    (
+        "flannel and kube-proxy set otherwise",
+        THREE,
+        {
+            "flannel_port": 8473,
+            "flannel_mtu": 1400,
+            "kube_proxy_extra_config": {"ipvs": {"strictARP": False}, "nodePortAddresses": ["192.168.80.0/24"]},
+        },
+    ),
     ("larger networks", THREE, {"service_cidr": "10.96.0.0/12", "dns_address": "10.96.0.10"}),
     (
         "load balancers on the masters",
@@ -249,6 +258,29 @@ ERRORS: list[Row] = [
         )
         for said in ("false", "False", "0")
     ),
+    *(
+        (
+            f"kube-proxy's {field} past its setting",
+            THREE,
+            {"kube_proxy_extra_config": extra},
+            f"{ALL}: kube_proxy_extra_config has the field {field}, on which more than kube-proxy's file depends; use "
+            f"the setting {setting}",
+        )
+        for field, setting, extra in (
+            ("mode", "kube_proxy_mode", {"mode": "iptables"}),
+            ("ipvs.scheduler", "ipvs_scheduler", {"ipvs": {"scheduler": "lc", "minSyncPeriod": "1s"}}),
+        )
+    ),
+    *(
+        (
+            f"{setting} without vxlan",
+            THREE,
+            {setting: value, "flannel_backend": "host-gw"},
+            f"{ALL}: {setting} is {value}, and flannel_backend host-gw has none; take it out, or set flannel_backend "
+            "to vxlan",
+        )
+        for setting, value in (("flannel_port", 8473), ("flannel_mtu", 1400))
+    ),
     (
         "a machine that has IPv6 only",
         [*THREE, entry("n3", "fd00::13", "node")],
@@ -293,6 +325,8 @@ def test_every_check_has_its_rows() -> None:
         "virtual_ip_is_free": "take a free one",
         "node_ports_are_a_range": "node_port_range",
         "health_is_asked_without_a_certificate": "anonymous-auth",
+        "kube_proxy_mode_has_its_own_setting": "kube_proxy_extra_config",
+        "vxlans_settings_need_vxlan": "and flannel_backend host-gw has none",
         "ports_do_not_collide": "is the port of",  # kubeinfra/checks/ports.py
     }
     assert [check.__name__ for check in (*CHECKS, ports_do_not_collide)] == list(words)

@@ -163,3 +163,39 @@ def test_a_large_clusters_kubelets_report_as_often_as_upstreams(nodes: int, said
     assert (
         flags.kubelet_configuration(found, found.nodes[0], "/etc/resolv.conf").get("nodeStatusUpdateFrequency") == said
     )
+
+
+IPVS = {"scheduler": "rr", "strictARP": True}
+
+
+@pytest.mark.parametrize(
+    ("values", "ipvs"),
+    [
+        ({}, IPVS),
+        ({"ipvs_scheduler": "lc"}, {**IPVS, "scheduler": "lc"}),
+        ({"kube_proxy_mode": "iptables"}, {"scheduler": "rr"}),
+        ({"kube_proxy_extra_config": {"ipvs": {"strictARP": False}}}, {**IPVS, "strictARP": False}),
+        ({"kube_proxy_extra_config": {"ipvs": {"minSyncPeriod": "1s"}}}, {**IPVS, "minSyncPeriod": "1s"}),
+        ({"kube_proxy_extra_config": {"ipvs": None}}, None),
+    ],
+)
+def test_a_node_answers_arp_for_its_own_addresses_only_unless_a_user_says_otherwise(
+    values: dict[str, Any], ipvs: object
+) -> None:
+    found = guide(**values)
+    assert flags.kube_proxy_configuration(found, found.nodes[0])["ipvs"] == ipvs
+
+
+def test_kube_proxy_has_further_fields_of_cluster_and_machine() -> None:
+    own = entry("n3", "192.168.80.15", "node", kube_proxy_extra_config={"oomScoreAdj": -500})
+    found = cluster([*THREE, own], kube_proxy_extra_config={"oomScoreAdj": -900, "iptables": {"syncPeriod": "1m"}})
+    first, third = (flags.kube_proxy_configuration(found, found.machine(name)) for name in ("n1", "n3"))
+    assert (first["oomScoreAdj"], third["oomScoreAdj"]) == (-900, -500)
+    assert first["iptables"] == third["iptables"] == {"syncPeriod": "1m"}
+    assert first["clusterCIDR"] == "10.244.0.0/16"
+
+
+def test_what_is_merged_is_left_as_it_was() -> None:
+    own: dict[str, Any] = {"a": {"b": 1}, "c": 2}
+    assert flags.merged(own, {"a": {"d": 3}, "e": 4}) == {"a": {"b": 1, "d": 3}, "c": 2, "e": 4}
+    assert own == {"a": {"b": 1}, "c": 2}

@@ -10,11 +10,12 @@ from cluster_samples import cluster, entry, guide, here
 from local_machine import answer, program, shell
 from rich.console import Console
 
+from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.network import nodes_ready, pod_network
 from kubeinfra.components.verify import traffic
 from kubeinfra.facts.health import Health
-from kubeinfra.health.findings import contradictions, unhealthy
-from kubeinfra.health.questions import Row, parse_answer, parse_answers, probes
+from kubeinfra.health.findings import contradictions, noted, unhealthy
+from kubeinfra.health.questions import TO_PODS, Row, parse_answer, parse_answers, probes
 from kubeinfra.operations.gates import waiting
 from kubeinfra.reports.health import lines, table
 
@@ -31,10 +32,10 @@ CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 def test_every_machine_is_asked_about_its_own_components() -> None:
     assert asked("n1") == [("etcd", "etcd02"), ("pod network", "n1"), ("flannel.1", "n1"), ("kube-proxy", "n1")]
     assert asked("lb1") == [("nginx", "lb1"), ("virtual address", "lb1")]
-    assert asked("m2") == [(component, "m2") for component in CONTROL_PLANE]
+    assert asked("m2") == [(component, "m2") for component in (*CONTROL_PLANE, TO_PODS)]
     assert asked("m1") == [
         ("etcd", "etcd01"),
-        *((component, "m1") for component in CONTROL_PLANE),
+        *((component, "m1") for component in (*CONTROL_PLANE, TO_PODS)),
         ("leases", "leaders"),
         ("node", "192.168.80.11 192.168.80.12"),
     ]
@@ -112,6 +113,8 @@ ANSWERS = [
     ("nginx", "0", "ok", True, None),
     ("nginx", "7", "connection refused", False, None),
     ("virtual address", "0", "stands by", True, None),
+    (TO_PODS, "0", "reached", True, None),
+    (TO_PODS, "1", "connection refused", False, None),
     ("virtual address", "1", "keepalived is failed", False, None),
     ("flannel.1", "1", 'Device "flannel.1" does not exist.', False, None),
 ]
@@ -261,3 +264,42 @@ def test_the_table_grows_with_components_and_unhealthy_answers() -> None:
         Row("node", "10.0.0.7", False, "not Ready"),
     ]
     assert len(lines([*healthy, *others], every=True)) == 102
+
+
+NO_NETWORK = "not reached: webhooks and API services need hostNetwork, or put it in node"
+
+
+@pytest.mark.parametrize(
+    ("groups", "pods", "reachable", "says"),
+    [
+        ("master", "10.244.0.2 10.244.1.2", "", NO_NETWORK),
+        ("master", "10.244.0.2 10.244.1.2", "10.244.1.2", "reached"),
+        ("master node", "10.244.0.2 10.244.1.2", "10.244.0.2", "reached"),
+        ("master node", "10.244.0.2", "", "not reached: docs/components/network.md"),
+        ("master", "", "", "no pod of CoreDNS to ask"),
+    ],
+)
+def test_a_master_is_asked_whether_it_reaches_pods(
+    tmp_path: Path, groups: str, pods: str, reachable: str, says: str
+) -> None:
+    found = cluster([entry("m1", "192.168.80.10", f"etcd {groups}"), entry("n1", "192.168.80.11", "node")])
+    program(tmp_path, "kubectl", f"printf '{pods}'")
+    program(tmp_path, "curl", f"[ '{reachable}' ] && case $* in *//{reachable}:8181/*) exit 0 ;; esac; exit 7")
+    (command,) = (asked[2] for asked in probes(here(found, "m1"), False) if asked[0] == TO_PODS)
+    ran = shell(command.replace(KUBECTL, f"{tmp_path}/kubectl"), programs=tmp_path)
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, says, "")
+    row = parse_answer(TO_PODS, "m1", "0", says)
+    assert (row.healthy, row.note) == (True, says.startswith("not reached"))
+
+
+def test_a_note_is_shown_as_one_and_does_not_fail_the_run() -> None:
+    rows = [Row(TO_PODS, "m1", True, NO_NETWORK, note=True), Row(TO_PODS, "m2", True, NO_NETWORK, note=True)]
+    rows.append(Row(TO_PODS, "m3", True, "reached"))
+    assert [(row.subject, row.note) for row in lines(rows, every=False)] == [("m1 m2", True), ("m3", False)]
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(table(rows, every=False))
+    shown = [line.split() for line in capture.get().splitlines()[1:]]
+    assert [("note" in line, "healthy" in line) for line in shown] == [(True, False), (False, True)]
+    assert unhealthy("m1", rows) == []
+    assert [finding.level for finding in noted("m1", rows)] == ["note", "note"]

@@ -28,7 +28,13 @@ def problems(entries: Sequence[InventoryEntry], by_group: Groups) -> list[str]:
 
 
 def test_the_settings_that_may_differ() -> None:
-    assert PER_MACHINE == ("unlisted_distribution_as", "node_labels", "node_taints", "kubelet_extra_config")
+    assert PER_MACHINE == (
+        "unlisted_distribution_as",
+        "node_labels",
+        "node_taints",
+        "kubelet_extra_config",
+        "kube_proxy_extra_config",
+    )
 
 
 def test_the_nearest_value_of_a_key_holds_and_a_list_holds_as_a_whole() -> None:

@@ -303,7 +303,9 @@ def test_a_machine_has_no_control_character_either() -> None:
     ]
 
 
-@pytest.mark.parametrize("setting", ["kubelet_extra_config", "docker_extra_config", "kube_proxy_conntrack"])
+@pytest.mark.parametrize(
+    "setting", ["kubelet_extra_config", "docker_extra_config", "kube_proxy_conntrack", "kube_proxy_extra_config"]
+)
 def test_what_json_cannot_write_is_refused(setting: str) -> None:
     assert problems(**{setting: {"a": 1j}}) == [f"{FILE}: {setting}['a'] is 1j: input was not a valid JSON value"]
 

@@ -11,7 +11,7 @@ from cluster_samples import cluster
 from local_machine import program, shell
 
 from kubeinfra.components.control_plane import KUBECTL
-from kubeinfra.components.verify import traffic
+from kubeinfra.components.verify import passed, traffic
 
 SERVICE, NAME = "10.0.0.50:80", "echo.kubeinfra-verify.svc.cluster.local:80"
 
@@ -129,3 +129,31 @@ def test_a_pod_that_cannot_be_asked_is_told(tmp_path: Path) -> None:
     found = checked(tmp_path, 2, exec="node2")
     assert found.ran.returncode == 1
     assert found.ran.stderr.strip() == "a pod on node2 cannot be asked: no kubelet"
+
+
+@pytest.mark.parametrize(
+    ("registered", "verified", "is_passed"),
+    [
+        ("192.168.80.11 192.168.80.12", "the same", True),
+        ("192.168.80.11 192.168.80.12 192.168.80.15", "the same", True),
+        ("192.168.80.11", "the same", False),  # as a plan sees it that adds the other
+        ("192.168.80.11 192.168.80.125", "the same", False),
+        ("192.168.80.11 192.168.80.12", "another", False),
+        ("192.168.80.11 192.168.80.12", "", False),
+    ],
+)
+def test_what_has_passed_is_not_checked_again_unless_a_node_comes(
+    tmp_path: Path, registered: str, verified: str, is_passed: bool
+) -> None:
+    program(tmp_path, "sha256sum", "cat >/dev/null; echo the same")
+    program(
+        tmp_path,
+        "kubectl",
+        f"""case "$*" in
+*configmap*) printf '{verified}' ;;
+*metadata.name*) printf '{registered} ' ;;
+*) echo network ;;
+esac""",
+    )
+    command = passed(cluster().nodes).replace(KUBECTL, f"{tmp_path}/kubectl")
+    assert (shell(command, programs=tmp_path).returncode == 0) is is_passed

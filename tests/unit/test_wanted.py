@@ -23,6 +23,7 @@ from kubeinfra.machine.wanted import (
     Edit,
     File,
     Link,
+    NoFile,
     PathState,
     Wanted,
     compare,
@@ -66,6 +67,9 @@ AS_WANTED: list[tuple[str, Wanted, PathState | None]] = [
     ("an edit with nothing to edit", Edit("/e", lambda text: text), file("theirs\n")),
     ("an edit of a file that need not be", Edit("/e", lambda _: "x", create=False), None),
     ("an edit of a file with a mode of its own", Edit("/e", lambda text: text), file("theirs\n", "640", "root:adm")),
+    ("a file that is not ours", NoFile("/f", "# ours\n"), file("# mine\n# ours\n")),
+    ("no file where none should be", NoFile("/f", "# ours\n"), None),
+    ("a directory where no file should be", NoFile("/f", "# ours\n"), directory()),
     ("a file whose text is not known yet", File("/f", None), file("from an earlier run")),
 ]
 
@@ -201,6 +205,16 @@ def test_a_second_comparison_finds_no_change(tmp_path: Path) -> None:
         "755",
     ]
     assert not list(tmp_path.rglob(".*")), "the temporary files are gone"
+
+
+@needs_root
+def test_a_file_of_ours_is_removed_and_anothers_stays(tmp_path: Path) -> None:
+    wanted = [NoFile(f"{tmp_path}/{name}", "# ours\n") for name in ("ours", "theirs")]
+    (tmp_path / "ours").write_text("# ours\nip_vs\n")
+    (tmp_path / "theirs").write_text("ip_vs\n")
+    assert install(*wanted) == [f"remove {tmp_path}/ours"]
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+    assert install(*wanted) == []
 
 
 @needs_root
