@@ -110,6 +110,8 @@ class Settings(_Strict):
     """Releases and images that you built yourself: path below `artifacts_dir` -> `sha256:<hex>`; shown as `(built)`."""
 
     # Machines
+    preflight_ignore: list[str] = Field(default_factory=list)
+    """Checks of preflight whose warnings are not told, such as `["etcd-disk-latency"]`; names in docs/preflight.md."""
     disable_ipv6: bool = True
     """Switch IPv6 off on the machines."""
     extra_sysctls: dict[SysctlName, int | str] = Field(default_factory=dict)

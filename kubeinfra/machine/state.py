@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
+from kubeinfra.machine.survey import Survey
+
 CHRONY_MARK = "# Written by kubeinfra"
 """First words of a chrony configuration that this project has written."""
 
@@ -38,6 +40,7 @@ class MachineState:
     + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
     + cas: CA -> the PEM certificates that the machine trusts for it
     + secrets: names of the shared secrets that the machine has
+    + survey: what only preflight's checks look at
     """
 
     uid: int
@@ -58,6 +61,7 @@ class MachineState:
     clock_ahead: float = 0
     cas: dict[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    survey: Survey = field(default_factory=Survey)
 
     @property
     def addresses(self) -> tuple[IPv4Interface, ...]:

@@ -142,8 +142,8 @@ ERRORS: dict[str, Row] = {
         [replace(MASTER, says={**DEBIAN, "address": "eth0 192.168.80.10/24"}), NODE],
         {"service_cidr": "192.168.80.128/25", "dns_address": "192.168.80.130"},
         [
-            "m1: service_cidr 192.168.80.128/25 overlaps its own network 192.168.80.0/24; "
-            "take one that shares no address with it"
+            "m1: service_cidr 192.168.80.128/25 overlaps its network 192.168.80.0/24 (eth0); "
+            'set service_cidr = "10.96.0.0/25", and dns_address = "10.96.0.2" in group_data/all.py: no machine uses it'
         ],
     ),
     "errors of two machines": (
