@@ -9,7 +9,7 @@ from kubeinfra.operations.controller import require_exclusive_run
 from kubeinfra.run.controller import secrets
 from kubeinfra.run.hosts import is_deploy_file, is_lead_host
 from kubeinfra.run.inventory import as_pyinfra_error, cluster
-from kubeinfra.run.preflight import judge, judge_absent
+from kubeinfra.run.preflight import judge, judge_absent, summarise
 
 
 def preflight(changes: bool = True) -> None:
@@ -36,3 +36,5 @@ def check_absent_machines() -> None:
 
 if is_deploy_file(__file__):
     preflight(changes=False)
+    if is_lead_host():
+        summarise()

@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from kubeinfra.checks.base import Seen
-from kubeinfra.findings import Finding, Level
+from kubeinfra.findings import EXPLAINED, Finding, Level
 from kubeinfra.reports.words import NAMED
+
+_WANTED = "each machine needs its own"
 
 
 def machine_ids(seen: Seen) -> Iterator[Finding]:
@@ -30,7 +32,7 @@ def mac_addresses(seen: Seen) -> Iterator[Finding]:
         link = found.survey.link(interface.name) if interface else None
         own[machine.name] = link.mac if link else ""
     remedy = "give the clones a MAC address of their own where the virtual machines are defined"
-    yield from _equal("unique-mac", "error", "the MAC address", own, remedy)
+    yield from _equal("unique-mac", "error", "MAC address", own, remedy)
 
 
 def host_keys(seen: Seen) -> Iterator[Finding]:
@@ -46,9 +48,11 @@ def host_keys(seen: Seen) -> Iterator[Finding]:
                 "unique-host-keys",
                 machine.name,
                 "warning",
-                f"{_list(names)} have the same ssh host key",
-                remedy="rm /etc/ssh/ssh_host_*; ssh-keygen -A; restart sshd, on all but one of them, and take the old "
+                f"an ssh host key is that of {_list(names)}",
+                _WANTED,
+                "rm /etc/ssh/ssh_host_*; ssh-keygen -A; restart sshd, on all but one of them, and take the old "
                 "ones out of your known_hosts: who has one of these machines can pass for the others",
+                joints=EXPLAINED,
             )
 
 
@@ -60,7 +64,8 @@ def _equal(check: str, level: Level, what: str, own: Mapping[str, str], remedy: 
     for value, names in having.items():
         if len(names) > 1:
             for name in names:
-                yield Finding(check, name, level, f"{_list(names)} have the same {what}, {value}", remedy=remedy)
+                found = f"{what} {value} is that of {_list(names)}"
+                yield Finding(check, name, level, found, _WANTED, remedy, joints=EXPLAINED)
 
 
 def _list(names: list[str]) -> str:

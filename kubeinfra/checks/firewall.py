@@ -9,7 +9,7 @@ from kubeinfra.checks.base import Seen
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Port
 from kubeinfra.components.ports import ports
-from kubeinfra.findings import EXPLAINED, Finding
+from kubeinfra.findings import Finding
 from kubeinfra.machine import iptables, nftables
 from kubeinfra.machine.filters import Chain, Packet, dropped_by, may_drop
 from kubeinfra.machine.state import MachineState
@@ -39,11 +39,9 @@ def firewall_rules(seen: Seen) -> Iterator[Finding]:
                 "firewall-rules",
                 machine.name,
                 "error",
-                f"its firewall drops {', '.join(dict.fromkeys(what))}",
-                text,
-                "let these in from the other machines (README, the table of ports), where that rule is kept: "
+                f"its firewall drops {', '.join(dict.fromkeys(what))} ({text})",
+                remedy="let these in from the other machines (README, the table of ports), where that rule is kept: "
                 "/etc/nftables.conf, /etc/iptables/rules.v4, /etc/sysconfig/iptables or the cloud's image",
-                joints=EXPLAINED,
             )
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from kubeinfra.checks.catalogue import CHECKS, NUMBERS
-from kubeinfra.findings import Finding
+from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.reports.fold import names
 
 SCHEMA = 1
@@ -35,7 +35,8 @@ def table(findings: Iterable[Finding]) -> Table:
     found.add_column("what to do", overflow="fold")
     found.pad_edge = False
     for one, machines in shared(findings):
-        wanted = f"\n[dim]wanted:[/] {escape(one.wanted)}" if one.wanted else ""
+        label = "" if one.joints == EXPLAINED else "[dim]wanted:[/] "
+        wanted = f"\n{label}{escape(one.wanted)}" if one.wanted else ""
         found.add_row(
             f"[{_COLOURS[one.level]}]{one.level}",
             f"{NUMBERS.get(one.check, '')} {one.check}".strip(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from pyinfra import state
+from pyinfra import logger, state
 from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 
@@ -17,6 +18,7 @@ from kubeinfra.errors import KubeinfraError
 from kubeinfra.findings import Finding
 from kubeinfra.pki.secrets import SECRET_NAMES
 from kubeinfra.reports import preflight as report
+from kubeinfra.reports.words import counted
 from kubeinfra.run.context import run
 from kubeinfra.run.controller import controller, identity, secrets
 from kubeinfra.run.inventory import as_pyinfra_error, cluster, run_option
@@ -43,6 +45,13 @@ def judge_absent(hosts: Sequence[Host]) -> None:
     """Of hosts that take no part in this run: whether they have a CA or a secret that the controller lacks."""
     look_at(hosts)
     _refuse(_findings(OF_WHAT_IS_KEPT, hosts))
+
+
+def summarise() -> None:
+    """One line: what was looked at, and that nothing ends a run."""
+    levels = Counter(one.level for one in run().preflight or ())
+    counts = f"no errors, {counted(levels['warning'], 'warning')}, {counted(levels['note'], 'note')}"
+    logger.info(f"preflight of {counted(len(run().machines), 'machine')}: {counts}; docs/preflight.md")
 
 
 def _findings(checks: Iterable[Check], hosts: Iterable[Host]) -> list[Finding]:

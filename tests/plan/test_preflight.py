@@ -135,8 +135,8 @@ def test_the_errors_end_the_run_in_one_message(alone: tuple[Project, Ran, dict[s
         'm1: service_cidr 10.0.0.0/24 (the default) overlaps its name server 10.0.0.2; set service_cidr = "10.'
         in message
     )
-    assert "n1, n2: n1 and n2 have the same machine-id, 0123456789abcdef; " in message
-    assert "nft chain inet mine in: policy drop" in message
+    assert "n1, n2: machine-id 0123456789abcdef is that of n1 and n2; each machine needs its own: rm " in message
+    assert "drops tcp 10250 from masters, udp 8472 from nodes (nft chain inet mine in: policy drop); let " in message
     assert len(ran.message) == 12, "one for each kind, and of networks for each machine"
 
 
@@ -155,5 +155,6 @@ def test_an_ignored_name_that_is_no_check_is_told(project: Project) -> None:
     assert ran.message == [
         "group_data/all.py: preflight_ignore has 'etcd-disk-latancy', which is no check; "
         "did you mean 'etcd-disk-latency'?",
-        "group_data/all.py: preflight_ignore has 'root', whose findings are errors, which cannot be ignored; take it out",
+        "group_data/all.py: preflight_ignore has 'root', whose findings are errors, which cannot be ignored; "
+        "take it out",
     ]
