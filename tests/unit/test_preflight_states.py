@@ -1,5 +1,5 @@
 """
-States that machines are in, as preflight sees them: of each kind the reported input and two more, and some that are well.
+States that machines are in, as preflight sees them: of each kind the reported input and two more, and what is well.
 
 Each row is what the machines answer, in the survey's own lines, and the sentences that are told.
 """
