@@ -53,8 +53,8 @@ ahead() {{ echo $(($(date +%s) - {now:.0f} - $(up) + begin)); }}
 until off=$(ahead) && [ "${{off#-}}" -le {CLOCKS_DIFFER} ]; do
     if [ $(($(up) - begin)) -ge {patience} ]; then
         case $off in -*) how=behind ;; *) how='ahead of' ;; esac
-        echo {quote(machine)}": {patience} s after chrony was set up its clock is ${{off#-}} s $how this controller's;" \\
-            {quote(sentence)} >&2
+        is="its clock is ${{off#-}} s $how this controller's;"
+        echo {quote(machine)}": {patience} s after chrony was set up $is" {quote(sentence)} >&2
         chronyc -n sources >&2
         exit 1
     fi

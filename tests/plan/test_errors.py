@@ -241,7 +241,9 @@ def test_a_clock_that_is_wrong_although_a_time_daemon_runs_is_told(project: Proj
 
 
 def test_a_clock_that_the_deploy_puts_right_is_no_mistake(project: Project) -> None:
-    assert project.plan([MASTER, replace(NODE, says={**DEBIAN, "clock": "1000000000"})]).code == 0
+    plan = project.plan([MASTER, replace(NODE, says={**DEBIAN, "clock": "1000000000"})])
+    assert plan.code == 0
+    assert plan.hosts("host | clock") == ("n1",), "it is asked again after chrony had its chance"
 
 
 def test_a_group_that_the_inventory_does_not_even_name_is_told(project: Project) -> None:
