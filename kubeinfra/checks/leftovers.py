@@ -39,6 +39,8 @@ def etcd_data(seen: Seen) -> Findings:
             is_in_our_place = data.path == ETCD_DATA and "etcd" in machine.groups
             if data.path == ETCD_DATA and ("etcd" in found.cas or (recorded and data.cluster == recorded)):
                 continue
+            if data.path.startswith(f"{ETCD_DATA}."):
+                continue  # put aside, by a restore or as advised here
             cluster = f"of cluster {data.cluster}" if data.cluster else "of a cluster whose id cannot be read"
             yield Finding(
                 "etcd-data",

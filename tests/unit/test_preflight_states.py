@@ -297,6 +297,7 @@ WELL: dict[str, State] = {
                 "route 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink",
                 "route 10.244.3.0/24 via 192.168.80.12 dev eth0",
                 f"etcd-data {DATA} 1 {WAL}",
+                f"etcd-data {DATA}.before-restore-2026 1 {WAL}",
             ]
         },
         [],
@@ -352,3 +353,20 @@ def test_foreign_lines_do_not_matter() -> None:
         "last login: 1",
     ]
     assert survey(noise).kernel == "5.10.0"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "sentence"),
+    [
+        ({"m1": 0.0, "n1": 0.0, "n2": 30.0}, "n2: its clock is 30 s ahead of that of the other machines; leases"),
+        ({"m1": -90.0, "n1": -100.0, "n2": -90.0}, "n1: its clock is 10 s behind that of the other machines; leases"),
+        ({"m1": -6.0, "n1": 0.4, "n2": 0.0}, "m1: its clock is 6 s behind that of the other machines; leases"),
+    ],
+)
+def test_a_clock_that_differs_from_the_others_is_told(ahead: dict[str, float], sentence: str) -> None:
+    """Where each machine by itself is near enough to the controller's."""
+    ((found, level),) = told(
+        State({}, []), {name: machine(name, [], (), clock_ahead=off) for name, off in ahead.items()}
+    )
+    assert found.startswith(sentence)
+    assert level == "warning"
