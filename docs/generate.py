@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeinfra.artifacts.images import image_path
+from kubeinfra.checks.catalogue import CHECKS, NUMBERS
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.components.platforms import CANNED, PLATFORMS
@@ -47,6 +48,12 @@ _CHINESE = _Words(
         "type": "类型",
         "default": "默认值",
         "what it does": "含义",
+        "check": "检查项",
+        "level": "级别",
+        "what it tells": "报告什么",
+        "error": "错误",
+        "warning": "警告",
+        "note": "提示",
         "text": "文本",
         "number": "整数",
         "True or False": "True 或 False",
@@ -101,13 +108,13 @@ def updated(page: str, chinese: bool = False) -> str:
 
 
 def meanings(page: str) -> dict[str, str]:
-    """Setting -> the last cell of its row, in a page with a table of settings."""
-    rows = re.findall(r"^\| `(\w+)` \|.* \| (.*) \|$", page, flags=re.MULTILINE)
+    """Setting or check -> the last cell of its row, in a page with a table of these."""
+    rows = re.findall(r"^\| (?:\d+ \| )?`([\w-]+)` \|.* \| (.*) \|$", page, flags=re.MULTILINE)
     return dict(rows)
 
 
 def translations(page: str) -> dict[str, str]:
-    """Setting -> its Chinese meaning; without those that are English still, which follow the code."""
+    """Setting or check -> its Chinese meaning; without those that are English still, which follow the code."""
     return {name: meaning for name, meaning in meanings(page).items() if _IS_CHINESE.search(meaning)}
 
 
@@ -137,6 +144,16 @@ def ports_table(words: Mapping[str, str] = _ENGLISH) -> str:
                 sources = words[", "].join(words[source] for source in port.sources)
                 rows.append((words[group], f"{words[port.protocol]} {port.number}", sources))
     return _table((words["to"], words["port"], words["from"]), rows)
+
+
+def checks_table(words: Mapping[str, str] = _ENGLISH, translated: Mapping[str, str] | None = None) -> str:
+    """Preflight's checks; words and translated as for settings."""
+    rows = []
+    for check in CHECKS:
+        what = (translated or {}).get(check.name) or check.what
+        levels = words[", "].join(words[level] for level in check.levels)
+        rows.append((str(NUMBERS[check.name]), f"`{check.name}`", levels, what))
+    return _table(("#", words["check"], words["level"], words["what it tells"]), rows)
 
 
 def artifacts_table() -> str:
@@ -197,6 +214,8 @@ def _block(block: re.Match[str], chinese: bool) -> str:
     begin, name = block[1], block[2]
     if name == "artifacts":
         return f"{begin}{artifacts_table()}\n"
+    if name == "checks":
+        return f"{begin}{checks_table(_CHINESE, translations(block[0])) if chinese else checks_table()}\n"
     if name == "ports":
         return f"{begin}{ports_table(_CHINESE if chinese else _ENGLISH)}\n"
     if name == "platforms":

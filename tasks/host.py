@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api import deploy
 
 from kubeinfra.components import host as component
+from kubeinfra.operations.clock import corrected, is_off
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import note, packages, prepare
 from kubeinfra.operations.units import converge
@@ -31,6 +32,8 @@ def operating_system() -> None:
     )
     if chrony:
         converge(name="chrony", units=[chrony], starts=True)
+        if is_off(me.seen):
+            corrected(name="clock", servers=cluster().settings.time_servers)
 
 
 if is_deploy_file(__file__):

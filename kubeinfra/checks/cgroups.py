@@ -13,7 +13,7 @@ SEES_MEMORY = (1, 21, 2)
 RELUCTANT, WITHOUT = 256, 258
 
 
-def cgroup_findings(cluster: Cluster, machine: Machine, found: MachineState) -> list[Finding]:
+def cgroups(cluster: Cluster, machine: Machine, found: MachineState) -> list[Finding]:
     """A warning for a node on cgroup v2 whose kubelet reports that no memory is used, and never evicts a pod for it."""
     if "node" not in machine.groups or not found.cgroup_v2 or sees_memory(cluster.release.kubernetes):
         return []

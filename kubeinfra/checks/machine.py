@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from statistics import median
 
-from kubeinfra.checks.platform import platform_errors
+from kubeinfra.checks.base import Seen
+from kubeinfra.checks.platform import platform_of_machine
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.node import resolv_confs
 from kubeinfra.components.runtime import runtime
@@ -17,28 +19,13 @@ from kubeinfra.releases.catalogue import ARCHES
 # CentOS 7's, the oldest whose options and sections everything that we send keeps to.
 SYSTEMD = 219
 CLOCKS_DIFFER = 240  # seconds; a certificate begins 300 s before it is made (kubeinfra/pki/ca.py)
+SKEWED = 5  # seconds; they are asked one after the other, and answer in whole seconds
 
 Findings = Iterator[Finding]
 _error = partial(Finding, level="error")
 
 
-def machine_findings(cluster: Cluster, machine: Machine, found: MachineState) -> list[Finding]:
-    """An error for each thing on this machine that cannot work."""
-    return [
-        *_user(machine, found),
-        *_arch(machine, found),
-        *_systemd(machine, found),
-        *_family(machine, found),
-        *platform_errors(cluster, machine, found),
-        *_address(machine, found),
-        *_clock(cluster, machine, found),
-        *_runtime(cluster, machine, found),
-        *_networks(cluster, machine, found),
-        *_name_servers(cluster, machine, found),
-    ]
-
-
-def _user(machine: Machine, found: MachineState) -> Findings:
+def root(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     if found.uid != 0:
         yield _error(
             check="root",
@@ -49,7 +36,7 @@ def _user(machine: Machine, found: MachineState) -> Findings:
         )
 
 
-def _arch(machine: Machine, found: MachineState) -> Findings:
+def architecture(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     if found.arch not in ARCHES:
         yield _error(
             check="architecture",
@@ -60,7 +47,7 @@ def _arch(machine: Machine, found: MachineState) -> Findings:
         )
 
 
-def _systemd(machine: Machine, found: MachineState) -> Findings:
+def systemd(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     if found.systemd is None:
         yield _error(
             check="systemd",
@@ -81,17 +68,7 @@ def _systemd(machine: Machine, found: MachineState) -> Findings:
         )
 
 
-def _family(machine: Machine, found: MachineState) -> Findings:
-    if not found.family:
-        yield _error(
-            check="distribution",
-            machine=machine.name,
-            found="has neither apt-get nor dnf or yum",
-            remedy="install from a Debian- or RHEL-like",
-        )
-
-
-def _address(machine: Machine, found: MachineState) -> Findings:
+def address(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     """The public address of a cloud machine is often not on its interfaces: no process could listen on it."""
     has = [one.ip for one in found.addresses if not one.ip.is_loopback]
     if has and machine.address not in has:
@@ -106,41 +83,65 @@ def _address(machine: Machine, found: MachineState) -> Findings:
         )
 
 
-def _clock(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    """If the deploy sets up chrony, chrony corrects the clock."""
-    sets_it_up = cluster.settings.time_servers and not found.keeps_time and not found.container
-    if abs(found.clock_ahead) > CLOCKS_DIFFER and not sets_it_up:
-        how = "ahead of" if found.clock_ahead > 0 else "behind"
-        yield _error(
-            check="clock",
-            machine=machine.name,
-            found=f"its clock is {abs(found.clock_ahead):.0f} s {how} this controller's",
-            wanted=f"certificates need clocks that agree within {CLOCKS_DIFFER} s",
-            remedy="set the one that is wrong, and see why its time daemon has not",
+def clock(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """If the deploy sets up chrony, chrony corrects the clock; then it is asked again."""
+    ahead = found.clock_ahead
+    if abs(ahead) <= CLOCKS_DIFFER:
+        return
+    how = f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this controller's"
+    if sets_clock(cluster, found):
+        servers = ", ".join(cluster.settings.time_servers)
+        yield Finding(
+            "clock",
+            machine.name,
+            "warning",
+            how,
+            f"chrony will be set up with {servers}, and the run ends if it does not correct the clock",
             joints=EXPLAINED,
         )
+        return
+    yield _error(
+        check="clock",
+        machine=machine.name,
+        found=how,
+        wanted=f"certificates need clocks that agree within {CLOCKS_DIFFER} s",
+        remedy="set the one that is wrong, and see why its time daemon has not",
+        joints=EXPLAINED,
+    )
 
 
-def _runtime(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    if "node" in machine.groups:
-        yield from runtime(cluster).findings(cluster, machine, found)
-
-
-def _networks(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    """The networks of Services and pods must not overlap the machine's own network."""
-    own = next((one.network for one in found.addresses if one.ip == machine.address), None)
-    networks = {"service_cidr": cluster.settings.service_cidr, "cluster_cidr": cluster.settings.cluster_cidr}
-    for setting, network in networks.items():
-        if own and own.overlaps(network):
-            yield _error(
-                check="networks",
-                machine=machine.name,
-                found=f"{setting} {network} overlaps its own network {own}",
-                remedy="take one that shares no address with it",
+def clock_skew(seen: Seen) -> Findings:
+    """Of the machines among each other; what `clock` tells is not told again. etcd warns from one second on."""
+    own = {machine.name: found.clock_ahead for machine, found in seen.machines}
+    usual = median(own.values()) if own else 0
+    for name, ahead in own.items():
+        off = ahead - usual
+        is_told = abs(ahead) > CLOCKS_DIFFER or sets_clock(seen.cluster, seen.states[name])
+        if abs(off) > SKEWED and not is_told:
+            yield Finding(
+                "clock-skew",
+                name,
+                "warning",
+                f"its clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} that of the other machines",
+                f"leases and logs need clocks that agree within {SKEWED} s",
+                "see why its time daemon does not correct it (timedatectl, chronyc sources)",
+                joints=EXPLAINED,
             )
 
 
-def _name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+def sets_clock(cluster: Cluster, found: MachineState) -> bool:
+    """Whether the deploy sets up chrony there."""
+    return bool(cluster.settings.time_servers) and not found.keeps_time and not found.container
+
+
+def container_runtime(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    if "node" in machine.groups:
+        yield from runtime(cluster).findings(cluster, machine, found)
+        if platform := platform_of_machine(cluster, machine, found):
+            yield from runtime(cluster).packages_findings(cluster, machine, found, platform)
+
+
+def name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     uses_it = "/etc/resolv.conf" in cluster.settings.dns_upstreams and "node" in machine.groups
     if uses_it and not any(map(has_resolver_for_pods, resolv_confs(found).values())):
         without = "/etc/resolv.conf names no server that pods can reach"
@@ -148,7 +149,7 @@ def _name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Fi
             without = "there is no /etc/resolv.conf, or nothing in it"
         resolved = ", and systemd-resolved has none either" if found.systemd_resolv_conf else ""
         yield _error(
-            check="name servers",
+            check="name-servers",
             machine=machine.name,
             found=f"{without}{resolved}",
             wanted="and CoreDNS asks those of it",

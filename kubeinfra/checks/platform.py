@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.platforms import PLATFORMS, Platform, in_short, listed
-from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.state import MachineState
 
@@ -23,17 +22,51 @@ def unlisted_distribution_is_listed(cluster: Cluster, where: Callable[[str], str
         )
 
 
-def platform_errors(cluster: Cluster, machine: Machine, found: MachineState) -> list[Finding]:
-    """An error for each thing that would end the deploy half-way, in what the machine has installed."""
-    settings = cluster.settings_of(machine)
+def platform_of_machine(cluster: Cluster, machine: Machine, found: MachineState) -> Platform | None:
+    """The row of its distribution, or the one that a setting names; None: neither."""
     own = listed(found.distribution, found.software.version)
-    platform = own or PLATFORMS.get(settings.unlisted_distribution_as or "")
-    if platform is None:
-        return [_unlisted(machine, found)] if found.family else []
-    errors = [*_manager(machine, found, platform), *_tools(machine, found, platform)]
-    if "node" in machine.groups:
-        errors += runtime(cluster).packages_findings(cluster, machine, found, platform)
-    return errors
+    return own or PLATFORMS.get(cluster.settings_of(machine).unlisted_distribution_as or "")
+
+
+def distribution(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
+    """It is in the table, or treated as one that is, and installs as that does."""
+    platform = platform_of_machine(cluster, machine, found)
+    if not found.family:
+        yield Finding(
+            "distribution",
+            machine.name,
+            "error",
+            found="has neither apt-get nor dnf or yum",
+            remedy="install from a Debian- or RHEL-like",
+        )
+    elif platform is None:
+        yield _unlisted(machine, found)
+    elif found.family != platform.family:
+        yield Finding(
+            "distribution",
+            machine.name,
+            "error",
+            found=f"has {'apt-get' if found.family == 'debian' else 'dnf or yum'}",
+            wanted=f"and {platform.name} installs with {platform.manager}",
+            remedy="correct unlisted_distribution_as, or take another package manager out of PATH",
+            joints=EXPLAINED,
+        )
+
+
+def tools(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
+    """What looks at a machine is GNU's."""
+    platform = platform_of_machine(cluster, machine, found)
+    if platform and found.software.lacking:
+        packages = sorted({platform.tools[tool] for tool in found.software.lacking if tool in platform.tools})
+        yield Finding(
+            "tools",
+            machine.name,
+            "error",
+            found=f"has no {', '.join(found.software.lacking)}, or BusyBox's",
+            wanted="and the deploy needs GNU's to look at the machine",
+            remedy=f"{platform.manager} install {' '.join(packages)}",
+            joints=EXPLAINED,
+        )
 
 
 def _unlisted(machine: Machine, found: MachineState) -> Finding:
@@ -49,34 +82,7 @@ def _unlisted(machine: Machine, found: MachineState) -> Finding:
     )
 
 
-def _manager(machine: Machine, found: MachineState, platform: Platform) -> Iterator[Finding]:
-    if found.family and found.family != platform.family:
-        yield Finding(
-            "distribution",
-            machine.name,
-            "error",
-            found=f"has {'apt-get' if found.family == 'debian' else 'dnf or yum'}",
-            wanted=f"and {platform.name} installs with {platform.manager}",
-            remedy="correct unlisted_distribution_as, or take another package manager out of PATH",
-            joints=EXPLAINED,
-        )
-
-
-def _tools(machine: Machine, found: MachineState, platform: Platform) -> Iterator[Finding]:
-    if found.software.lacking:
-        packages = sorted({platform.tools[tool] for tool in found.software.lacking if tool in platform.tools})
-        yield Finding(
-            "tools",
-            machine.name,
-            "error",
-            found=f"has no {', '.join(found.software.lacking)}, or BusyBox's",
-            wanted="and the deploy needs GNU's to look at the machine",
-            remedy=f"{platform.manager} install {' '.join(packages)}",
-            joints=EXPLAINED,
-        )
-
-
-def platform_warnings(machine: Machine, found: MachineState) -> Iterator[Finding]:
+def mirrors(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
     """What need not fail, but will if packages are missing."""
     if files := found.software.closed_mirrors:
         yield Finding(

@@ -113,6 +113,8 @@ class Settings(_Strict):
     # Machines
     unlisted_distribution_as: PerMachine[str | None] = None
     """Row of docs/platforms.md for a distribution that is not there, `debian 12`; may differ by group and machine."""
+    preflight_ignore: list[str] = Field(default_factory=list)
+    """Checks of preflight whose warnings are not told, such as `["etcd-disk-latency"]`; names in docs/preflight.md."""
     disable_ipv6: bool = True
     """Switch IPv6 off on the machines."""
     extra_sysctls: dict[SysctlName, int | str] = Field(default_factory=dict)

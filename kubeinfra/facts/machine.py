@@ -13,7 +13,9 @@ from pyinfra.api import FactBase
 from kubeinfra.components.runtime import VERSIONS, given_flags
 from kubeinfra.facts.software import SOFTWARE, software
 from kubeinfra.machine.packages import UNREACHED
+from kubeinfra.machine.render import static
 from kubeinfra.machine.state import CHRONY_MARK, InterfaceAddress, MachineState, SystemState
+from kubeinfra.machine.survey import survey
 from kubeinfra.paths import (
     ETCD_CA,
     ETCD_CFG,
@@ -66,13 +68,18 @@ _BOOT_SCRIPTS = (
     "/etc/rc.local /etc/rc.d/rc.local /etc/crontab /etc/cron.d/* /var/spool/cron/*root /var/spool/cron/*/root"
 )
 _AZURE = "/etc/waagent.conf"
+SURVEY = "preflight/survey.sh"
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class MachineFacts(FactBase[MachineState]):
-    """What kind of machine this is. One command."""
+    """
+    What kind of machine this is, and all that preflight's checks look at. One command.
 
-    def command(self) -> str:
+    + etcd: whether it is to be an etcd member, whose disk is measured
+    """
+
+    def command(self, etcd: bool = False) -> str:
         cas = "; ".join(f'[ ! -f {path} ] || echo "ca={name} $(base64 -w0 {path})"' for name, path in CA_FILES.items())
         secrets = "; ".join(
             f"if grep -qs '{mark}' {path}; then echo secret={name}; fi" for name, (path, mark) in SECRET_FILES.items()
@@ -93,7 +100,7 @@ class MachineFacts(FactBase[MachineState]):
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
             f"{VERSIONS}; {_ETCD}; {SOFTWARE}; "
             'ip -o -4 addr show | awk \'{print "address=" $2 " " $4}\'; '
-            f"{cas}; {secrets}; date +clock=%s; exit 0"
+            f"{cas}; {secrets}\netcd={'yes' if etcd else 'no'}\n{static(SURVEY)}\ndate +clock=%s; exit 0"
         )
 
     def process(self, output: list[str]) -> MachineState:
@@ -139,6 +146,7 @@ class MachineFacts(FactBase[MachineState]):
             cas=cas,
             secrets=frozenset(secrets),
             software=software(output),
+            survey=survey(output),
         )
 
 

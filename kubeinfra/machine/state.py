@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
 from kubeinfra.machine.software import Software
+from kubeinfra.machine.survey import Survey
 
 CHRONY_MARK = "# Written by kubeinfra"
 """First words of a chrony configuration that this project has written."""
@@ -45,6 +46,7 @@ class MachineState:
     + cas: CA -> the PEM certificates that the machine trusts for it
     + secrets: names of the shared secrets that the machine has
     + software: its distribution's release, its kernel, and what is installed that matters
+    + survey: what only preflight's checks look at
     """
 
     uid: int
@@ -71,6 +73,7 @@ class MachineState:
     software: Software = field(default_factory=Software)
     cloud_init: bool = False
     cloud_init_hosts: bool = False
+    survey: Survey = field(default_factory=Survey)
 
     @property
     def addresses(self) -> tuple[IPv4Interface, ...]:

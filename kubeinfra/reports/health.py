@@ -21,9 +21,13 @@ def print_table(rows: Iterable[Row], every: bool) -> None:
 
     + every: a line for each answer, even if all answers of a component are healthy
     """
+    to_stderr(table(rows, every))
+
+
+def to_stderr(shown: Table) -> None:
     console = Console(stderr=True)
     console.width = max(console.width, 120)  # rich assumes 80 columns if the output is not a terminal
-    console.print(table(rows, every))
+    console.print(shown)
 
 
 def table(rows: Iterable[Row], every: bool) -> Table:

@@ -11,6 +11,7 @@ from pyinfra.api import State
 from pyinfra.context import ctx_state
 
 from kubeinfra.artifacts.store import Binary, PlannedBinary
+from kubeinfra.findings import Finding
 from kubeinfra.health.questions import Row
 from kubeinfra.machine.state import MachineState
 from kubeinfra.releases.catalogue import Artifact
@@ -24,7 +25,8 @@ class Run:
     """
     One run: a plan, or one that changes machines.
 
-    + machines: machine name -> what preflight saw of it; health: machine name -> what it answered
+    + machines: machine name -> what preflight saw of it; preflight: its findings, None before
+    + health: machine name -> what it answered
     + announced: machine name -> path -> digest that a plan would give it; see `kubeinfra.run.plan.announced`
     + binaries: artifact, and whether the run changes machines -> what the controller knows of the binaries in it
     + turns: operation (its hash) -> who may act in it now
@@ -32,6 +34,7 @@ class Run:
     """
 
     machines: dict[str, MachineState] = field(default_factory=dict)
+    preflight: list[Finding] | None = None
     health: dict[str, list[Row]] = field(default_factory=dict)
     announced: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     binaries: dict[tuple[Artifact, bool], Sequence[Binary | PlannedBinary]] = field(default_factory=dict)

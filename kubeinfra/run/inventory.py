@@ -18,6 +18,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import connector_data_meta
 from pyinfra.context import ctx_state
 
+from kubeinfra.checks.catalogue import ignored_checks_exist
 from kubeinfra.checks.platform import unlisted_distribution_is_listed
 from kubeinfra.checks.ports import ports_do_not_collide
 from kubeinfra.cluster import groups
@@ -31,8 +32,8 @@ from kubeinfra.run.user_files import MALFORMED, group_data_files, malformed, pro
 # pyinfra's own keys: how to connect by ssh, and arguments such as _sudo; then those of its other connectors.
 _SSH_KEYS, _ARGUMENTS = set(connector_data_meta), {name for name, _ in all_global_arguments()}
 _OTHER_CONNECTORS = ("docker_identifier", "docker_platform", "docker_architecture", "winrm_", "vagrant_", "fake_")
-# Options of the operations in day2/: said for one run, with --data.
-RUN_OPTIONS = ("snapshot", "confirm")
+# Options of the operations in day2/ and of preflight: said for one run, with --data.
+RUN_OPTIONS = ("snapshot", "confirm", "preflight_json")
 _known: dict[int, Cluster] = {}
 
 
@@ -98,9 +99,8 @@ def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
     strangers = groups.strangers(in_groups)
     entries = [_entry(inventory, name, meant.get(name, set())) for name in inventory.hosts if name not in strangers]
     try:
-        found = build(
-            entries, values, source, by_group, further=[ports_do_not_collide, unlisted_distribution_is_listed]
-        )
+        further = [ports_do_not_collide, unlisted_distribution_is_listed, ignored_checks_exist]
+        found = build(entries, values, source, by_group, further=further)
     except KubeinfraError as error:
         problems += error.problems
     if problems:

@@ -21,10 +21,11 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.context import ctx_host, ctx_state
+from rich.table import Table
 
 from kubeinfra.health.questions import Row
 from kubeinfra.reports.fold import Told
-from kubeinfra.reports.health import print_table
+from kubeinfra.reports.health import print_table, to_stderr
 from kubeinfra.run.context import run
 from kubeinfra.run.ending import Ending
 from kubeinfra.run.inventory import cluster
@@ -92,6 +93,10 @@ class Screen:
     def health(self, rows: Iterable[Row]) -> None:
         self.progress.flush()
         print_table(rows, every=False)
+
+    def show(self, table: Table) -> None:
+        self.progress.flush()
+        to_stderr(table)
 
     def starts(self, operation: str) -> None:
         """All machines come to an operation."""

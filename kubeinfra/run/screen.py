@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pyinfra import host, logger
+from rich.table import Table
 
 from kubeinfra.health.questions import Row
 from kubeinfra.reports.fold import Told
-from kubeinfra.reports.health import print_table
+from kubeinfra.reports.health import print_table, to_stderr
 
 
 class Screen(Protocol):
@@ -19,6 +20,7 @@ class Screen(Protocol):
     def tell_wait(self, one: Told) -> None: ...
     def waits(self, machine: str, what: str) -> None: ...
     def health(self, rows: Iterable[Row]) -> None: ...
+    def show(self, table: Table) -> None: ...
 
 
 class EveryLine:
@@ -36,3 +38,6 @@ class EveryLine:
 
     def health(self, rows: Iterable[Row]) -> None:
         print_table(rows, every=True)
+
+    def show(self, table: Table) -> None:
+        to_stderr(table)

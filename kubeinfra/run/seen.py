@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from threading import Lock
 
+from gevent.pool import Pool
 from pyinfra import state
 from pyinfra.api import Host
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.context import ctx_host
 
 from kubeinfra.cluster.cluster import Machine
 from kubeinfra.components.base import Here
@@ -31,6 +34,33 @@ def look_at(hosts: Iterable[Host]) -> None:
         for host in hosts:
             if host.name not in run().machines and (found := host.get_fact(MachineFacts)):
                 run().machines[host.name] = found
+
+
+def look_at_first(hosts: Iterable[Host]) -> None:
+    """
+    Read these hosts all at the same time, with the first command that they get; etcd members have their disk measured.
+
+    If it fails on one, the run ends with what to do about it.
+    """
+    with _one_asks:
+        unread = [host for host in hosts if host.name not in run().machines]
+        for found in Pool(state.config.PARALLEL or max(1, len(unread))).map(_first_look, unread):
+            run().machines.update(found)
+
+
+def _first_look(host: Host) -> dict[str, MachineState]:
+    reason = "commands do not run there as they should, the reason is above"
+    try:
+        with ctx_host.use(host):
+            is_member = "etcd" in cluster().machine(host.name).groups
+            if found := host.get_fact(MachineFacts, etcd=is_member):
+                return {host.name: found}
+    except EOFError:
+        reason = "sudo asks for a password, and there is no terminal to type it on"
+    except PyinfraError as error:
+        if "askpass" in str(error):  # any other reason pyinfra has shown
+            reason = str(error)
+    raise PyinfraError(f"\n{host.name}: {reason}; `ssh` to it and `sudo id` must work (docs/when-it-fails.md, 1)")
 
 
 def here() -> Here:

@@ -85,6 +85,10 @@ class Machine:
         """The same machine with a CA's certificate on it."""
         return replace(self, says={**self.says, f"ca={ca} {b64encode(pem.encode()).decode()}": ""})
 
+    def seen(self, *lines: str) -> Machine:
+        """The same machine with these lines in its answer to preflight; "survey " begins those of its survey."""
+        return replace(self, says={**self.says, **dict.fromkeys(lines, "")})
+
     def line(self) -> str:
         """Its line in inventory.py."""
         platform = listed(self.says.get("id", ""), self.says.get("version", ""))

@@ -45,6 +45,8 @@ def sent(guide_run: tuple[Project, Ran], tmp_path_factory: pytest.TempPathFactor
     red_hats = [replace(machine, says=RED_HAT) for machine in guide()]
     succeed(project.pyinfra(red_hats, "-y", "--limit", "node", file="tasks/docker.py", docker_repository="https://a/b"))
     succeed(project.pyinfra(guide(), "-y", "--limit", "node", file="tasks/node.py"))
+    late = [machine.seen("clock=1000000000") for machine in guide()]
+    succeed(project.pyinfra(late, "-y", "--limit", "node", file="tasks/host.py"))
     project.pyinfra(guide(), "-y", file="day2/backup.py")  # which no member can give
     healthy = {"endpoint health": ["yes"], "|| sha256sum <": [sha256().hexdigest()]}
     succeed(project.pyinfra([replace(machine, answers=healthy) for machine in guide()], "-y", file="day2/backup.py"))

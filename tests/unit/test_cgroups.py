@@ -9,7 +9,7 @@ import pytest
 from cluster_samples import SEEN, guide
 from local_machine import answer, program
 
-from kubeinfra.checks.cgroups import cgroup_findings, sees_memory
+from kubeinfra.checks.cgroups import cgroups, sees_memory
 from kubeinfra.facts.machine import MachineFacts
 
 WARNING = (
@@ -30,14 +30,14 @@ LATER = "Kubernetes 1.21.2 or newer sees it"
 )
 def test_a_node_on_cgroup_v2_is_warned_about(systemd: int, remedy: str) -> None:
     found = guide()
-    (warning,) = cgroup_findings(found, found.machine("n1"), replace(SEEN, cgroup_v2=True, systemd=systemd))
+    (warning,) = cgroups(found, found.machine("n1"), replace(SEEN, cgroup_v2=True, systemd=systemd))
     assert (warning.level, warning.sentence()) == ("warning", WARNING + remedy)
 
 
 def test_others_are_not() -> None:
     found, v2 = guide(), replace(SEEN, cgroup_v2=True)
-    assert cgroup_findings(found, found.machine("n1"), SEEN) == [], "cgroup v1"
-    assert cgroup_findings(found, found.machine("m2"), v2) == [], "no kubelet"
+    assert cgroups(found, found.machine("n1"), SEEN) == [], "cgroup v1"
+    assert cgroups(found, found.machine("m2"), v2) == [], "no kubelet"
 
 
 @pytest.mark.parametrize(

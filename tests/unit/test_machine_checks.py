@@ -10,9 +10,17 @@ from typing import Any
 import pytest
 from cluster_samples import SEEN, cluster, guide
 
-from kubeinfra.checks.machine import machine_findings
+from kubeinfra.checks.base import Seen
+from kubeinfra.checks.catalogue import findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
-from kubeinfra.machine.state import InterfaceAddress
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.findings import Finding
+from kubeinfra.machine.state import InterfaceAddress, MachineState
+
+
+def found_on(cluster: Cluster, name: str, state: MachineState) -> list[Finding]:
+    """What all checks of preflight find, where this is the only machine that was read."""
+    return findings(Seen(cluster, {name: state}))
 
 
 def on(interface: str, address: str) -> InterfaceAddress:
@@ -51,7 +59,7 @@ ROWS: dict[str, Row] = {
         "n1: its clock is 300 s behind this controller's; certificates need clocks that agree within 240 s: set the "
         "one that is wrong, and see why its time daemon has not",
     ),
-    "container runtime": (
+    "container-runtime": (
         {"runtime_major": 29},
         {},
         "n1: Docker 29 is installed; Kubernetes 1.20.15 needs one below 29: remove it, and the deploy installs one "
@@ -60,10 +68,10 @@ ROWS: dict[str, Row] = {
     "networks": (
         {},
         {"service_cidr": "192.168.80.128/25", "dns_address": "192.168.80.130"},
-        "n1: service_cidr 192.168.80.128/25 overlaps its own network 192.168.80.0/24; take one that shares no "
-        "address with it",
+        "n1: service_cidr 192.168.80.128/25 overlaps its network 192.168.80.0/24 (eth0); set service_cidr = "
+        '"10.96.0.0/25", and dns_address = "10.96.0.2" in group_data/all.py: no machine uses it',
     ),
-    "name servers": (
+    "name-servers": (
         {"resolv_conf": "nameserver 127.0.0.53\n"},
         {},
         "n1: /etc/resolv.conf names no server that pods can reach, and CoreDNS asks those of it; set dns_upstreams "
@@ -85,38 +93,43 @@ UNREACHABLE = {
 def test_name_servers_that_pods_cannot_reach_are_an_error_unless_a_setting_names_others(case: str) -> None:
     etc, resolved = UNREACHABLE[case]
     state = replace(SOUND, resolv_conf=etc, systemd_resolv_conf=resolved)
-    for upstreams, findings in ((["/etc/resolv.conf"], 1), (["192.168.80.1"], 0), ([], 0)):
+    for upstreams, count in ((["/etc/resolv.conf"], 1), (["192.168.80.1"], 0), ([], 0)):
         found = cluster(dns_upstreams=upstreams)
-        every = machine_findings(found, found.machine("n1"), state)
-        assert [one.check for one in every] == ["name servers"] * findings
-        assert all("systemd-resolved" in one.found for one in every) is bool(resolved) or not findings
+        every = found_on(found, "n1", state)
+        assert [one.check for one in every] == ["name-servers"] * count
+        assert all("systemd-resolved" in one.found for one in every) is bool(resolved) or not count
         assert all('set dns_upstreams in group_data/all.py, such as ["192.168.80.1"]' in one.remedy for one in every)
 
 
 def test_a_valid_machine_has_no_findings() -> None:
     found = cluster()
-    assert machine_findings(found, found.machine("n1"), SOUND) == []
+    assert found_on(found, "n1", SOUND) == []
 
 
 @pytest.mark.parametrize("check", ROWS)
 def test_what_cannot_work_is_an_error_with_its_check(check: str) -> None:
     differs, settings, sentence = ROWS[check]
     found = cluster(**settings)
-    (finding,) = machine_findings(found, found.machine("n1"), replace(SOUND, **differs))
+    (finding,) = found_on(found, "n1", replace(SOUND, **differs))
     assert finding.sentence() == sentence
     assert (finding.check, finding.machine, finding.level) == (check, "n1", "error")
 
 
 def test_a_clock_that_the_deploy_sets_is_no_error() -> None:
     found = cluster()
-    assert machine_findings(found, found.machine("n1"), replace(SOUND, clock_ahead=300, keeps_time=False)) == []
+    (finding,) = found_on(found, "n1", replace(SOUND, clock_ahead=300, keeps_time=False))
+    assert finding.level == "warning"
+    assert finding.sentence() == (
+        "n1: its clock is 300 s ahead of this controller's; chrony will be set up with ntp.aliyun.com, pool.ntp.org, "
+        "and the run ends if it does not correct the clock"
+    )
 
 
 def test_a_machine_without_pods_may_have_any_docker() -> None:
     found = cluster()
     here = (on("eth0", "192.168.80.10/24"),)
     state = replace(SOUND, runtime_major=29, resolv_conf="", interfaces=here)
-    assert machine_findings(found, found.machine("m1"), state) == []
+    assert found_on(found, "m1", state) == []
 
 
 def test_a_secret_that_only_the_machine_has_is_an_error() -> None:

@@ -8,15 +8,24 @@ from typing import Any
 import pytest
 from cluster_samples import SEEN, cluster, here, problems
 
-from kubeinfra.checks.machine import machine_findings
-from kubeinfra.checks.platform import platform_errors, platform_warnings, unlisted_distribution_is_listed
+from kubeinfra.checks.base import Seen
+from kubeinfra.checks.catalogue import findings
+from kubeinfra.checks.platform import unlisted_distribution_is_listed
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.host import ipvs_modules, packages
 from kubeinfra.components.platforms import PLATFORMS, in_short, listed
 from kubeinfra.components.runtime import docker_repository
 from kubeinfra.components.runtime.docker_repository import APT_LIST, YUM_REPO
+from kubeinfra.findings import Finding
 from kubeinfra.machine.software import Software
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.wanted import File
+
+
+def platform_findings(cluster: Cluster, machine: Machine, seen: MachineState) -> list[Finding]:
+    """What the checks find that are about a distribution, and what is installed on it."""
+    about = {"distribution", "tools", "mirrors", "container-runtime"}
+    return [one for one in findings(Seen(cluster, {machine.name: seen})) if one.check in about]
 
 
 def saying(id_: str, version: str, family: str = "redhat", **software: Any) -> MachineState:
@@ -59,12 +68,12 @@ def test_a_machine_of_the_table_has_no_finding() -> None:
     found = cluster()
     for platform in PLATFORMS.values():
         seen = saying(platform.id, platform.release, platform.family)
-        assert platform_errors(found, found.machine("n1"), seen) == []
+        assert platform_findings(found, found.machine("n1"), seen) == []
 
 
 def test_an_unlisted_one_is_refused_with_the_table_in_short() -> None:
     found = cluster()
-    (finding,) = platform_errors(found, found.machine("n1"), saying("fedora", "41"))
+    (finding,) = platform_findings(found, found.machine("n1"), saying("fedora", "41"))
     assert finding.sentence() == (
         f"n1: is fedora 41, which is none of {in_short()}; take one of these, or say in group_data/all.py, or of this "
         'machine in the inventory, which of them it is to be treated as: unlisted_distribution_as = "rocky 9" '
@@ -76,14 +85,14 @@ def test_an_unlisted_one_is_refused_with_the_table_in_short() -> None:
 def test_a_setting_lets_it_through_as_a_row_of_the_table() -> None:
     found = cluster(unlisted_distribution_as="rocky 9")
     seen = saying("fedora", "41")
-    assert platform_errors(found, found.machine("n1"), seen) == []
+    assert platform_findings(found, found.machine("n1"), seen) == []
     assert here(found, "n1", seen).platform is PLATFORMS["rocky 9"]
     assert here(found, "n1", SEEN).platform is PLATFORMS["debian 12"], "one that is listed stays what it is"
 
 
 def test_a_row_that_fits_another_package_manager_is_refused() -> None:
     found = cluster(unlisted_distribution_as="debian 12")
-    (finding,) = platform_errors(found, found.machine("n1"), saying("fedora", "41"))
+    (finding,) = platform_findings(found, found.machine("n1"), saying("fedora", "41"))
     assert finding.text().startswith("has dnf or yum; and debian 12 installs with apt-get: ")
 
 
@@ -96,7 +105,7 @@ def test_a_setting_that_names_no_row_is_refused_without_a_machine() -> None:
 def test_what_preflight_itself_needs_is_named_with_its_package() -> None:
     found = cluster()
     seen = saying("rocky", "9.4", lacking=("ip", "stat"))
-    (finding,) = machine_findings(found, found.machine("m1"), replace(seen, keeps_time=True))
+    (finding,) = platform_findings(found, found.machine("m1"), replace(seen, keeps_time=True))
     assert finding.sentence() == (
         "m1: has no ip, stat, or BusyBox's; and the deploy needs GNU's to look at the machine: "
         "dnf install coreutils iproute"
@@ -106,10 +115,9 @@ def test_what_preflight_itself_needs_is_named_with_its_package() -> None:
 def test_closed_mirrors_are_a_warning() -> None:
     found = cluster()
     seen = saying("centos", "7", closed_mirrors=("/etc/yum.repos.d/CentOS-Base.repo",))
-    (finding,) = platform_warnings(found.machine("n1"), seen)
-    assert finding.level == "warning"
+    (finding,) = platform_findings(found, found.machine("n1"), seen)
+    assert (finding.check, finding.level) == ("mirrors", "warning")
     assert "vault.centos.org" in finding.remedy
-    assert platform_errors(found, found.machine("n1"), seen) == []
 
 
 PODMAN = (("podman-docker", "4.9.4"), ("runc", "1.1.12"))
@@ -162,17 +170,17 @@ IN_THE_WAY: dict[str, tuple[MachineState, dict[str, Any], str]] = {
 def test_what_stands_in_dockers_way_is_told_before(case: str) -> None:
     seen, settings, sentence = IN_THE_WAY[case]
     found = cluster(**settings)
-    assert [one.text() for one in platform_errors(found, found.machine("n1"), seen)] == [sentence]
-    assert platform_errors(found, found.machine("m1"), seen) == [], "a machine without pods gets no Docker"
+    assert [one.text() for one in platform_findings(found, found.machine("n1"), seen)] == [sentence]
+    assert platform_findings(found, found.machine("m1"), seen) == [], "a machine without pods gets no Docker"
 
 
 def test_nothing_stands_in_the_way_of_a_docker_that_is_there() -> None:
     found = cluster()
     having = replace(saying("rocky", "9.4", packages=PODMAN), runtime_major=26)
-    assert platform_errors(found, found.machine("n1"), having) == []
+    assert platform_findings(found, found.machine("n1"), having) == []
     ftype = saying("centos", "7", without_ftype=True)
     elsewhere = cluster(docker_extra_config={"data-root": "/data"})
-    assert platform_errors(elsewhere, found.machine("n1"), ftype) == []
+    assert platform_findings(elsewhere, found.machine("n1"), ftype) == []
 
 
 def repository(seen: MachineState, **settings: Any) -> dict[str, str | None]:

@@ -1,0 +1,136 @@
+#!/bin/sh
+# What preflight's checks (kubeinfra/checks/) must know of a machine. It changes nothing: no module is loaded, and the
+# file that etcd's disk is measured with is removed. Each line of its answer begins with "survey ", so that what a login
+# shell or another program prints does not matter. kubeinfra/machine/survey.py reads it.
+# Input: $etcd is "yes" on a machine that is to be an etcd member.
+LC_ALL=C
+export LC_ALL
+say() { printf 'survey %s\n' "$*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+nearest() { # the path, or the first directory above it that is there
+    near=$1
+    while [ ! -e "$near" ]; do near=${near%/*}; near=${near:-/}; done
+    echo "$near"
+}
+
+size() {
+    say kernel "$(uname -r)"
+    say cpus "$(grep -c ^processor /proc/cpuinfo)"
+    say memory "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
+    for path in /opt /var/lib/etcd /var/lib/docker /var/lib/kubelet; do
+        say disk "$path $(df -Pk "$(nearest "$path")" | awk 'NR == 2 {print $4}')"
+    done
+}
+
+identity() {
+    [ ! -s /etc/machine-id ] || say machine-id "$(cat /etc/machine-id)"
+    [ ! -r /sys/class/dmi/id/product_uuid ] || say product-uuid "$(cat /sys/class/dmi/id/product_uuid)"
+    for key in /etc/ssh/ssh_host_*_key.pub; do
+        [ ! -r "$key" ] || say host-key "$(awk '{print $1, $2}' "$key" | sha256sum | cut -c 1-64)"
+    done
+}
+
+network() {
+    for link in /sys/class/net/*; do
+        [ ! -r "$link/mtu" ] || say link "${link##*/} $(cat "$link/mtu") $(cat "$link/address")"
+    done
+    ip -4 -o route show | head -n 500 | while read -r route; do say route "$route"; done
+    for file in /etc/resolv.conf /run/systemd/resolve/resolv.conf; do
+        [ ! -r "$file" ] || awk '$1 == "nameserver" {print "survey nameserver " $2}' "$file"
+    done
+    for file in /etc/chrony.conf /etc/chrony/chrony.conf /etc/chrony/sources.d/*.sources /etc/ntp.conf \
+        /etc/ntpsec/ntp.conf /etc/systemd/timesyncd.conf; do
+        [ ! -r "$file" ] || awk '$1 ~ /^(server|pool|peer)$/ {print "survey time-server " $2}
+            /^(NTP|FallbackNTP)=/ {sub(/^[^=]*=/, ""); print "survey time-server " $0}' "$file"
+    done
+    { # Only hosts: a URL may have a password in it.
+        env
+        cat /etc/environment /etc/apt/apt.conf /etc/apt/apt.conf.d/* /etc/yum.conf /etc/dnf/dnf.conf 2>/dev/null
+    } | grep -i 'proxy' | sed -n 's,^[^#]*://\([^"; /]*\).*,\1,p' | sed 's/.*@//' | sort -u |
+        while read -r proxy; do say proxy "$proxy"; done
+    pid=$$ # sudo takes SSH_CONNECTION out of its own environment, not out of that of the processes above it
+    while [ "${pid:-0}" -gt 1 ]; do
+        from=$({ tr '\0' '\n' <"/proc/$pid/environ"; } 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
+        [ -z "$from" ] || { say ssh "$from"; break; }
+        pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
+    done
+}
+
+processes() {
+    has ss || { say unasked ports; return; }
+    listening=$(ss -lntup | tail -n +2)
+    echo "$listening" | awk 'NF {users = NF > 6 ? $7 : "-"; print "survey listen " $1 " " $5 " " users}'
+    known='kubelet|kube-proxy|kube-apiserver|kube-controller|kube-scheduler|etcd|k3s|k3s-server|k3s-agent|rke2|kubelite'
+    {
+        echo "$listening" | grep -o 'pid=[0-9]*' | cut -d = -f 2
+        grep -lxE "$known" /proc/[0-9]*/comm 2>/dev/null | cut -d / -f 3
+    } | sort -un | while read -r pid; do
+        [ -r "/proc/$pid/comm" ] || continue
+        cgroup=$(awk -F : '$1 == 0 || $2 == "name=systemd" {print $3; exit}' "/proc/$pid/cgroup")
+        say process "$pid|$(readlink "/proc/$pid/exe")|$cgroup|$(cat "/proc/$pid/comm")"
+    done
+}
+
+left_behind() {
+    for unit in etcd kubelet kube-proxy kube-apiserver kube-controller-manager kube-scheduler; do
+        for place in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system; do
+            for file in "$place/$unit.service.d"/*.conf; do
+                [ ! -r "$file" ] || say drop-in "$file $(sed -n 's/^\([A-Za-z]*\)=.*/\1/p' "$file" | sort -u | tr '\n' ' ')"
+            done
+        done
+    done
+    for file in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist /etc/cni/net.d/*.json; do
+        [ ! -e "$file" ] || say cni "${file##*/}"
+    done
+    for data in /var/lib/etcd /var/lib/etcd/*; do
+        [ -d "$data/member" ] || continue
+        first='' last="$data/member"
+        for wal in "$data"/member/wal/*.wal; do
+            [ -r "$wal" ] || continue
+            first=${first:-$wal} last=$wal
+        done
+        say etcd-data "$data $(($(date +%s) - $(stat -c %Y "$last"))) $([ -z "$first" ] || head -c 256 "$first" | base64 -w 0)"
+    done
+}
+
+firewall() {
+    for unit in firewalld ufw; do
+        if systemctl --quiet is-active "$unit" 2>/dev/null; then say firewall "$unit"; fi
+    done
+    for save in iptables-save iptables-legacy-save iptables-nft-save; do
+        has "$save" || continue
+        # Without -t: with it, iptables-legacy would load the table's module.
+        "$save" 2>/dev/null | awk -v from="$save" '/^\*/ {on = $0 == "*filter"}
+            on && /^(:|-A )/ && !/KUBE-|DOCKER|FLANNEL|cali-/ {print "survey " from " " $0}'
+    done
+    if has nft && [ -d /sys/module/nf_tables ]; then
+        nft list tables | while read -r _ family table; do
+            case $family in ip | inet) ;; *) continue ;; esac
+            rules=$(nft -j list table "$family" "$table" 2>/dev/null) || { say unasked "nft-table $family $table"; continue; }
+            say nft "$(printf '%s' "$rules" | base64 -w 0)"
+        done
+    fi
+}
+
+latency() { # of 100 writes as etcd makes them (https://etcd.io/docs/v3.5/faq/), where its data will be
+    file=$(mktemp "$(nearest /var/lib/etcd)/.kubeinfra-latency.XXXXXX") || return
+    trap 'rm -f "$file"' EXIT
+    trap 'exit 1' HUP INT TERM
+    ends=$(($(date +%s) + 4)) write=0
+    said=$(while [ "$write" -lt 100 ] && [ "$(date +%s)" -lt "$ends" ]; do
+        dd if=/dev/zero of="$file" bs=2300 count=1 seek="$write" conv=notrunc oflag=dsync 2>&1
+        write=$((write + 1))
+    done)
+    say fsync "$(echo "$said" | sed -n 's/.*copied, \([0-9.e+-]*\) s.*/\1/p' | tr '\n' ' ')"
+}
+
+echo
+size
+identity
+network
+processes
+left_behind
+firewall
+# A member that serves is left alone: its own metrics know better (etcd_disk_wal_fsync_duration_seconds).
+if [ "${etcd:-}" = yes ] && [ ! -d /var/lib/etcd/default.etcd/member ]; then (latency); fi

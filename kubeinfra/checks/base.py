@@ -1,0 +1,79 @@
+"""What a check of preflight is: a name, and a pure function from what was seen of all machines to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.controller.identity import Identity
+from kubeinfra.findings import Finding, Level
+from kubeinfra.machine.state import MachineState
+from kubeinfra.pki.ca import CA
+from kubeinfra.pki.secrets import SecretName
+from kubeinfra.pki.spec import CAName
+
+
+@dataclass(frozen=True)
+class Kept:
+    """
+    What the controller has of this cluster.
+
+    + identity: what `identity_path` says, None without one; + secrets: names of those that are there
+    """
+
+    directory: Path
+    identity_path: Path
+    identity: Identity | None
+    cas: Mapping[CAName, CA | None]
+    secrets: Collection[SecretName]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """
+    All that checks decide from.
+
+    + states: machine name -> what was seen of it; without machines that take no part in this run
+    + kept: None where the controller's directory is not looked at
+    """
+
+    cluster: Cluster
+    states: Mapping[str, MachineState]
+    kept: Kept | None = None
+
+    @property
+    def machines(self) -> Iterator[tuple[Machine, MachineState]]:
+        """In the order of the inventory."""
+        return ((one, self.states[one.name]) for one in self.cluster.machines if one.name in self.states)
+
+
+@dataclass(frozen=True)
+class Check:
+    """
+    One line of preflight's list.
+
+    + name: in kebab-case, as `preflight_ignore` takes it; + what: what it tells, for docs/preflight.md
+    + levels: those that its findings may have; errors cannot be ignored
+    """
+
+    name: str
+    what: str
+    find: Callable[[Seen], Iterable[Finding]]
+    levels: tuple[Level, ...] = ("error",)
+
+
+def each(find: Callable[[Cluster, Machine, MachineState], Iterable[Finding]]) -> Callable[[Seen], Iterator[Finding]]:
+    """A check that looks at one machine at a time."""
+
+    def of_all(seen: Seen) -> Iterator[Finding]:
+        for machine, found in seen.machines:
+            yield from find(seen.cluster, machine, found)
+
+    return of_all
+
+
+def is_set_up(found: MachineState) -> bool:
+    """Whether the machine is part of a Kubernetes cluster that this project has set up: what is there is its own."""
+    return "kubernetes" in found.cas

@@ -1,0 +1,166 @@
+"""
+Preflight's list: every check, in the order in which they are numbered. docs/preflight.md is made from it.
+
+A new check is a function and a line here; its name is what `preflight_ignore` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from difflib import get_close_matches
+
+from kubeinfra.checks import clones, hardware, leftovers, machine, network, platform
+from kubeinfra.checks.base import Check, Seen, each
+from kubeinfra.checks.cgroups import cgroups
+from kubeinfra.checks.firewall import firewall_rules
+from kubeinfra.checks.identity import etcd_cluster_findings, identity_findings
+from kubeinfra.checks.listeners import free_ports
+from kubeinfra.checks.networks import networks
+from kubeinfra.checks.secrets import secret_findings
+from kubeinfra.checks.trust import trust_findings
+from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.controller.identity import known
+from kubeinfra.findings import Finding, Level
+
+
+def _cluster(seen: Seen) -> Iterable[Finding]:
+    kept = seen.kept
+    return identity_findings(kept.identity, known(seen.cluster.machines), kept.identity_path) if kept else []
+
+
+def _etcd_cluster(seen: Seen) -> Iterator[Finding]:
+    if seen.kept and not list(_cluster(seen)):
+        for one, found in seen.machines:
+            yield from etcd_cluster_findings(one.name, seen.kept.identity, found.etcd_cluster, seen.kept.identity_path)
+
+
+def _cas(seen: Seen) -> Iterator[Finding]:
+    if seen.kept and not list(_cluster(seen)):
+        for one, found in seen.machines:
+            yield from trust_findings(one.name, found.cas, seen.kept.cas, seen.kept.directory)
+
+
+def _secrets(seen: Seen) -> Iterator[Finding]:
+    if seen.kept and not list(_cluster(seen)):
+        for one, found in seen.machines:
+            yield from secret_findings(seen.cluster, one, found, seen.kept.secrets, seen.kept.directory)
+
+
+OF_WHAT_IS_KEPT = (
+    Check("cluster", "the controller's directory is of a cluster with other machines", _cluster),
+    Check("etcd-cluster", "its etcd is a member of another cluster than the controller's", _etcd_cluster),
+    Check("cas", "it trusts another CA than the controller has", _cas),
+    Check("secrets", "the controller lacks a secret that the machine has", _secrets),
+)
+"""Also asked of machines that take no part in a run, before a CA or a secret is created."""
+
+_BOTH: tuple[Level, ...] = ("error", "warning")
+_WARNING: tuple[Level, ...] = ("warning",)
+CHECKS = (
+    Check("root", "commands do not run as root", each(machine.root)),
+    Check("architecture", "the machine is neither amd64 nor arm64", each(machine.architecture)),
+    Check("systemd", "systemd is not process 1, or older than 219", each(machine.systemd)),
+    Check(
+        "distribution",
+        "it is not in [the table](platforms.md) and no setting says what it is like, or has neither apt-get nor dnf or "
+        "yum",
+        each(platform.distribution),
+    ),
+    Check(
+        "tools", "a program is missing that looks at the machine, such as `ip`, or is BusyBox's", each(platform.tools)
+    ),
+    Check("mirrors", "its package mirrors have been shut down", each(platform.mirrors), _WARNING),
+    Check("kernel", "its kernel is older than the Kubernetes release needs", each(hardware.kernel)),
+    Check("processors", "it has fewer processors than its groups need", each(hardware.processors), _WARNING),
+    Check("memory", "it has less memory than its groups need", each(hardware.memory), _WARNING),
+    Check("disk-space", "there is little room for binaries, images or etcd", each(hardware.disk_space), _WARNING),
+    Check(
+        "etcd-disk-latency",
+        "before etcd has data there: 100 synchronous writes to the disk of `/var/lib/etcd`, p99 above 10 ms",
+        each(hardware.etcd_disk_latency),
+        _WARNING,
+    ),
+    Check("address", "no interface has the machine's `address`", each(machine.address)),
+    Check(
+        "clock",
+        "it differs from the controller's by more than 240 s; a warning if the deploy sets up chrony there",
+        each(machine.clock),
+        _BOTH,
+    ),
+    Check("clock-skew", "it differs from that of the other machines by more than 5 s", machine.clock_skew, _WARNING),
+    Check("unique-machine-id", "two machines have the same `/etc/machine-id`", clones.machine_ids),
+    Check("unique-mac", "two machines have the same MAC address", clones.mac_addresses),
+    Check("unique-product-uuid", "two machines have the same product_uuid", clones.product_uuids, _WARNING),
+    Check("unique-host-keys", "two machines have the same ssh host key", clones.host_keys, _WARNING),
+    Check(
+        "networks",
+        "`service_cidr` or `cluster_cidr` overlaps a network, route, name server, time server, proxy or ssh client of "
+        "a machine; a warning on machines that are part of the cluster already",
+        networks,
+        _BOTH,
+    ),
+    Check(
+        "ssh-over-ipv6", "the run comes in over IPv6, which `disable_ipv6` switches off", each(network.ssh_over_ipv6)
+    ),
+    Check(
+        "default-route", "no route leads to Services, and kube-proxy is in iptables mode", each(network.default_route)
+    ),
+    Check("mtu", "its MTU is not that of most machines", network.mtu, _WARNING),
+    Check("firewall-rules", "rules of nftables or iptables drop what the table of ports needs", firewall_rules),
+    Check("free-ports", "a port that a component needs is taken by another process", each(free_ports)),
+    Check("name-servers", "pods could reach none of `/etc/resolv.conf`", each(machine.name_servers)),
+    Check(
+        "container-runtime",
+        "Docker is too new for the release, cannot be had, has our keys in its command line, or meets packages or a "
+        "disk that do not go with it",
+        each(machine.container_runtime),
+    ),
+    Check(
+        "cgroups",
+        "it has cgroup v2, on which this release's kubelet does not see the node's memory",
+        each(cgroups),
+        _WARNING,
+    ),
+    Check(
+        "etcd-data", "there is data of another etcd; a warning where ours is not affected", leftovers.etcd_data, _BOTH
+    ),
+    Check("unit-drop-ins", "a drop-in of others changes one of our units", each(leftovers.drop_ins), _BOTH),
+    Check(
+        "cni-configuration",
+        "a file of another CNI plugin comes before ours; a note if it comes after it",
+        each(leftovers.cni_configuration),
+        ("error", "note"),
+    ),
+    Check("other-clusters", "another kubelet, k3s, etcd or the like runs", each(leftovers.other_clusters), _BOTH),
+    Check("left-over-interfaces", "there are interfaces of another cluster", each(leftovers.interfaces), _BOTH),
+    *OF_WHAT_IS_KEPT,
+)
+"""All of them; the number of a check is its place."""
+
+NUMBERS = {check.name: number for number, check in enumerate(CHECKS, 1)}
+
+
+def findings(seen: Seen, checks: Iterable[Check] = CHECKS, ignored: Collection[str] = ()) -> list[Finding]:
+    """
+    What these checks find, in their order, each with the name of its check.
+
+    + ignored: names of checks whose warnings and notes are left out; errors never are
+    """
+    found = (replace(one, check=check.name) for check in checks for one in check.find(seen))
+    return [one for one in found if one.level == "error" or one.check not in ignored]
+
+
+def ignored_checks_exist(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """Names in `preflight_ignore` that are no check's, or of one that knows errors only."""
+    by_name = {check.name: check for check in CHECKS}
+    for name in cluster.settings.preflight_ignore:
+        if name not in by_name:
+            close = get_close_matches(name, by_name, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "docs/preflight.md lists every check"
+            yield f"{where('preflight_ignore')}: preflight_ignore has {name!r}, which is no check; {hint}"
+        elif by_name[name].levels == ("error",):
+            yield (
+                f"{where('preflight_ignore')}: preflight_ignore has {name!r}, whose findings are errors, which cannot "
+                "be ignored; take it out"
+            )

@@ -1,0 +1,143 @@
+"""What an earlier life left on a machine: another cluster's data, drop-ins, network configuration and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubeinfra.checks.base import Seen, is_set_up
+from kubeinfra.checks.listeners import is_ours
+from kubeinfra.checks.networks import OWN_INTERFACES
+from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.findings import EXPLAINED, Finding, Level
+from kubeinfra.machine.state import MachineState
+from kubeinfra.machine.survey import EtcdData
+from kubeinfra.paths import CNI_CONF, ETCD_CA, ETCD_DATA
+
+Findings = Iterator[Finding]
+CNI_FILE = "10-flannel.conflist"
+# Settings of a drop-in with which the unit is no longer ours.
+_REPLACES = {"ExecStart", "ExecStartPre", "Environment", "EnvironmentFile", "User", "Type", "RootDirectory"}
+_GROUPS_OF_UNITS = {"etcd.service": "etcd", "kubelet.service": "node", "kube-proxy.service": "node"}
+_GROUPS_OF_PROCESSES = {
+    "etcd": ("etcd",),
+    "kubelet": ("node",),
+    "kube-proxy": ("node",),
+    **dict.fromkeys(("kube-apiserver", "kube-controller", "kube-scheduler"), ("master",)),
+    **dict.fromkeys(("k3s", "k3s-server", "k3s-agent", "rke2", "kubelite"), ("master", "node", "etcd")),
+}
+_CONTAINERS = ("kubepods", "docker-", "/docker/", "crio-", "cri-containerd", "libpod", "machine.slice", "lxc")
+# Interfaces of other CNI plugins; those that change what happens to all packets, and those that only lie about.
+_IN_THE_WAY, _IDLE = ("cilium_", "kube-bridge"), ("cali", "vxlan.calico", "weave", "lxc_", "antrea", "ovn-")
+
+
+def etcd_data(seen: Seen) -> Findings:
+    """etcd takes over the data that it finds; without a CA of ours next to it, they are another cluster's."""
+    identity = seen.kept.identity if seen.kept else None
+    recorded = identity.etcd_cluster_id if identity else None
+    for machine, found in seen.machines:
+        for data in found.survey.etcd_data:
+            is_in_our_place = data.path == ETCD_DATA and "etcd" in machine.groups
+            if data.path == ETCD_DATA and ("etcd" in found.cas or (recorded and data.cluster == recorded)):
+                continue
+            if data.path.startswith(f"{ETCD_DATA}."):
+                continue  # put aside, by a restore or as advised here
+            cluster = f"of cluster {data.cluster}" if data.cluster else "of a cluster whose id cannot be read"
+            yield Finding(
+                "etcd-data",
+                machine.name,
+                "error" if is_in_our_place else "warning",
+                f"{data.path} has data of another etcd, {cluster}, last written {_age(data)} ago",
+                f"it has no CA at {ETCD_CA}" if is_in_our_place else "",
+                f"if nobody needs them: mv {data.path} {data.path}.old. If they are this cluster's, put its CA back"
+                if is_in_our_place
+                else f"nothing here uses them; if nobody else does: rm -r {data.path}/member",
+                joints=EXPLAINED,
+            )
+
+
+def _age(data: EtcdData) -> str:
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if data.age >= seconds:
+            count = data.age // seconds
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{max(data.age, 0)} s"
+
+
+def drop_ins(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Of units whose file is ours as a whole; a drop-in that only sets limits is told, and stays."""
+    for one in found.survey.drop_ins:
+        if _GROUPS_OF_UNITS.get(one.unit, "master") not in machine.groups:
+            continue
+        replaced = sorted(_REPLACES & set(one.keys))
+        remedy = f"see that it is meant for this cluster, or rm {one.path}"
+        if replaced:
+            remedy = (
+                f"remove what brought it (of kubeadm: its packages), or rm {one.path}; then systemctl daemon-reload"
+            )
+        yield Finding(
+            "unit-drop-ins",
+            machine.name,
+            "error" if replaced else "warning",
+            f"{one.path} sets {', '.join(replaced or one.keys) or 'nothing'} of {one.unit}, a unit of this deploy",
+            remedy=remedy,
+        )
+
+
+def cni_configuration(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """The kubelet takes the first file, in the order of their names."""
+    if "node" not in machine.groups:
+        return
+    for name in found.survey.cni:
+        if name == CNI_FILE:
+            continue
+        is_first = name < CNI_FILE
+        yield Finding(
+            "cni-configuration",
+            machine.name,
+            "error" if is_first else "note",
+            f"{CNI_CONF}/{name} of another CNI plugin comes {'before' if is_first else 'after'} {CNI_FILE}"
+            f"{', and the kubelet takes the first' if is_first else ''}",
+            remedy=f"mv {CNI_CONF}/{name} /root/{name}.old" if is_first else "it is not used",
+        )
+
+
+def other_clusters(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Processes of another Kubernetes or etcd; what is in a container is somebody's pod."""
+    told = set()
+    for process in found.survey.processes:
+        groups = _GROUPS_OF_PROCESSES.get(process.name)
+        if groups is None or is_ours(process) or process.name in told:
+            continue
+        if any(word in process.cgroup for word in _CONTAINERS):
+            continue
+        told.add(process.name)
+        level: Level = "error" if machine.groups & set(groups) else "warning"
+        stop = f"systemctl disable --now {process.unit}" if process.unit else f"stop process {process.pid}"
+        yield Finding(
+            "other-clusters",
+            machine.name,
+            level,
+            f"another {process.name} runs ({process.exe or f'process {process.pid}'}"
+            f"{', ' + process.unit if process.unit else ''})",
+            remedy=f"{stop} and remove what brought it, or take a machine that no other cluster uses",
+        )
+
+
+def interfaces(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """flannel and kube-proxy take over interfaces of the same names, with the addresses that they have."""
+    if "node" not in machine.groups:
+        return
+    for name in (link.name for link in found.survey.links):
+        is_ours_elsewhere = name in OWN_INTERFACES
+        if (is_ours_elsewhere and is_set_up(found)) or not (
+            is_ours_elsewhere or name.startswith((*_IN_THE_WAY, *_IDLE))
+        ):
+            continue
+        in_the_way = not is_set_up(found) and not name.startswith(_IDLE)
+        yield Finding(
+            "left-over-interfaces",
+            machine.name,
+            "error" if in_the_way else "warning",
+            f"interface {name} is left over from another cluster",
+            remedy=f"ip link delete {name}, or reboot, once what made it is removed",
+        )

@@ -1,0 +1,86 @@
+"""iptables' rules, as `iptables-save` prints them, in the form that `filters` walks."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network
+
+from kubeinfra.machine.filters import Chain, Matches, Packet, Rule, every, negated, unknown
+
+_VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}
+_ONLY_COUNT = ("LOG", "NFLOG", "MARK", "CONNMARK", "AUDIT", "SET", "TRACE", "ULOG")
+_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "112": "vrrp"}
+_SILENT = {"-m": 1, "--match": 1, "--comment": 1, "--reject-with": 1, "--log-prefix": 1, "--log-level": 1}
+
+
+def chains(lines: Iterable[str]) -> dict[str, Chain]:
+    """Lines of table filter: ":INPUT DROP [0:0]" and "-A INPUT ..."."""
+    found: dict[str, Chain] = {}
+    for line in lines:
+        if line.startswith(":"):
+            name, policy = line[1:].split(" ")[:2]
+            found[name] = Chain(policy=_VERDICTS.get(policy, ""), text=f"iptables -P {name} {policy}")
+        elif line.startswith("-A "):
+            words = shlex.split(line)
+            found.setdefault(words[1], Chain()).rules.append(_rule(words[2:], f"iptables {line}"))
+    return found
+
+
+def _rule(words: list[str], text: str) -> Rule:
+    conditions: list[Matches] = []
+    verdict, is_goto, rest = "", False, iter(words)
+    is_negated = False
+    for word in rest:
+        if word == "!":
+            is_negated = True
+            continue
+        if word in ("-j", "-g"):
+            target = next(rest, "")
+            verdict = "" if target in _ONLY_COUNT else _VERDICTS.get(target, target)
+            is_goto = word == "-g"
+        elif word in _SILENT:
+            next(rest, None)
+        else:
+            condition = _condition(word, rest)
+            conditions.append(negated(condition) if is_negated else condition)
+        is_negated = False
+    return Rule(every(conditions), verdict, text, is_goto)
+
+
+def _condition(option: str, rest: Iterator[str]) -> Matches:
+    if option == "--syn":
+        return lambda packet: packet.protocol == "tcp"
+    if not option.startswith("-"):
+        return unknown  # a further word of an option that is not known
+    value = next(rest, "")
+    if option in ("-p", "--protocol"):
+        protocol = _NUMBERS.get(value, value)
+        return lambda packet: protocol in ("all", "0") or packet.protocol == protocol
+    if option in ("-s", "--source"):
+        networks = _networks(value)
+        return lambda packet: any(packet.source in network for network in networks)
+    if option in ("-d", "--destination"):
+        networks = _networks(value)
+        return lambda packet: any(packet.target in network for network in networks)
+    if option in ("-i", "--in-interface"):
+        return lambda packet: _is_interface(value, packet)
+    if option in ("--dport", "--dports", "--destination-ports", "--destination-port"):
+        ranges = [_range(part) for part in value.split(",")]
+        return lambda packet: any(first <= packet.port <= last for first, last in ranges)
+    if option in ("--ctstate", "--state"):
+        return lambda packet: "NEW" in value.split(",")
+    return unknown
+
+
+def _networks(value: str) -> list[IPv4Network]:
+    return [IPv4Network(part, strict=False) for part in value.split(",")]
+
+
+def _is_interface(value: str, packet: Packet) -> bool:
+    return packet.interface.startswith(value[:-1]) if value.endswith("+") else packet.interface == value
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, colon, last = text.partition(":")
+    return int(first or 0), int(last or 65535) if colon else int(first)

@@ -1,0 +1,261 @@
+"""What preflight's checks know of a machine besides its `MachineState`: the answer of files/preflight/survey.sh."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
+
+_MARK = "survey "
+IPTABLES = ("iptables-save", "iptables-legacy-save", "iptables-nft-save")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network interface; `mtu` in bytes, `mac` in lower case."""
+
+    name: str
+    mtu: int
+    mac: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """An IPv4 route; `via`: the router, None if it is on the link; `device` "" for a blackhole and the like."""
+
+    network: IPv4Network
+    via: IPv4Address | None
+    device: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that listens, or that has the name of one of Kubernetes'; `unit`: "" if it is in none."""
+
+    pid: int
+    exe: str
+    cgroup: str
+    name: str
+
+    @property
+    def unit(self) -> str:
+        found = re.findall(r"[^/]+\.service", self.cgroup)
+        return found[-1] if found else ""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Something that listens on a port; `pids`: nobody's for what the kernel itself listens on."""
+
+    protocol: str
+    address: str
+    port: int
+    pids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DropIn:
+    """A drop-in of a unit; `keys`: the settings that it has, such as "ExecStart"."""
+
+    path: str
+    keys: tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        return self.path.split("/")[-2].removesuffix(".d")
+
+
+@dataclass(frozen=True)
+class EtcdData:
+    """etcd's data; `age`: seconds since it was last written; `cluster`: its id in hex, None if the WAL does not say."""
+
+    path: str
+    age: int
+    cluster: str | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """
+    One machine; what was not asked, or could not be, is None or empty.
+
+    + kernel: such as "5.10.0-30-amd64"; + memory, disks: KiB, of disks what is free where a path is or will be
+    + ssh: address of the other end of the controller's own connection; + proxies, time_servers: hosts, as written
+    + iptables: what listed them -> the lines of table filter; + nft: each table, as JSON
+    + latencies: seconds of each synchronous write where etcd's data will be
+    + unasked: what this machine could not be asked
+    """
+
+    kernel: str = ""
+    cpus: int | None = None
+    memory: int | None = None
+    disks: dict[str, int] = field(default_factory=dict)
+    machine_id: str = ""
+    product_uuid: str = ""
+    host_keys: frozenset[str] = frozenset()
+    links: tuple[Link, ...] = ()
+    routes: tuple[Route, ...] | None = None
+    name_servers: tuple[str, ...] = ()
+    time_servers: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    ssh: str = ""
+    listeners: tuple[Listener, ...] = ()
+    processes: tuple[Process, ...] = ()
+    drop_ins: tuple[DropIn, ...] = ()
+    cni: tuple[str, ...] = ()
+    etcd_data: tuple[EtcdData, ...] = ()
+    firewalls: tuple[str, ...] = ()
+    iptables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    nft: tuple[str, ...] = ()
+    latencies: tuple[float, ...] = ()
+    unasked: tuple[str, ...] = ()
+
+    @cached_property
+    def process(self) -> dict[int, Process]:
+        return {process.pid: process for process in self.processes}
+
+    def link(self, name: str) -> Link | None:
+        return next((one for one in self.links if one.name == name), None)
+
+
+def survey(output: Iterable[str]) -> Survey:
+    """From the lines of a whole answer; those that are not the survey's are left out."""
+    said: dict[str, list[str]] = defaultdict(list)
+    for line in output:
+        if line.startswith(_MARK):
+            key, _, value = line.removeprefix(_MARK).partition(" ")
+            said[key].append(value.strip())
+
+    def first(key: str) -> str:
+        return said[key][0] if said[key] else ""
+
+    return Survey(
+        kernel=first("kernel"),
+        cpus=_number(first("cpus")),
+        memory=_number(first("memory")),
+        disks={path: int(free) for path, _, free in (line.partition(" ") for line in said["disk"]) if free.isdecimal()},
+        machine_id=first("machine-id"),
+        product_uuid=first("product-uuid").lower(),
+        host_keys=frozenset(said["host-key"]),
+        links=tuple(_link(line) for line in said["link"]),
+        routes=_routes(said["route"], is_asked=bool(said["kernel"])),
+        name_servers=tuple(dict.fromkeys(said["nameserver"])),
+        time_servers=tuple(dict.fromkeys(" ".join(said["time-server"]).split())),
+        proxies=tuple(said["proxy"]),
+        ssh=first("ssh").partition(" ")[0],
+        listeners=tuple(one for line in said["listen"] if (one := _listener(line))),
+        processes=tuple(_process(line) for line in said["process"]),
+        drop_ins=tuple(DropIn(path, tuple(keys.split())) for path, _, keys in map(_halves, said["drop-in"])),
+        cni=tuple(sorted(said["cni"])),
+        etcd_data=tuple(_etcd_data(line) for line in said["etcd-data"]),
+        firewalls=tuple(said["firewall"]),
+        iptables={name: tuple(said[name]) for name in IPTABLES if said[name]},
+        nft=tuple(b64decode(line).decode(errors="replace") for line in said["nft"]),
+        latencies=tuple(map(float, first("fsync").split())),
+        unasked=tuple(said["unasked"]),
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _halves(line: str) -> tuple[str, str, str]:
+    return line.partition(" ")
+
+
+def _link(line: str) -> Link:
+    name, mtu, *mac = line.split(" ")
+    return Link(name, int(mtu), (mac[0] if mac else "").lower())
+
+
+def _routes(lines: Iterable[str], is_asked: bool) -> tuple[Route, ...] | None:
+    """As `ip -4 -o route show` prints them: [TYPE] NETWORK [via ROUTER] [dev DEVICE] ..."""
+    if not is_asked:
+        return None
+    found = []
+    for line in lines:
+        words = line.replace("\\", " ").split()
+        if words and words[0].isalpha() and words[0] != "default":
+            words = words[1:]  # blackhole, unreachable, ...
+        after = dict(pairwise(words))
+        try:
+            network = IPv4Network("0.0.0.0/0" if words[0] == "default" else words[0])
+            via = IPv4Address(after["via"]) if "via" in after else None
+        except (ValueError, IndexError):
+            continue  # of a kind that has no IPv4 network, such as "nhid", or a router with an IPv6 address
+        found.append(Route(network, via, after.get("dev", "")))
+    return tuple(found)
+
+
+def _listener(line: str) -> Listener | None:
+    """As `ss -lntup` prints them."""
+    protocol, local, users = line.split(" ", 2)
+    address, _, port = local.rpartition(":")
+    if not port.isdecimal():
+        return None
+    return Listener(protocol, address, int(port), tuple(int(pid) for pid in re.findall(r"pid=(\d+)", users)))
+
+
+def _process(line: str) -> Process:
+    pid, exe, cgroup, name = line.split("|", 3)
+    return Process(int(pid), exe, cgroup, name)
+
+
+def _etcd_data(line: str) -> EtcdData:
+    path, age, *wal = line.split(" ")
+    return EtcdData(path, int(age), cluster_of_wal(b64decode(wal[0])) if wal else None)
+
+
+def cluster_of_wal(beginning: bytes) -> str | None:
+    """
+    The id of the cluster in the first bytes of a write-ahead log, in hex as etcdctl prints it; None if it has none.
+
+    A frame is eight bytes of length and padding, then a protobuf Record {1: type, 2: crc, 3: data}; a Record of type 1
+    has Metadata {1: node id, 2: cluster id}. Source: etcd's server/storage/wal, encoder.go and walpb/record.proto.
+    """
+    at = 0
+    while at + 8 <= len(beginning):
+        length = int.from_bytes(beginning[at : at + 7], "little")
+        padding = beginning[at + 7] & 0x7 if beginning[at + 7] & 0x80 else 0
+        record = _fields(beginning[at + 8 : at + 8 + length])
+        if record.get(1) == 1 and isinstance(data := record.get(3), bytes):
+            cluster = _fields(data).get(2)
+            return f"{cluster:x}" if isinstance(cluster, int) and cluster else None
+        if not record or length == 0:
+            return None
+        at += 8 + length + padding
+    return None
+
+
+def _fields(message: bytes) -> dict[int, int | bytes]:
+    """Number of a field -> its value, of a protobuf message with numbers and bytes; nothing if it is another."""
+    found: dict[int, int | bytes] = {}
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        value, at = _varint(message, at)
+        if key & 7 == 0:
+            found[key >> 3] = value
+        elif key & 7 == 2 and at + value <= len(message):
+            found[key >> 3] = message[at : at + value]
+            at += value
+        else:
+            return {}
+    return found
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(message):
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if not byte & 0x80:
+            break
+    return value, at
