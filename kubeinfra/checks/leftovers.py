@@ -112,7 +112,11 @@ def other_clusters(cluster: Cluster, machine: Machine, found: MachineState) -> F
             continue
         told.add(process.name)
         level: Level = "error" if machine.groups & set(groups) else "warning"
-        stop = f"systemctl disable --now {process.unit}" if process.unit else f"stop process {process.pid}"
+        stop = (
+            f"systemctl disable {process.unit}; systemctl stop {process.unit}"
+            if process.unit
+            else f"stop process {process.pid}"
+        )
         yield Finding(
             "other-clusters",
             machine.name,

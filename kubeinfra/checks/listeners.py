@@ -64,4 +64,8 @@ def _remedy(holders: list[Process]) -> str:
     if not holders:
         return "remove the tunnel (`ip -d link` lists them) or the program that uses this port"
     unit = holders[0].unit
-    return f"systemctl disable --now {unit}, or give it another port" if unit else "stop it, or give it another port"
+    return (
+        f"systemctl disable {unit}; systemctl stop {unit}, or give it another port"
+        if unit
+        else "stop it, or give it another port"
+    )

@@ -107,7 +107,7 @@ def _reaches_pods(is_node: bool) -> str:
     return (
         f"found=$({_DNS_PODS} -o jsonpath='{{.items[*].status.podIP}}') || exit 1; "
         '[ "$found" ] || { echo "no pod of CoreDNS to ask"; exit 0; }; for address in $found; do '
-        "if curl -sS --noproxy '*' --connect-timeout 1 --max-time 3 -o /dev/null \"http://$address:8181/ready\" "
+        f'if {CURL} -sS --connect-timeout 1 --max-time 3 -o /dev/null "http://$address:8181/ready" '
         f"2>/dev/null; then echo {quote(REACHED)}; exit 0; fi; done; echo {quote(f'{NOT_REACHED}: {remedy}')}"
     )
 

@@ -108,9 +108,7 @@ def _note_refused(left: Iterable[tuple[str, str]]) -> None:
 Steps = Iterator[tuple[str, str]]
 # Units of fstab's lines are gone when systemd has read it again; without them its generator for partition tables makes
 # one for the same partition.
-_NO_SWAP_UNITS = (
-    f'systemctl daemon-reload && {SWAP_UNITS} | while read -r unit; do systemctl mask --quiet --now "$unit"; done'
-)
+_NO_SWAP_UNITS = f'systemctl daemon-reload && {SWAP_UNITS} | while read -r unit; do systemctl mask --quiet "$unit"; systemctl stop "$unit"; done'
 
 
 def _firewall(now: SystemState) -> Steps:
@@ -125,7 +123,10 @@ def _selinux(now: SystemState) -> Steps:
 
 def _swap(now: SystemState) -> Steps:
     for service in now.swap_services:
-        yield f"stop and disable {service}, which switches swap on", f"systemctl disable --quiet --now {quote(service)}"
+        yield (
+            f"stop and disable {service}, which switches swap on",
+            f"systemctl disable --quiet {quote(service)}; systemctl stop {quote(service)}",
+        )
     if now.swaps:
         yield f"swap off: {', '.join(now.swaps)}", "swapoff -a"
     if now.swap_units:

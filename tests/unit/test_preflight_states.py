@@ -168,7 +168,7 @@ STATES: dict[str, State] = {
         },
         [
             "n1: tcp 10250, which kubelet needs, is taken by k3s-agent (process 77, /usr/local/bin/k3s, k3s-agent.se",
-            "n1: another k3s-agent runs (/usr/local/bin/k3s, k3s-agent.service); systemctl disable --now k3s-agent.s",
+            "n1: another k3s-agent runs (/usr/local/bin/k3s, k3s-agent.service); systemctl disable k3s-agent.servic",
         ],
     ),
     "20 (own): another etcd, for clients of its own": State(
