@@ -65,7 +65,7 @@ def cloud_init_files(here: Here) -> list[Wanted]:
 
 
 def packages(here: Here) -> list[str]:
-    """Those of the host; AppArmor's for a container runtime that meets it, before Docker starts."""
+    """Those of the host; AppArmor's for a container runtime that meets it, before it starts."""
     meets_apparmor = "node" in here.machine.groups and here.seen.software.apparmor
     return [
         *here.platform.host,
