@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import IPv4Network
@@ -19,10 +19,11 @@ from rich.table import Table
 from kubeinfra.atomic import locked
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.errors import KubeinfraError
-from lab import artifacts, engine, host, image, inventory, keys, machines, network, settings
+from lab import artifacts, engine, host, image, inventory, keys, kinds, machines, network, settings
+from lab import ssh as logins
 from lab.console import Phase, Phases
-from lab.docker import docker
-from lab.names import LAB, container
+from lab.machines import Found, Kind, Planned
+from lab.names import LAB
 from lab.process import run
 
 # By machine, not by checkout: there is one engine, and one kernel.
@@ -38,10 +39,10 @@ def up(options: argparse.Namespace, phases: Phases) -> None:
 
 def demo(options: argparse.Namespace, phases: Phases) -> None:
     """up, deploy, and a look at the cluster"""
-    cluster = _up(options, phases)
+    cluster, planned = _up(options, phases)
     with phases("deploy"):
         _deploy(options.inventory)
-    _summary(cluster, phases)
+    _summary(cluster, planned, phases)
 
 
 def down(options: argparse.Namespace, phases: Phases) -> None:
@@ -50,12 +51,28 @@ def down(options: argparse.Namespace, phases: Phases) -> None:
         _down(phases)
 
 
+def reboot(options: argparse.Namespace, phases: Phases) -> None:
+    """shut machines down, those that run, and start them; wait until they have booted"""
+    with _alone(), phases("reboot") as step:
+        _each(_present(options), _reboot)
+        step.result = " ".join(options.machines)
+
+
+def power_cut(options: argparse.Namespace, phases: Phases) -> None:
+    """take the power of machines away; `up` or `reboot` starts them again"""
+    with _alone(), phases("power cut") as step:
+        _each(_present(options), lambda machine, kind: kind.cut(machine))
+        step.result = " ".join(options.machines)
+
+
 def status(options: argparse.Namespace, phases: Phases) -> None:
     """one line a machine; exit code 1 unless all of them run"""
     _require_engine()
-    cluster, _ = inventory.read(options.inventory)
-    rows = [_status(machine) for machine in cluster.machines]
-    table = Table("machine", "address", "groups", "container", "systemd", "ssh")
+    read = inventory.read(options.inventory)
+    there = machines.found(kinds.KINDS)
+    planned = machines.chosen(read.cluster.machines, kinds.KINDS, {}, there)
+    rows = [_status(machine, kind, there[kind.name].get(machine.name)) for machine, kind in planned.items()]
+    table = Table("machine", "address", "groups", "kind", "state", "systemd", "ssh")
     for row in rows:
         table.add_row(*row)
     phases.console.print(table)
@@ -64,18 +81,21 @@ def status(options: argparse.Namespace, phases: Phases) -> None:
 
 
 def shell(options: argparse.Namespace, phases: Phases) -> None:
-    """a shell in a machine, without ssh"""
-    terminal = ["--interactive", "--tty"] if sys.stdin.isatty() else ["--interactive"]
-    machine = _machine(options)
-    os.execvp("docker", ["docker", "exec", *terminal, container(machine.name), "bash", "-l"])
+    """a shell in a machine; without ssh if it is a container"""
+    _require_engine()
+    (machine,) = _machines_named(options, [options.machine])
+    kind = machines.chosen([machine], kinds.KINDS, {}, machines.found(kinds.KINDS))[machine]
+    command = kind.command(machine, terminal=sys.stdin.isatty())
+    os.execvp(command[0], command)
 
 
 def ssh(options: argparse.Namespace, phases: Phases) -> None:
     """log in as root, or run a command, with the lab's key"""
     if not shutil.which("ssh"):
         raise KubeinfraError("no ssh client is installed (Debian: openssh-client); `python -m lab shell` needs none")
-    given = ["-i", str(keys.LOGIN_KEY), "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={keys.KNOWN_HOSTS}"]
-    os.execvp("ssh", ["ssh", *given, f"root@{_machine(options).address}", *options.command])
+    (machine,) = _machines_named(options, [options.machine])
+    command = logins.command(machine.address, *options.command)
+    os.execvp(command[0], command)
 
 
 def deploy_command(inventory: Path) -> list[str]:
@@ -84,21 +104,26 @@ def deploy_command(inventory: Path) -> list[str]:
     return [str(Path(sys.executable).with_name("pyinfra")), "-y", *connection, str(inventory), "deploy.py"]
 
 
-def _up(options: argparse.Namespace, phases: Phases) -> Cluster:
-    cluster, warnings = inventory.read(options.inventory)
-    for warning in warnings:
+def _up(options: argparse.Namespace, phases: Phases) -> tuple[Cluster, Planned]:
+    read = inventory.read(options.inventory)
+    cluster = read.cluster
+    for warning in read.warnings:
         phases.console.print(f"warning: {warning}", markup=False)
+    asked = {_named(options, cluster, name).name: kind for kind, name in options.kinds}
     with _alone(), ThreadPoolExecutor(1) as pool:
         with phases("engine") as step:
             step.result = engine.provide(step)
         if options.fresh:
             _down(phases)
+        planned = kinds.plan(read, asked)
         building = pool.submit(_artifacts, phases, cluster)
-        _machines(phases, cluster)
-        settings.write(settings.lab_settings(artifacts.BUILT, building.result()), cluster.machines)
+        _machines(phases, cluster, planned)
+        containers = [machine for machine, kind in planned.items() if kind is kinds.CONTAINERS]
+        values = settings.lab_settings(artifacts.BUILT, building.result())
+        settings.write(values, cluster.machines, containers)
         with phases("prefetch") as step:
             _prefetch(step, options.inventory)
-    return cluster
+    return cluster, planned
 
 
 def _artifacts(phases: Phases, cluster: Cluster) -> dict[str, str]:
@@ -106,16 +131,26 @@ def _artifacts(phases: Phases, cluster: Cluster) -> dict[str, str]:
         return artifacts.provide(step, cluster)
 
 
-def _machines(phases: Phases, cluster: Cluster) -> None:
-    with phases("image") as step:
-        reference = image.provide(step)
+def _machines(phases: Phases, cluster: Cluster, planned: Planned) -> None:
+    images = _images(phases, planned)
     with phases("machines") as step:
         addresses = [machine.address for machine in cluster.machines]
         networks = _cluster_networks(cluster)
+        reference = images[kinds.CONTAINERS.name]
         host.require_free(reference, {"inventory:": network.subnet(addresses), **networks})
         host.protect(reference, networks.values(), SAVED_SYSCTLS)
         network.provide(addresses)
-        machines.up(step, cluster.machines, reference)
+        machines.up(step, planned, images)
+
+
+def _images(phases: Phases, planned: Planned) -> dict[str, str]:
+    """Name of a kind -> what its machines are made from."""
+    images = {}
+    for kind in kinds.used(planned.values()):
+        members = [machine.name for machine, other in planned.items() if other is kind]
+        with phases("image" if kind is kinds.CONTAINERS else f"{kind.name} disk") as step:
+            images[kind.name] = kind.provide(step, len(set(members) - kind.found().keys()))
+    return images
 
 
 def _cluster_networks(cluster: Cluster) -> dict[str, IPv4Network]:
@@ -134,16 +169,20 @@ def _deploy(inventory: Path) -> None:
         raise KubeinfraError("the deploy has failed, the reason is above; `make deploy` goes on from there")
 
 
-def _summary(cluster: Cluster, phases: Phases) -> None:
+def _summary(cluster: Cluster, planned: Planned, phases: Phases) -> None:
     """What runs where, in the cluster's own words, how long it took, and how to go on."""
-    master = cluster.masters[0].name
-    kubectl = ("exec", container(master), "kubectl", "get", "-o", "wide")
+    master = cluster.masters[0]
+
+    def kubectl(*arguments: str) -> str:
+        command = planned[master].command(master, "kubectl", "get", "-o", "wide", *arguments)
+        return subprocess.check_output(command, text=True).rstrip("\n")
+
     paragraphs = [
         "\n".join(_described(machine) for machine in cluster.machines),
-        docker(*kubectl, "nodes"),
-        docker(*kubectl, "pods", "--all-namespaces"),
+        kubectl("nodes"),
+        kubectl("pods", "--all-namespaces"),
         ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases.finished),
-        f"go on with:\n  {sys.executable} -m lab ssh {master} kubectl get pods -A -o wide",
+        f"go on with:\n  {sys.executable} -m lab ssh {master.name} kubectl get pods -A -o wide",
     ]
     for paragraph in paragraphs:
         phases.console.print(f"\n{paragraph}", markup=False, highlight=False)
@@ -161,7 +200,7 @@ def _require_engine() -> None:
 def _down(phases: Phases) -> None:
     _require_engine()
     with phases("down") as step:
-        count = machines.down()
+        count = sum(kind.remove() for kind in reversed(kinds.KINDS))  # the network goes with the containers
         restored = _restore(step)
         step.result = f"{count} machines removed" + (f"; put back: {', '.join(restored)}" if restored else "")
 
@@ -171,22 +210,51 @@ def _restore(step: Phase) -> list[str]:
     return host.restore(reference, SAVED_SYSCTLS) if reference else []
 
 
-def _status(machine: Machine) -> tuple[str, ...]:
-    found = machines.containers().get(container(machine.name))
+def _status(machine: Machine, kind: Kind, found: Found | None) -> tuple[str, ...]:
     described = (machine.name, str(machine.address), " ".join(sorted(machine.groups)))
     if found is None or found.state != "running":
-        return (*described, found.state if found else "none", "-", "-")
-    login = machines.login_refusal(machine.address) or "ok"
-    return (*described, found.state, machines.systemd_state(machine.name) or "-", login)
+        return (*described, *((kind.name, found.state) if found else ("-", "none")), "-", "-")
+    login = logins.refusal(machine.address) or "ok"
+    return (*described, kind.name, found.state, kind.systemd_state(machine) or "-", login)
 
 
-def _machine(options: argparse.Namespace) -> Machine:
-    cluster, _ = inventory.read(options.inventory)
+def _present(options: argparse.Namespace) -> Planned:
+    """The machines that a command is about, which must be there."""
+    _require_engine()
+    named = _machines_named(options, options.machines)
+    there = machines.found(kinds.KINDS)
+    names = {name for members in there.values() for name in members}
+    if absent := [machine.name for machine in named if machine.name not in names]:
+        raise KubeinfraError(f"not there: {', '.join(absent)}; `python -m lab up` makes what the inventory has")
+    return machines.chosen(named, kinds.KINDS, {}, there)
+
+
+def _each(planned: Planned, do: Callable[[Machine, Kind], None]) -> None:
+    """The same to several machines at once; raises KubeinfraError with one line for each with which it fails."""
+    with ThreadPoolExecutor(len(planned)) as pool:
+        done = [pool.submit(do, machine, kind) for machine, kind in planned.items()]
+    if problems := [str(error) for future in done if (error := future.exception())]:
+        raise KubeinfraError(*problems)
+
+
+def _reboot(machine: Machine, kind: Kind) -> None:
+    if kind.found()[machine.name].state == "running":
+        kind.stop(machine)
+    found = kind.found()[machine.name]
+    kind.up(machine, found.image, found)
+
+
+def _machines_named(options: argparse.Namespace, names: Sequence[str]) -> list[Machine]:
+    cluster = inventory.read(options.inventory).cluster
+    return [_named(options, cluster, name) for name in names]
+
+
+def _named(options: argparse.Namespace, cluster: Cluster, name: str) -> Machine:
     for machine in cluster.machines:
-        if options.machine in (machine.name, machine.hostname, str(machine.address)):
+        if name in (machine.name, machine.hostname, str(machine.address)):
             return machine
     names = ", ".join(machine.name for machine in cluster.machines)
-    raise KubeinfraError(f"{options.machine}: {options.inventory} has no such machine; it has {names}")
+    raise KubeinfraError(f"{name}: {options.inventory} has no such machine; it has {names}")
 
 
 @contextmanager

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from kubeinfra.atomic import whole_path
 from kubeinfra.errors import KubeinfraError
-from lab import engine
+from lab import debian, engine
 from lab.console import Phase
 from lab.docker import attempt, docker, lines
 from lab.process import run
 
 CACHE = Path("~/.cache/kubeinfra/lab-image").expanduser()
 REPOSITORY = "kubeinfra-machine"
-SUITE = "bookworm"
-PULLED_BASE = f"debian:{SUITE}-slim"
+PULLED_BASE = f"debian:{debian.SUITE}-slim"
 _HERE = Path(__file__).parent
-# Neither manuals nor translations: half the files, and nobody reads them in a machine that lives for minutes.
-_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 
 def provide(phase: Phase) -> str:
@@ -62,27 +58,6 @@ def digest(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256("".join(one_by_one).encode()).hexdigest()[:12]
 
 
-def package_names(text: str) -> list[str]:
-    """One name a line; from '#' on it is a comment."""
-    return [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
-
-
-def debian_sources(rows: Iterable[str], codename: str) -> list[str]:
-    """
-    The package sources of a Debian machine as sources for the image: the same mirrors, the image's own suite.
-
-    + rows: "SITE RELEASE COMPONENT", as `apt-get indextargets` prints them
-    + codename: the machine's own release of Debian, such as "bookworm"
-    """
-    fields = [row.split() for row in rows]
-    suites = {codename + kind: SUITE + kind for kind in ("", "-updates", "-security")}
-    return [
-        f"deb {site} {suites[release]} main"
-        for site, release, component in fields
-        if component == "main" and release in suites
-    ]
-
-
 def _build(phase: Phase, reference: str) -> None:
     base = _base(phase)
     with tempfile.TemporaryDirectory() as context:
@@ -102,7 +77,7 @@ def _base(phase: Phase) -> str:
     if pulled.returncode == 0:
         return PULLED_BASE
     _require_debian(pulled.stderr.decode().strip())
-    _bootstrap(phase, own, package_names(packages.decode()))
+    _bootstrap(phase, own, debian.package_names(packages.decode()))
     return own
 
 
@@ -115,40 +90,10 @@ def _require_debian(refusal: str) -> None:
 
 
 def _bootstrap(phase: Phase, reference: str, packages: list[str]) -> None:
-    """Debian with the packages, from this machine's mirror; mmdebstrap needs half of debootstrap's time."""
-    if not shutil.which("mmdebstrap"):
-        engine.install_packages(phase, "mmdebstrap", "debian-archive-keyring")
     with tempfile.TemporaryDirectory() as directory:
         tar = Path(directory, "base.tar")
-        options = [f"--include={','.join(packages)}", *_dpkg_options(), *_apt_options(Path(directory))]
-        run(phase, "mmdebstrap", "--variant=minbase", *options, SUITE, str(tar), *_own_sources())
+        debian.bootstrap(phase, packages, tar)
         docker("import", str(tar), reference)
-
-
-def _dpkg_options() -> Iterator[str]:
-    return (f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT)
-
-
-def _apt_options(directory: Path) -> list[str]:
-    """How this machine fetches packages (proxies above all) is how the image must."""
-    settings = directory / "apt.conf"
-    settings.write_text(subprocess.check_output(["apt-config", "dump", "Acquire"], text=True))
-    return ["--aptopt=Apt::Install-Recommends false", f"--aptopt={settings}"]
-
-
-def _own_sources() -> list[str]:
-    """None on Ubuntu: mmdebstrap knows Debian's own."""
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    if release.get("ID") != "debian":
-        return []
-    command = [
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(SITE) $(RELEASE) $(COMPONENT)",
-        "Created-By: Packages",
-    ]
-    return debian_sources(subprocess.check_output(command, text=True).splitlines(), release["VERSION_CODENAME"])
 
 
 def _cached(reference: str) -> Path:

@@ -1,174 +1,135 @@
-"""The machines: one container with systemd and sshd for each host of the inventory."""
+"""The machines: for each host of the inventory one with systemd and sshd, a container or a virtual machine."""
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
-from pathlib import Path
-from typing import NamedTuple
-
-import paramiko
+from typing import NamedTuple, Protocol
 
 from kubeinfra.cluster.cluster import Machine
 from kubeinfra.errors import KubeinfraError
 from lab import keys
 from lab.console import Phase
-from lab.docker import attempt, docker, lines
-from lab.names import LABEL, NETWORK, container
-
-BOOT_SECONDS = 60
-ADDRESS_LABEL = f"{LABEL}.address"
-# An overlay cannot lie on the container's own overlay, and kubelet measures the disk behind its directory.
-VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd", "kubelet": "/var/lib/kubelet"}
 
 
-class Container(NamedTuple):
+class Found(NamedTuple):
+    """A machine of the lab as it is there now, whichever checkout has made it."""
+
     name: str
+    """As in the inventory."""
     state: str
-    """In Docker's words: running, exited, created, paused."""
+    """running, or why not: exited, created, paused."""
     address: str
     image: str
 
 
-def up(phase: Phase, machines: Sequence[Machine], image: str) -> None:
+class Kind(Protocol):
+    """What machines are made of. All of its methods raise KubeinfraError with one line for the user."""
+
+    @property
+    def name(self) -> str:
+        """As `lab_machine` in the inventory has it."""
+
+    def provide(self, phase: Phase, new: int) -> str:
+        """Make sure that so many more machines can be made; gives the image for them."""
+
+    def found(self) -> dict[str, Found]:
+        """Those that are there, by name."""
+
+    def up(self, machine: Machine, image: str, found: Found | None) -> None:
+        """Create and start it, as far as that is to be done; wait until it has booted and takes root's login."""
+
+    def stop(self, machine: Machine) -> None:
+        """Shut it down in its own order, and wait until it is off."""
+
+    def cut(self, machine: Machine) -> None:
+        """Take its power away."""
+
+    def command(self, machine: Machine, *command: str, terminal: bool = False) -> list[str]:
+        """What to call here so that this runs there, as root."""
+
+    def systemd_state(self, machine: Machine) -> str:
+        """What systemd says of it: running, degraded, starting ...; empty if nobody answers."""
+
+    def remove(self) -> int:
+        """Remove all, with their disks; gives how many there were."""
+
+
+Planned = Mapping[Machine, Kind]
+There = Mapping[str, Mapping[str, Found]]
+"""Name of a kind -> its machines, by name."""
+
+
+def up(phase: Phase, planned: Planned, images: Mapping[str, str]) -> None:
     """
-    Bring up all machines, those that do not exist from this image; wait until each takes root's login.
+    Bring up all machines; those that do not exist from the image of their kind.
 
     Raises KubeinfraError with one line for each machine that differs from the inventory or does not come up.
     """
     keys.login_key()
-    keys.write_known_hosts((machine.name, machine.address) for machine in machines)
-    there = containers()
-    if problems := conflicts(there, machines):
+    keys.write_known_hosts((machine.name, machine.address) for machine in planned)
+    there = found(planned.values())
+    with ThreadPoolExecutor(len(planned)) as pool:
+        came_up = [
+            pool.submit(kind.up, machine, images[kind.name], there[kind.name].get(machine.name))
+            for machine, kind in planned.items()
+        ]
+    if problems := [str(error) for future in came_up if (error := future.exception())]:
         raise KubeinfraError(*problems)
-    with ThreadPoolExecutor(len(machines)) as pool:
-        came_up = [pool.submit(_up, machine, image, there.get(container(machine.name))) for machine in machines]
-    problems = [str(error) for future in came_up if (error := future.exception())]
-    if problems:
-        raise KubeinfraError(*problems)
-    phase.result = ", ".join([f"{len(machines)} machines", *_remarks(there, machines, image)])
+    phase.result = ", ".join([_counted(planned), *remarks(there, planned, images)])
 
 
-def down() -> int:
-    """Remove all machines with their volumes, and the network; gives how many there were."""
-    label = f"--filter=label={LABEL}"
-    if found := lines("ps", "--all", "--quiet", label):
-        docker("rm", "--force", "--volumes", *found)
-    for kind in ("volume", "network"):
-        if names := lines(kind, "ls", "--quiet", label):
-            docker(kind, "rm", *names)
-    return len(found)
+def found(kinds: Iterable[Kind]) -> dict[str, dict[str, Found]]:
+    """Name of the kind -> its machines that are there."""
+    return {kind.name: kind.found() for kind in {kind.name: kind for kind in kinds}.values()}
 
 
-def containers() -> dict[str, Container]:
-    """The lab's machines as the engine knows them, by name of the container."""
-    fields = ["{{.Names}}", "{{.State}}", f'{{{{.Label "{ADDRESS_LABEL}"}}}}', "{{.Image}}"]
-    rows = lines("ps", "--all", f"--filter=label={ADDRESS_LABEL}", "--format", "\t".join(fields))
-    return {row.name: row for row in (Container(*line.split("\t")) for line in rows)}
+def chosen(
+    machines: Iterable[Machine],
+    kinds: Sequence[Kind],
+    wanted: Mapping[str, str],
+    there: There,
+) -> dict[Machine, Kind]:
+    """
+    Of which kind each machine is: as wanted, else as it is there, else of the first kind.
+
+    + wanted: name of a machine -> name of a kind
+    """
+    by_name = {kind.name: kind for kind in kinds}
+    is_there = {name: kind for kind, members in there.items() for name in members}
+    return {
+        machine: by_name[wanted.get(machine.name) or is_there.get(machine.name) or kinds[0].name]
+        for machine in machines
+    }
 
 
-def conflicts(there: Mapping[str, Container], machines: Iterable[Machine]) -> list[str]:
-    """Where an existing machine has another address than the inventory says: one sentence each."""
-    pairs = ((machine, there.get(container(machine.name))) for machine in machines)
+def conflicts(planned: Planned, there: There) -> list[str]:
+    """Where an existing machine has another address, or is of another kind, than is wanted: one sentence each."""
+    pairs = [
+        (machine, planned[machine].name, kind, members[machine.name])
+        for machine in planned
+        for kind, members in there.items()
+        if machine.name in members
+    ]
     return [
-        f"{machine.name} is up with address {found.address}, but the inventory says {machine.address}: "
-        "run `python -m lab up --fresh`"
-        for machine, found in pairs
-        if found and found.address != str(machine.address)
+        f"{machine.name} is up as a {kind} with address {one.address}, but a {wanted} with {machine.address} "
+        "is asked for: run `python -m lab up --fresh`"
+        for machine, wanted, kind, one in pairs
+        if (kind, one.address) != (wanted, str(machine.address))
     ]
 
 
-def systemd_state(name: str) -> str:
-    """What systemd says of the machine: running, degraded, starting ...; empty if nobody answers."""
-    return attempt("exec", container(name), "systemctl", "is-system-running").stdout.decode().strip()
-
-
-def login_refusal(address: IPv4Address) -> str:
-    """Why root cannot log in with the lab's key; empty if root can. The host key must be the known one."""
-    client = paramiko.SSHClient()
-    client.load_host_keys(str(keys.KNOWN_HOSTS))
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    key = str(keys.LOGIN_KEY)
-    try:
-        with client:
-            client.connect(
-                str(address), 22, "root", key_filename=key, timeout=5, allow_agent=False, look_for_keys=False
-            )
-    except (OSError, paramiko.SSHException) as error:
-        return str(error)
-    return ""
-
-
-def _remarks(there: Mapping[str, Container], machines: Iterable[Machine], image: str) -> Iterator[str]:
+def remarks(there: There, planned: Planned, images: Mapping[str, str]) -> Iterator[str]:
     """What is not as a fresh lab would be, and is left so."""
-    wanted = {container(machine.name) for machine in machines}
-    if older := sorted(found.name for found in there.values() if found.image != image):
+    members = [(kind, one) for kind, members in there.items() for one in members.values()]
+    if older := sorted(one.name for kind, one in members if kind in images and one.image != images[kind]):
         yield f"from an older image: {' '.join(older)}"
-    if others := sorted(there.keys() - wanted):
+    if others := sorted({one.name for _, one in members} - {machine.name for machine in planned}):
         yield f"not in the inventory: {' '.join(others)}"
 
 
-def _up(machine: Machine, image: str, found: Container | None) -> None:
-    name = container(machine.name)
-    if found is None:
-        _create(machine, image)
-    if found is None or found.state != "running":
-        docker("start", name)
-    ready = attempt("exec", name, "lab-ready", str(BOOT_SECONDS), timeout=BOOT_SECONDS + 10)
-    if ready.returncode:
-        raise KubeinfraError(f"{machine.name} does not come up: {_reason(name, ready.stdout + ready.stderr)}")
-    if refusal := login_refusal(machine.address):
-        raise KubeinfraError(
-            f"{machine.name} refuses root's login with {keys.LOGIN_KEY}: {refusal}; "
-            "if the machines are of another lab or older than the keys, run `python -m lab up --fresh`"
-        )
-
-
-def _create(machine: Machine, image: str) -> None:
-    """Container and keys. No host name is given: giving names is the deploy's business."""
-    name = container(machine.name)
-    volumes = (f"type=volume,source={name}-{kind},target={path}" for kind, path in VOLUMES.items())
-    docker(
-        "create",
-        f"--name={name}",
-        f"--label={LABEL}",
-        f"--label={ADDRESS_LABEL}={machine.address}",
-        "--privileged",
-        "--cgroupns=private",
-        "--tmpfs=/run",
-        "--tmpfs=/tmp:exec,mode=1777",
-        *_kernel_modules(),
-        *(f"--mount={volume},volume-label={LABEL}" for volume in volumes),
-        f"--network={NETWORK}",
-        f"--ip={machine.address}",
-        image,
-    )
-    docker("cp", "-", f"{name}:/etc/ssh", stdin=key_archive(keys.host_key(machine.name)[0], keys.login_key()))
-
-
-def _kernel_modules() -> list[str]:
-    """So that a machine can load modules of the kernel that it shares, such as ip_vs, where there are any."""
-    return ["--volume=/lib/modules:/lib/modules:ro"] if Path("/lib/modules").is_dir() else []
-
-
-def key_archive(host_key: bytes, authorized: str) -> bytes:
-    """What goes into a machine's /etc/ssh, as a tar file."""
-    content = {
-        "ssh_host_ed25519_key": (host_key, 0o600),
-        "lab_authorized_keys": (authorized.encode() + b"\n", 0o644),
-    }
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, (data, mode) in content.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(data), mode
-            archive.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def _reason(name: str, said: bytes) -> str:
-    """What the machine said, or the last words of its first process where it is gone."""
-    return said.decode(errors="replace").strip() or attempt("logs", "--tail=5", name).stderr.decode().strip()
+def _counted(planned: Planned) -> str:
+    """ "6 machines", or "7 machines (6 container, 1 vm)"."""
+    names = [kind.name for kind in planned.values()]
+    each = ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+    return f"{len(names)} machines" + (f" ({each})" if len(set(names)) > 1 else "")

@@ -29,6 +29,12 @@ def provide(addresses: Collection[IPv4Address]) -> None:
     )
 
 
+def own() -> tuple[IPv4Network, IPv4Address]:
+    """The network that is there, and this computer's address in it."""
+    (settings,) = json.loads(docker("network", "inspect", NETWORK))[0]["IPAM"]["Config"]
+    return IPv4Network(settings["Subnet"]), IPv4Address(settings["Gateway"])
+
+
 def subnet(addresses: Collection[IPv4Address]) -> IPv4Network:
     """
     The network that the machines are in: /24 if that holds all, else the smallest that does, up to /16.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from pprint import pformat
 
@@ -55,22 +55,27 @@ def assignments(values: Mapping[str, object]) -> str:
     return _HEADER + "".join(f"{name} = {pformat(value, width=100)}\n" for name, value in values.items())
 
 
-def docker_inventory(machines: Sequence[Machine]) -> str:
-    """The same machines in the same order and groups, reached with `docker exec` in place of ssh."""
-    hosts: dict[str, object] = {"all": [_docker_host(machine) for machine in machines]}
+def docker_inventory(machines: Sequence[Machine], containers: Collection[Machine]) -> str:
+    """The same machines in the same order and groups; containers reached with `docker exec` in place of ssh."""
+    as_host = {machine: _docker_host(machine) if machine in containers else _ssh_host(machine) for machine in machines}
+    hosts: dict[str, object] = {"all": list(as_host.values())}
     for group in GROUPS:
-        if members := [_docker_host(machine)[0] for machine in machines if group in machine.groups]:
+        if members := [name for machine, (name, _) in as_host.items() if group in machine.groups]:
             hosts[group] = members
     return assignments(hosts)
 
 
-def write(settings: Mapping[str, object], machines: Sequence[Machine]) -> None:
+def write(settings: Mapping[str, object], machines: Sequence[Machine], containers: Collection[Machine]) -> None:
     GROUP_DATA.mkdir(parents=True, exist_ok=True)
     (GROUP_DATA / "all.py").write_text(assignments(dict(sorted(settings.items()))))
-    DOCKER_INVENTORY.write_text(docker_inventory(machines))
+    DOCKER_INVENTORY.write_text(docker_inventory(machines, containers))
 
 
 def _docker_host(machine: Machine) -> tuple[str, dict[str, str]]:
     name = container(machine.name)
     data = {"docker_identifier": name, "hostname": machine.hostname, "address": str(machine.address)}
     return f"@docker/{name}", data
+
+
+def _ssh_host(machine: Machine) -> tuple[str, dict[str, str]]:
+    return machine.name, {"ssh_hostname": str(machine.address), "hostname": machine.hostname}

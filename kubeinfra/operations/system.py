@@ -108,7 +108,10 @@ def _note_refused(left: Iterable[tuple[str, str]]) -> None:
 Steps = Iterator[tuple[str, str]]
 # Units of fstab's lines are gone when systemd has read it again; without them its generator for partition tables makes
 # one for the same partition.
-_NO_SWAP_UNITS = f'systemctl daemon-reload && {SWAP_UNITS} | while read -r unit; do systemctl mask --quiet "$unit"; systemctl stop "$unit"; done'
+_NO_SWAP_UNITS = (
+    f"systemctl daemon-reload && {SWAP_UNITS} | "
+    'while read -r unit; do systemctl mask --quiet "$unit"; systemctl stop "$unit"; done'
+)
 
 
 def _firewall(now: SystemState) -> Steps:

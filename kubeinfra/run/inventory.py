@@ -32,6 +32,8 @@ from kubeinfra.run.user_files import MALFORMED, group_data_files, malformed, pro
 # pyinfra's own keys: how to connect by ssh, and arguments such as _sudo; then those of its other connectors.
 _SSH_KEYS, _ARGUMENTS = set(connector_data_meta), {name for name, _ in all_global_arguments()}
 _OTHER_CONNECTORS = ("docker_identifier", "docker_platform", "docker_architecture", "winrm_", "vagrant_", "fake_")
+# What `python -m lab` reads.
+_LAB = "lab_"
 # Options of the operations in day2/ and of preflight: said for one run, with --data.
 RUN_OPTIONS = ("snapshot", "confirm", "preflight_json")
 _known: dict[int, Cluster] = {}
@@ -61,6 +63,11 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
 
     Raises KubeinfraError with all errors.
     """
+    return from_inventory(opened(path, group_data))
+
+
+def opened(path: Path, group_data: Sequence[Path] = ()) -> Inventory:
+    """The same as pyinfra has it, before its meaning is checked."""
     if not path.is_file():
         raise KubeinfraError(f"{path}: no such inventory; name a file such as inventory.py")
     from pyinfra_cli.exceptions import UnexpectedExternalError  # these two replace the threads of who imports them
@@ -75,12 +82,12 @@ def load(path: Path, group_data: Sequence[Path] = ()) -> tuple[Cluster, list[str
     directories = [str(directory) for directory in group_data]
     with ctx_state.use(State()):  # pyinfra notes in it which file it executes
         try:
-            inventory = make_inventory(str(path), cwd=str(root), group_data_directories=directories)
+            inventory: Inventory = make_inventory(str(path), cwd=str(root), group_data_directories=directories)
         except UnexpectedExternalError as error:
             raise KubeinfraError(problem(error.exception, error.filename)) from error
         except (PyinfraError, *MALFORMED) as error:
             raise KubeinfraError(malformed(error)) from error
-        return from_inventory(inventory)
+    return inventory
 
 
 def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
@@ -235,7 +242,7 @@ def _entry(inventory: Inventory, name: str, in_groups: Iterable[str]) -> Invento
 
 
 def _own(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if not key.startswith(("ssh_", "_", *_OTHER_CONNECTORS))}
+    return {key: value for key, value in data.items() if not key.startswith(("ssh_", "_", _LAB, *_OTHER_CONNECTORS))}
 
 
 @contextmanager

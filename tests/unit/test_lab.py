@@ -15,10 +15,12 @@ from rich.console import Console
 from kubeinfra.cluster.cluster import Machine
 from kubeinfra.cluster.settings import Settings, read
 from kubeinfra.errors import KubeinfraError
-from lab import engine, host, image, keys, machines, network, settings
+from lab import containers, debian, engine, host, image, keys, machines, network, settings
 from lab.console import Phases
+from lab.machines import Kind
+from lab.vm.machines import VirtualMachines
 
-THERE = {"kubeinfra-node01": machines.Container("kubeinfra-node01", "running", "192.168.80.11", "image")}
+THERE = {"container": {"node01": machines.Found("node01", "running", "192.168.80.11", "image")}, "vm": {}}
 SHIM = Path(image.__file__).with_name("runc-shim")
 BUILT = {
     "etcd/3.4.23/etcd-v3.4.23-linux-amd64.tar.gz": "sha256:" + "0" * 64,
@@ -105,7 +107,7 @@ class TestImage:
         assert wanted <= image.recipe().keys()
 
     def test_package_names_without_comments(self) -> None:
-        assert image.package_names("# all\nsocat\n\nnginx  # a proxy\n") == ["socat", "nginx"]
+        assert debian.package_names("# all\nsocat\n\nnginx  # a proxy\n") == ["socat", "nginx"]
 
     def test_sources_keep_the_mirror_and_get_the_image_s_suite(self) -> None:
         rows = [
@@ -114,23 +116,51 @@ class TestImage:
             "http://mirror.example/security trixie-security main",
             "https://other.example/apt cloud-sdk-trixie main",
         ]
-        assert image.debian_sources(rows, "trixie") == [
+        assert debian.sources(rows, "trixie") == [
             "deb http://mirror.example/debian bookworm main",
             "deb http://mirror.example/security bookworm-security main",
         ]
 
 
 class TestMachines:
+    NODE = machine("node01", "192.168.80.11", "node")
+    KINDS = (containers.Containers(), VirtualMachines("vm", prepared=True))
+
+    def chosen(self, wanted: dict[str, str], *named: Machine) -> dict[Machine, Kind]:
+        return machines.chosen(named or [self.NODE], self.KINDS, wanted, THERE)
+
     def test_a_moved_machine_is_a_conflict(self) -> None:
-        (problem,) = machines.conflicts(THERE, [machine("node01", "192.168.80.12", "node")])
+        (problem,) = machines.conflicts(self.chosen({}, machine("node01", "192.168.80.12", "node")), THERE)
         assert "192.168.80.11" in problem and "192.168.80.12" in problem and "--fresh" in problem
 
+    def test_a_machine_of_another_kind_is_a_conflict(self) -> None:
+        (problem,) = machines.conflicts(self.chosen({"node01": "vm"}), THERE)
+        assert "node01 is up as a container" in problem and "a vm" in problem and "--fresh" in problem
+
     def test_same_new_and_further_machines_are_none(self) -> None:
-        assert machines.conflicts(THERE, [machine("node01", "192.168.80.11", "node")]) == []
-        assert machines.conflicts(THERE, [machine("node02", "192.168.80.12", "node")]) == []
+        assert machines.conflicts(self.chosen({}), THERE) == []
+        assert machines.conflicts(self.chosen({}, machine("node02", "192.168.80.12", "node")), THERE) == []
+
+    def test_kind_is_what_is_asked_for_then_what_is_there_then_the_first(self) -> None:
+        there = {"container": {}, "vm": {"node01": machines.Found("node01", "exited", "192.168.80.11", "image")}}
+        other = machine("node02", "192.168.80.12", "node")
+
+        def kinds(wanted: dict[str, str]) -> list[str]:
+            return [kind.name for kind in machines.chosen([self.NODE, other], self.KINDS, wanted, there).values()]
+
+        assert kinds({}) == ["vm", "container"]
+        assert kinds({"node01": "container", "node02": "vm"}) == ["container", "vm"]
+
+    def test_what_is_not_as_in_a_fresh_lab_is_told(self) -> None:
+        planned = self.chosen({}, machine("node02", "192.168.80.12"))
+        assert list(machines.remarks(THERE, planned, {"container": "newer", "vm": "other"})) == [
+            "from an older image: node01",
+            "not in the inventory: node01",
+        ]
+        assert list(machines.remarks(THERE, self.chosen({}), {"container": "image"})) == []
 
     def test_private_host_key_is_readable_by_root_only(self) -> None:
-        with tarfile.open(fileobj=io.BytesIO(machines.key_archive(b"secret", "ssh-ed25519 AAAA"))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(containers.key_archive(b"secret", "ssh-ed25519 AAAA"))) as archive:
             modes = {member.name: (member.mode, member.uid) for member in archive.getmembers()}
         assert modes == {"ssh_host_ed25519_key": (0o600, 0), "lab_authorized_keys": (0o644, 0)}
 
@@ -181,13 +211,19 @@ class TestSettings:
 
     def test_docker_inventory_keeps_order_and_groups(self) -> None:
         node, master = machine("b", "10.1.0.2", "node", "etcd"), machine("a", "10.1.0.1", "master")
-        groups = _executed(settings.docker_inventory([node, master]))
+        groups = _executed(settings.docker_inventory([node, master], [node, master]))
         data = {"docker_identifier": "kubeinfra-b", "hostname": "b", "address": "10.1.0.2"}
         assert groups["all"][0] == ("@docker/kubeinfra-b", data)
         assert [name for name, _ in groups["all"]] == ["@docker/kubeinfra-b", "@docker/kubeinfra-a"]
         assert groups["etcd"] == groups["node"] == ["@docker/kubeinfra-b"]
         assert groups["master"] == ["@docker/kubeinfra-a"]
         assert "lb" not in groups
+
+    def test_docker_inventory_reaches_what_is_no_container_by_ssh(self) -> None:
+        node, master = machine("b", "10.1.0.2", "node", "etcd"), machine("a", "10.1.0.1", "master")
+        groups = _executed(settings.docker_inventory([node, master], [master]))
+        assert groups["all"][0] == ("b", {"ssh_hostname": "10.1.0.2", "hostname": "b"})
+        assert (groups["etcd"], groups["master"]) == (["b"], ["@docker/kubeinfra-a"])
 
 
 class TestPhases:
