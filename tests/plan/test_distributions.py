@@ -177,7 +177,7 @@ def test_a_repository_of_dockers_that_is_there_is_used_and_told(project: Project
 
 
 def test_the_repository_is_put_right_where_no_package_is_missing(project: Project) -> None:
-    answers = {"for name in docker-ce docker-ce-cli containerd.io;": []}
+    answers: dict[str, list[str]] = {"for name in docker-ce docker-ce-cli containerd.io;": []}
     having = [
         replace(machine, says={**DEBIAN, "runtime": " 26.1.4  5650", "runtime-package": "docker-ce"}, answers=answers)
         for machine in guide()
