@@ -33,6 +33,7 @@ found=0
 held() {{ echo "process $1 ($(cat "/proc/$1/comm")) holds $2"; found=1; }}
 for lock in {_LOCKS[family]}; do
     [ -e "$lock" ] || continue
+    # shellcheck disable=SC2013  # numbers, a line each
     for pid in $(awk -v inode="$(stat -c %i "$lock")" \\
         '$2 == "POSIX" && $4 == "WRITE" {{ split($6, at, ":"); if (at[3] == inode) print $5 }}' /proc/locks); do
         if [ -n "$(find "/proc/$pid/fd" -lname "$lock" 2>/dev/null)" ]; then held "$pid" "$lock"; fi
@@ -70,6 +71,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt="apt-get -q -y -o DPkg::Lock::Timeout={PATIENCE} -o DPkg::Options::=--force-confold"
 install="patiently $apt --no-remove install --no-install-recommends"
 patiently dpkg --force-confold --configure -a || fail
+# shellcheck disable=SC2086  # a command and its options
 patiently $apt update || :  # what is needed may be there all the same: the installation tells
 echo "$said" | sed -n '/^[EW]: /p' >{UNREACHED}"""
 _DNF = f"""\

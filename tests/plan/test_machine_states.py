@@ -67,8 +67,7 @@ def test_a_docker_whose_command_line_has_our_keys_is_refused(project: Project) -
     ]
     ran = project.pyinfra(machines, "-y", file="tasks/docker.py")
     assert ran.message == [
-        f"{name}: Docker's command line has log-driver; /etc/docker/daemon.json would have it too, and Docker does not "
-        "start with both: take it out of the command line (`systemctl cat docker` shows the files), and say what you "
-        "want of it in docker_extra_config"
-        for name in ("node01", "node02")
+        "node01, node02: Docker's command line has log-driver; /etc/docker/daemon.json would have it too, and Docker "
+        "does not start with both: take it out of the command line (`systemctl cat docker` shows the files), and say "
+        "what you want of it in docker_extra_config"
     ]

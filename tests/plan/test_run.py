@@ -8,7 +8,9 @@ from base64 import b64encode
 import pytest
 from simulated import Project, Ran, guide
 
-AT_MOST = 4  # commands for each component and machine of an unchanged cluster
+# Commands for each component and machine of an unchanged cluster; Docker has its packages' repository as well.
+AT_MOST = {"docker": 5}
+OTHERS = 4
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def test_an_unchanged_cluster_costs_few_commands(guide_run: tuple[Project, Ran])
         f"{component} on {host}": count
         for component, asked in ran.questions.items()
         for host, count in asked.items()
-        if count > AT_MOST
+        if count > AT_MOST.get(component, OTHERS)
     }
     assert costly == {}
 

@@ -42,6 +42,8 @@ def sent(guide_run: tuple[Project, Ran], tmp_path_factory: pytest.TempPathFactor
     artifacts = made_up_artifacts(directory)
     labels: dict[str, Any] = {"node_labels": {"disk": "ssd"}, "node_taints": ["team=a:NoSchedule"]}
     succeed(project.pyinfra(list(running(units(bare.sent))), "-y", **artifacts, **labels))
+    again = list(running(units(bare.sent)))
+    succeed(project.pyinfra(again, "-y", "--limit", "node", file="tasks/node.py", kube_proxy_mode="iptables"))
     red_hats = [replace(machine, says=RED_HAT) for machine in guide()]
     succeed(project.pyinfra(red_hats, "-y", "--limit", "node", file="tasks/docker.py", docker_repository="https://a/b"))
     succeed(project.pyinfra(guide(), "-y", "--limit", "node", file="tasks/node.py"))
@@ -71,6 +73,7 @@ def running(names: Iterable[str]) -> Iterator[Machine]:
     for name in sorted(names):
         state = ["ActiveState=active", "UnitFileState=enabled", "NeedDaemonReload=no"]
         lines += [f"unit={name}", *state, f"recorded={'0' * 64} /etc/{name}", f"stale=/etc/{name}"]
+    lines += [f"healthy=demand-{number}" for number in range(4)]
     node = {"metadata": {"name": "192.168.80.11", "labels": {}}, "spec": {}}
     answers = {
         "/run/kubeinfra/$1.inputs": lines,
