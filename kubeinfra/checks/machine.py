@@ -7,9 +7,9 @@ from functools import partial
 from statistics import median
 
 from kubeinfra.checks.base import Seen
-from kubeinfra.checks.platform import platform_of_machine
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.node import resolv_confs
+from kubeinfra.components.platforms import find
 from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.edits import has_resolver_for_pods
@@ -137,7 +137,7 @@ def sets_clock(cluster: Cluster, found: MachineState) -> bool:
 def container_runtime(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     if "node" in machine.groups:
         yield from runtime(cluster).findings(cluster, machine, found)
-        if platform := platform_of_machine(cluster, machine, found):
+        if platform := find(found, cluster.settings_of(machine)):
             yield from runtime(cluster).packages_findings(cluster, machine, found, platform)
 
 

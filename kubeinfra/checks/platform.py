@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kubeinfra.cluster.cluster import Cluster, Machine
-from kubeinfra.components.platforms import PLATFORMS, Platform, in_short, listed
+from kubeinfra.components.platforms import PLATFORMS, find, in_short
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.state import MachineState
 
@@ -22,15 +22,9 @@ def unlisted_distribution_is_listed(cluster: Cluster, where: Callable[[str], str
         )
 
 
-def platform_of_machine(cluster: Cluster, machine: Machine, found: MachineState) -> Platform | None:
-    """The row of its distribution, or the one that a setting names; None: neither."""
-    own = listed(found.distribution, found.software.version)
-    return own or PLATFORMS.get(cluster.settings_of(machine).unlisted_distribution_as or "")
-
-
 def distribution(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
     """It is in the table, or treated as one that is, and installs as that does."""
-    platform = platform_of_machine(cluster, machine, found)
+    platform = find(found, cluster.settings_of(machine))
     if not found.family:
         yield Finding(
             "distribution",
@@ -55,7 +49,7 @@ def distribution(cluster: Cluster, machine: Machine, found: MachineState) -> Ite
 
 def tools(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
     """What looks at a machine is GNU's."""
-    platform = platform_of_machine(cluster, machine, found)
+    platform = find(found, cluster.settings_of(machine))
     if platform and found.software.lacking:
         packages = sorted({platform.tools[tool] for tool in found.software.lacking if tool in platform.tools})
         yield Finding(

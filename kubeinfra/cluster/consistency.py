@@ -183,11 +183,17 @@ def health_is_asked_without_a_certificate(cluster: Cluster, where: Callable[[str
 
 
 def kube_proxy_mode_has_its_own_setting(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    """Kernel modules, and what is cleaned when the mode changes, depend on it."""
+    """Kernel modules, and what is cleaned when the mode changes, depend on it; health is asked at the usual ports."""
     extras = [one.kube_proxy_extra_config for one in (cluster.settings, *cluster.own_settings.values())]
     wrong = {"mode": "kube_proxy_mode"} if any("mode" in one for one in extras) else {}
     if any(isinstance(ipvs := one.get("ipvs"), dict) and "scheduler" in ipvs for one in extras):
         wrong["ipvs.scheduler"] = "ipvs_scheduler"
+    for field in ("metricsBindAddress", "healthzBindAddress"):
+        if any(field in one for one in extras):
+            yield (
+                f"{where('kube_proxy_extra_config')}: kube_proxy_extra_config has the field {field}, and kube-proxy is "
+                "asked for its health and mode at the usual ports; take it out"
+            )
     for field, setting in wrong.items():
         yield (
             f"{where('kube_proxy_extra_config')}: kube_proxy_extra_config has the field {field}, on which more than "

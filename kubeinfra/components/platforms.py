@@ -82,13 +82,21 @@ def listed(id_: str, version: str) -> Platform | None:
     return None
 
 
+def find(seen: MachineState, settings: Settings) -> Platform | None:
+    """The row of a machine's distribution, or the one that its settings say it is to be treated as; None: neither."""
+    own = listed(seen.distribution, seen.software.version)
+    return own or PLATFORMS.get(settings.unlisted_distribution_as or "")
+
+
 def platform_of(seen: MachineState, settings: Settings) -> Platform:
     """
-    What the machine's distribution calls things; one that is not in the table is what the machine's settings say.
+    What the machine's distribution calls things.
 
-    A KeyError, as preflight has refused such a machine (`kubeinfra/checks/platform.py`), is an error in the code.
+    KeyError if there is no row for it: an error in the code, as preflight refuses such a machine.
     """
-    return listed(seen.distribution, seen.software.version) or PLATFORMS[settings.unlisted_distribution_as or ""]
+    if found := find(seen, settings):
+        return found
+    raise KeyError(f"{seen.distribution} {seen.software.version} is not in the table of platforms")
 
 
 def in_short() -> str:

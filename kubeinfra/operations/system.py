@@ -98,7 +98,7 @@ def _carry_out(steps: list[tuple[str, str]], done: str) -> Commands:
 
 def _tried(steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Steps that a container or the kernel may refuse: the state afterwards tells (`_note_refused`)."""
-    return [(sentence, f"{{ {command} || :; }}") for sentence, command in steps]
+    return [(sentence, f"{{ {{ {command}; }} || :; }}") for sentence, command in steps]
 
 
 def _note_refused(left: Iterable[tuple[str, str]]) -> None:

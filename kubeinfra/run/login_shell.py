@@ -64,7 +64,8 @@ def for_any_shell(command: str) -> str:
         data, decode = compress(data, mtime=0), f"{decode} | gzip -dc"
     text = b64encode(data).decode()
     words = (text[start : start + _WORD] for start in range(0, len(text), _WORD))
-    decoded = f'echo "{BEGIN}"; command=$(printf %s "$@" | {decode}); set --; eval "$command"'
+    sound = '[ -n "$command" ] || { echo "base64 or gzip is missing" >&2; exit 127; }'
+    decoded = f'echo "{BEGIN}"; command=$(printf %s "$@" | {decode}); {sound}; set --; eval "$command"'
     return f"exec env LC_ALL=C sh -c '{decoded}' sh {' '.join(words)}"
 
 

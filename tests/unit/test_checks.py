@@ -273,6 +273,16 @@ ERRORS: list[Row] = [
     ),
     *(
         (
+            f"kube-proxy's {field}, where it is asked",
+            THREE,
+            {"kube_proxy_extra_config": {field: "127.0.0.1:11249"}},
+            f"{ALL}: kube_proxy_extra_config has the field {field}, and kube-proxy is asked for its health and mode at "
+            "the usual ports; take it out",
+        )
+        for field in ("metricsBindAddress", "healthzBindAddress")
+    ),
+    *(
+        (
             f"{setting} without vxlan",
             THREE,
             {setting: value, "flannel_backend": "host-gw"},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,18 @@ def test_what_docker_was_started_with_is_seen(unit: str, file: str, flags: list[
     found = answer(MachineFacts(), programs=tmp_path / "programs").runtime_flags
     interesting = {"log-driver", "bridge", "registry-mirrors", "exec-opts", *flags}
     assert [flag for flag in found if flag in interesting] == flags
+
+
+def test_a_password_in_its_environment_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    unit = DEFAULT + 'Environment="HTTPS_PROXY=http://me:pass -word --x=y@proxy" "X=--log-driver=journald"\n'
+    (tmp_path / "unit").write_text(unit)
+    program(tmp_path / "programs", "systemctl", f"case $1 in show) cat {tmp_path}/unit ;; *) exit 3 ;; esac")
+    program(tmp_path / "programs", "dockerd", "echo Docker version 20.10.24, build x")
+    said = shell(Docker().version, programs=tmp_path / "programs").stdout
+    encoded = re.findall(r"^runtime-unit=(.*)$", said, re.MULTILINE)
+    (seen,) = (b64decode(text).decode() for text in encoded)
+    assert "--log-driver" in seen
+    assert not re.search("me:|pass|proxy|journald", seen)
 
 
 @pytest.mark.parametrize(

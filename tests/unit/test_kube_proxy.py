@@ -32,11 +32,17 @@ class Node:
     A node with the traces of both modes, as far as they are said to be there.
 
     + chains: nat chains; + ipvs: whether the kernel has it; + mode: kube-proxy's, "" if it does not run
-    + started: whether its process is from the configuration on the disk, which says `mode`
+    + configured: the mode that its file says, of which its process is; + state: of its unit
     """
 
     def __init__(
-        self, directory: Path, chains: str = CHAINS, ipvs: bool = True, mode: str = "", configured: str = "ipvs"
+        self,
+        directory: Path,
+        chains: str = CHAINS,
+        ipvs: bool = True,
+        mode: str = "",
+        configured: str = "ipvs",
+        state: str = "failed",
     ) -> None:
         self.directory = directory
         self.files = {
@@ -52,6 +58,7 @@ class Node:
         (directory / "inputs").write_text(recorded if mode else "")
         self.programs = directory / "programs"
         program(self.programs, "curl", f"[ '{mode}' ] && echo {mode}")
+        program(self.programs, "systemctl", f"[ {state} = active ]")
         program(self.programs, "modprobe", "exit 1")
         program(self.programs, "iptables-save", f"[ ! -e {directory}/cleaned ] || exit 0; printf '{chains}'")
         program(
@@ -101,6 +108,7 @@ def test_kube_ipvs0_is_of_the_other_mode_where_iptables_is_wanted(tmp_path: Path
         ("the mode changes now", {"mode": "iptables", "configured": "iptables"}, True),
         ("it was changed by something that left the chains", {"mode": "ipvs"}, True),
         ("kube-proxy does not run", {"mode": ""}, True),
+        ("kube-proxy is starting, and has not said its mode", {"mode": "", "state": "active"}, False),
         ("ipvs mode has no such chain", {"mode": "ipvs", "chains": ":KUBE-SERVICES - [0:0]\\n"}, False),
         ("the kernel has no ipvs", {"mode": "iptables", "ipvs": False}, False),
         ("it has fallen back, for want of something else", {"mode": "iptables"}, False),

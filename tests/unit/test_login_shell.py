@@ -49,11 +49,19 @@ def test_programs_speak_english(said: dict[str, str]) -> None:
     assert list(answer(ran.stdout.splitlines())) == ["C", "ls: cannot access '/nowhere': No such file or directory"]
 
 
-@given(st.text(max_size=3000))
+def test_a_machine_that_cannot_decode_it_says_so_and_fails(tmp_path: Path) -> None:
+    for name in ("env", "sh"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    said = subprocess.run(["/bin/sh", "-c", for_any_shell("true")], env={"PATH": str(tmp_path)}, capture_output=True)
+    assert said.returncode == 127
+    assert b"base64 or gzip is missing" in said.stderr
+
+
+@given(st.text(min_size=1, max_size=3000))
 def test_no_shell_reads_anything_into_it(command: str) -> None:
     """Between single quotes csh still sees "!" and line breaks, and fish backslashes; BSD's csh has short words."""
     sent = for_any_shell(command)
-    assert re.fullmatch(r"""exec env LC_ALL=C sh -c '[\w :";$@|=%().-]+' sh [\w+/= ]*""", sent, re.ASCII), sent
+    assert re.fullmatch(r"""exec env LC_ALL=C sh -c '[\w :";$@|=%().&>{}\[\]-]+' sh [\w+/= ]*""", sent, re.ASCII), sent
     assert max(len(word) for word in sent.split()) <= 1000
 
 

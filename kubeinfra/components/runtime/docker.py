@@ -38,7 +38,9 @@ _UNIT_SHOWN = (
     f"unit=$(systemctl show {UNIT.name} -p ExecStart -p Environment -p EnvironmentFiles 2>/dev/null); "
     "files=$(echo \"$unit\" | sed -n 's/^EnvironmentFiles*=\\([^ ]*\\) .*/\\1/p'); "
     'case $unit in *"\\$"*) for file in $files; do unit="$unit $(grep -v \'^ *#\' "$file" 2>/dev/null)"; done ;; esac; '
-    'echo "runtime-unit=$(echo "$unit" | base64 -w0)"'
+    # Only what looks like a flag: an environment may have passwords.
+    'flags=$(echo "$unit" | grep -oE -e \'(^|[[:space:]"=])--?[A-Za-z][a-z0-9-]*\'); '
+    'echo "runtime-unit=$(echo "$flags" | base64 -w0)"'
 )
 # In use, by pods or for something else: it has, or had, containers, or networks other than its own three.
 _USED = (
