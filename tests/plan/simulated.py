@@ -53,6 +53,7 @@ LACKING = {
         "docker.io",
         "ipset ipvsadm",
         "nginx libnginx-mod-stream keepalived",
+        "haproxy keepalived",
     ],
     "redhat": [
         "conntrack-tools curl ethtool iptables kmod openssl socat",
@@ -61,6 +62,7 @@ LACKING = {
         "docker",
         "ipset ipvsadm",
         "nginx nginx-mod-stream keepalived",
+        "haproxy keepalived",
     ],
 }
 
