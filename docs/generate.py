@@ -201,7 +201,18 @@ def platforms_table(words: Mapping[str, str] = _ENGLISH) -> str:
 def packages_table() -> str:
     """What each family installs, by the part of a machine that needs it."""
     families = {one.family: one for one in reversed(list(PLATFORMS.values()))}
-    names = ("host", "apparmor", "ipvs", "etcd", "load_balancer", "docker", "chrony", "chrony_conf", "nginx_user")
+    names = (
+        "host",
+        "apparmor",
+        "ipvs",
+        "etcd",
+        "load_balancer",
+        "nginx_packages",
+        "docker",
+        "chrony",
+        "chrony_conf",
+        "nginx_user",
+    )
     rows = []
     for family, one in sorted(families.items()):
         for name in names:

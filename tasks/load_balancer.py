@@ -1,4 +1,4 @@
-"""Load balancers: nginx and keepalived in front of the masters, one restarted at a time."""
+"""Load balancers: nginx or haproxy, and keepalived, in front of the masters, one restarted at a time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pyinfra.api import deploy
 from kubeinfra.checks.virtual_address import problems
 from kubeinfra.components import load_balancer as component
 from kubeinfra.components.control_plane import answers
+from kubeinfra.components.engines import other
 from kubeinfra.facts.network import VirtualAddress
 from kubeinfra.operations.controller import create
 from kubeinfra.operations.files import install
@@ -36,24 +37,34 @@ def check_virtual_address() -> None:
 
 @deploy("load balancer")
 def load_balancer() -> None:
-    """nginx before keepalived: its check asks through it."""
+    """The engine before keepalived, whose check asks through it."""
     if is_lead_host() and cluster().load_balancers and not cluster().settings.vrrp_password:
         create(name="password between the load balancers", shared=["vrrp-password"])
     barrier(name="the load balancers' password is there")
     if "lb" in host.groups:
-        platform = here().platform
         # Debian starts a service when it is installed, with the package's configuration.
-        packages(name="packages", names=platform.load_balancer, family=platform.family, stop=["nginx", "keepalived"])
+        packages(
+            name="packages",
+            names=component.packages(here()),
+            family=here().platform.family,
+            stop=["nginx", "haproxy", "keepalived"],
+        )
         install(name="files", describe=component.describe)
-        start(name="start", units=component.UNITS)
+        start(name="start", units=component.units(cluster()), replaces=other(cluster()).unit)
 
 
 @deploy("load balancer")
 def load_balancer_gate() -> None:
     """The virtual address answers, seen from each load balancer; then what must be restarted, one at a time."""
     if "lb" in host.groups:
-        healthy, guard = component.healthy(here()), component.another_answers(here())
-        converge(name="healthy", units=component.UNITS, healthy=healthy, guard=guard, at_once=1)
+        converge(
+            name="healthy",
+            units=component.units(cluster()),
+            healthy=component.healthy(here()),
+            guard=component.another_answers(here()),
+            at_once=1,
+            replaces=other(cluster()).unit,
+        )
 
 
 if is_deploy_file(__file__):

@@ -168,6 +168,8 @@ class Settings(_Strict):
     # Load balancers
     virtual_ip: Address | None = None
     """Address that one load balancer at a time holds, in their own subnet; needed with a group lb."""
+    load_balancer_engine: Literal["nginx", "haproxy"] = "nginx"
+    """What passes TCP on to the API servers: nginx, or haproxy, which leaves out those that are not ready."""
     load_balancer_port: Port = 6443
     """Port of the API at the virtual address; must differ from `apiserver_port` if load balancers are masters."""
     vrrp_router_id: Annotated[int, Field(ge=1, le=255)] = 51

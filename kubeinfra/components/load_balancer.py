@@ -1,22 +1,21 @@
-"""A load balancer: nginx passes TCP on to the API servers, keepalived keeps the virtual address on one that works."""
+"""A load balancer: its engine passes TCP on to the API servers, keepalived keeps the virtual address where it works."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import IPv4Address
 
-from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Component, Here, Port, Probe, Unit
 from kubeinfra.components.direct import CURL
+from kubeinfra.components.engines import ENGINES, engine
 from kubeinfra.machine.render import static, template
 from kubeinfra.machine.wanted import Directory, File, Wanted
 from kubeinfra.paths import KEEPALIVED_CONF
 
-NGINX = Unit("nginx.service", "/usr/sbin/nginx", reloads=True)
 KEEPALIVED = Unit("keepalived.service")
-UNITS = [NGINX, KEEPALIVED]
-NGINX_CONF = "/etc/nginx/kubernetes.conf"
 CHECK = "/etc/keepalived/check-apiserver"
-OWNS = (NGINX_CONF, NGINX.file, KEEPALIVED_CONF, KEEPALIVED.drop_in, CHECK)
+OWNS = (*(path for one in ENGINES.values() for path in one.owns), KEEPALIVED_CONF, KEEPALIVED.drop_in, CHECK)
 # keepalived 1.3 of CentOS 7 has no such option.
 _KEEPALIVED_CHECK = "! keepalived --help 2>&1 | grep -q config-test || keepalived -t -f {new}"
 PATIENCE = 4  # seconds that the API may be away before the address is given up
@@ -24,35 +23,35 @@ PATIENCE = 4  # seconds that the API may be away before the address is given up
 
 def ports(cluster: Cluster) -> tuple[Port, ...]:
     return (
-        Port(cluster.settings.load_balancer_port, "nginx", ("nodes", "you", "each other")),
+        Port(cluster.settings.load_balancer_port, engine(cluster).name, ("nodes", "you", "each other")),
         Port(112, "keepalived (VRRP)", ("each other",), "IP protocol"),
     )
 
 
+def units(cluster: Cluster) -> list[Unit]:
+    """In the order in which they start: keepalived's check asks through the engine."""
+    return [engine(cluster).unit, KEEPALIVED]
+
+
+def packages(here: Here) -> list[str]:
+    return [*engine(here.cluster).packages(here.platform), *here.platform.load_balancer]
+
+
 def describe(here: Here) -> Component:
-    return Component((*nginx_files(here), *keepalived_files(here)))
+    return Component((*engine_files(here), *keepalived_files(here)))
 
 
-def nginx_files(here: Here) -> list[Wanted]:
-    cluster, platform = here.cluster, here.platform
-    text = template(
-        "load_balancer/nginx.conf.j2",
-        user=platform.nginx_user,
-        load_modules=f"include {platform.nginx_modules};",
-        # nginx 1.15.6 brought it.
-        keepalive=tuple(map(int, platform.nginx.split("."))) > (1, 15),
-        servers=[cluster.apiserver(master) for master in cluster.masters],
-        port=here.settings.load_balancer_port,
-    )
-    unit_file = template("load_balancer/nginx.service.j2", inputs=[NGINX.file, NGINX_CONF])
-    return [File(NGINX_CONF, text, check="nginx -t -q -c {new}"), File(NGINX.file, unit_file)]
+def engine_files(here: Here, away: Collection[Machine] = ()) -> list[Wanted]:
+    """+ away: masters that are left out, so that they can restart"""
+    return engine(here.cluster).files(here, away)
 
 
 def keepalived_files(here: Here) -> list[Wanted]:
-    drop_in = template("load_balancer/keepalived.service.conf.j2", inputs=[KEEPALIVED_CONF])
+    name = engine(here.cluster).name
+    drop_in = template("load_balancer/keepalived.service.conf.j2", engine=name, inputs=[KEEPALIVED_CONF])
     return [
         Directory("/etc/keepalived"),
-        File(CHECK, static("load_balancer/check-apiserver"), "755"),
+        File(CHECK, static("load_balancer/check-apiserver").replace("nginx", name), "755"),
         File(KEEPALIVED_CONF, keepalived_conf(here), "600", secret=True, check=_KEEPALIVED_CHECK),
         File(KEEPALIVED.drop_in, drop_in),
     ]
@@ -100,7 +99,7 @@ def healthy(here: Here) -> Probe:
     """The virtual address answers, seen from this load balancer."""
     cluster = here.cluster
     command = f"{check(cluster)} && {_asks(f'{cluster.server}/readyz')}"
-    what = f"an API server answers through nginx and at {cluster.endpoint}"
+    what = f"an API server answers through {engine(cluster).name} and at {cluster.endpoint}"
     if here.machine == cluster.load_balancers[0] and not here.settings.vrrp_nopreempt:
         # Before the next one restarts: with different passwords or ids they would not hear each other's advertisements.
         command += f" && {has_address(here.settings.virtual_ip)}"

@@ -39,6 +39,7 @@ class Platform:
     tools: Mapping[str, str]
     chrony: str
     chrony_conf: str
+    nginx_packages: Packages
     nginx_user: str
     nginx_modules: str
     nginx: str

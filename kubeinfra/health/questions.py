@@ -11,6 +11,7 @@ from kubeinfra.components import etcd
 from kubeinfra.components.base import Here
 from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.direct import CURL
+from kubeinfra.components.engines import ENGINES, engine
 from kubeinfra.components.load_balancer import has_address
 from kubeinfra.components.network import pod_network
 from kubeinfra.paths import ETCDCTL
@@ -62,7 +63,7 @@ def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
         commands.append(("kube-proxy", machine.name, _KUBE_PROXY))
     if "lb" in machine.groups:
         through = f"https://127.0.0.1:{cluster.settings.load_balancer_port}/readyz"
-        commands.append(("nginx", machine.name, f"{CURL} -sS --insecure --max-time 5 {through}"))
+        commands.append((engine(cluster).name, machine.name, f"{CURL} -sS --insecure --max-time 5 {through}"))
         commands.append((VIRTUAL_ADDRESS, machine.name, _keepalived(cluster.settings.virtual_ip)))
     return commands
 
@@ -147,7 +148,7 @@ def parse_answer(component: str, subject: str, exit_code: str, output: str) -> R
     if component == "leases":
         holders = dict(pair.split("=", 1) for pair in output.split() if "=" in pair)
         return Row(component, subject, len(holders) == 2 and all(holders.values()), output)
-    if component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx"):
+    if component in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", *ENGINES):
         return Row(component, subject, output == "ok", output)
     if component == "flannel.1":
         return Row(component, subject, "/" in output, output or "flannel.1 has no address")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from kubeinfra.components.base import Describe
+from kubeinfra.components.base import Component, Describe
 from kubeinfra.facts.files import OnDisk
 from kubeinfra.machine.state import CertificateState
 from kubeinfra.machine.units import for_systemd
@@ -22,9 +22,11 @@ from kubeinfra.run.inventory import as_pyinfra_error, cluster
 from kubeinfra.run.plan import announce
 from kubeinfra.run.seen import here
 
+Commands = Generator[StringCommand, None, None]
+
 
 @operation()
-def install(describe: Describe) -> Generator[StringCommand, None, None]:
+def install(describe: Describe) -> Commands:
     """
     Put a component's files, certificates and staged binaries in place.
 
@@ -34,10 +36,13 @@ def install(describe: Describe) -> Generator[StringCommand, None, None]:
 
     + describe: evaluated when the operation runs, as the run may have created CAs and secrets by then
     """
-    me = here()
-    component = describe(me)
-    wanted = [for_systemd(item, me.seen.systemd) for item in component.files]
-    certificates = component.certificates
+    yield from installing(describe(here()))
+
+
+def installing(component: Component) -> Generator[StringCommand, None, bool]:
+    """The commands of `install`, for an operation that does more; returns whether there were any."""
+    systemd = here().seen.systemd
+    wanted, certificates = [for_systemd(item, systemd) for item in component.files], component.certificates
     targets = targets_of(component.binaries)
     paths = [*paths_of(wanted), *paths_to_place(targets)]
     pairs = {item.certificate_path: item.key_path for item in certificates}
@@ -57,13 +62,14 @@ def install(describe: Describe) -> Generator[StringCommand, None, None]:
     yield from _write(changes)
     if moves:
         yield StringCommand("sh", "-ec", QuoteString("; ".join(moves)))
+    return bool(changes or moves)
 
 
 def _certificate_changes(wanted: Sequence[Certificate], found: Mapping[str, CertificateState]) -> list[Change]:
     return certificate_changes(wanted, found, secrets().cas, cluster().settings.certificate_years, datetime.now(UTC))
 
 
-def _write(changes: Sequence[Change]) -> Generator[StringCommand, None, None]:
+def _write(changes: Sequence[Change]) -> Commands:
     for change in changes:
         announce(change.sentence, change.diff, change.path if change.digest is not None else None, change.digest or "")
     if changes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Literal
 
@@ -16,6 +16,7 @@ from kubeinfra.machine.state import UnitState
 from kubeinfra.machine.wanted import before
 from kubeinfra.operations.gates import failure, waiting
 from kubeinfra.operations.rolling import turn
+from kubeinfra.run.context import run
 from kubeinfra.run.journal import Verb
 from kubeinfra.run.plan import announce, announce_restart, announce_wait, announced, waits_for
 from kubeinfra.run.turns import Turn
@@ -30,7 +31,7 @@ class Step:
     """What is done to a unit, why if it runs, and the command that does it."""
 
     unit: str
-    verb: Verb | Literal["enable"]
+    verb: Verb | Literal["enable", "stop"]
     command: str
     reasons: tuple[str, ...] = ()
 
@@ -50,13 +51,18 @@ class Demand:
 
 
 @operation()
-def start(units: list[Unit], block: bool = True) -> Commands:
+def start(units: list[Unit], block: bool = True, replaces: Unit | None = None) -> Commands:
     """
     Enable the units, and start those that do not run; those that run are left alone.
 
     + block: wait until systemd reports them started; False if the next step does not need them yet
+    + replaces: as for `converge`, which does it; here nothing is started in its place
     """
-    found: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries(units))
+    found: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries([*_one(replaces), *units]))
+    run().outdated[host.name] = frozenset(step.unit for step in _restarts(units, found, []))
+    if replaces and is_in_place(found.get(replaces.name, _ABSENT)):
+        host.noop(f"{replaces.name} is replaced later, one machine at a time")
+        return
     steps = _starts(units, found, block)
     if not steps:
         host.noop(f"{_names(units)}: running")
@@ -83,6 +89,7 @@ def converge(
     demands: Sequence[Demand] = (),
     at_once: int | None = None,
     returns_to: str | None = None,
+    replaces: Unit | None = None,
 ) -> Commands:
     """
     Restart (or reload) units whose inputs have changed since they started, then wait until they are healthy.
@@ -97,8 +104,10 @@ def converge(
       the first that fails no other begins, and those that would have had to fail too. None: on all, but for demands
       that keep a unit stopped
     + returns_to: a file that gets its text of before back if a unit does not start with the new one (Edit.keep_for)
+    + replaces: a unit of ours in whose place the first of `units` comes: if it runs, or would at boot, all of `units`
+      stop, the last first, it is stopped and disabled, and they are started
     """
-    wish = _Wish(units, healthy, awaited, guard, recovers, starts, demands, returns_to)
+    wish = _Wish(units, healthy, awaited, guard, recovers, starts, demands, returns_to, replaces)
     width = at_once or (1 if any(one.meanwhile for one in demands) else None)
     if width is None or not state.is_executing:
         yield from wish.fulfil(wish.look(), None)
@@ -118,6 +127,12 @@ def converge(
         yield from wish.fulfil(found, mine)
 
 
+def converging(units: list[Unit], healthy: Probe, guard: Probe | None) -> Commands:
+    """The commands of `converge`, for an operation that does more."""
+    wish = _Wish(units, healthy, None, guard)
+    yield from wish.fulfil(wish.look(), None)
+
+
 @dataclass(frozen=True)
 class _Found:
     """The units' states, and the words of the probes that succeed."""
@@ -134,10 +149,11 @@ class _Wish:
     healthy: Probe | None
     awaited: Probe | None
     guard: Probe | None
-    recovers: Sequence[Probe]
-    starts: bool
-    demands: Sequence[Demand]
-    returns_to: str | None
+    recovers: Sequence[Probe] = ()
+    starts: bool = False
+    demands: Sequence[Demand] = ()
+    returns_to: str | None = None
+    replaces: Unit | None = None
 
     @property
     def _wanted(self) -> dict[str, str]:
@@ -151,7 +167,8 @@ class _Wish:
     def look(self) -> _Found:
         others = self._taken | {f"demand-{number}": one.reason for number, one in enumerate(self.demands)}
         probes = self._wanted | {word: probe.command for word, probe in others.items()}
-        return _Found(*host.get_fact(UnitsAndHealth, binaries=_binaries(self.units), probes=probes))
+        binaries = _binaries([*_one(self.replaces), *self.units])
+        return _Found(*host.get_fact(UnitsAndHealth, binaries=binaries, probes=probes))
 
     def is_fulfilled(self, found: _Found) -> bool:
         return not self.steps(found) and found.holding >= self._wanted.keys()
@@ -161,6 +178,8 @@ class _Wish:
         return any(one.meanwhile for one in self._made(found))
 
     def steps(self, found: _Found) -> list[Step]:
+        if self.replaces and is_in_place(found.units.get(self.replaces.name, _ABSENT)):
+            return replacement(self.units, self.replaces, found.units)
         starts = _starts(self.units, found.units, block=True) if self.starts else []
         return [*starts, *_restarts(self.units, found.units, self._made(found))]
 
@@ -241,6 +260,28 @@ def _starts(units: Sequence[Unit], found: Mapping[str, UnitState], block: bool) 
     return steps
 
 
+def is_in_place(found: UnitState) -> bool:
+    """Whether this unit, if it is ours, runs or would at boot; one that has recorded no inputs is somebody else's."""
+    return bool(found.recorded) and (found.active in _RUNNING or found.enabled == "enabled")
+
+
+def replacement(units: Sequence[Unit], replaced: Unit, found: Mapping[str, UnitState]) -> list[Step]:
+    """
+    What puts the first of these units in the place of another.
+
+    + units: in the order in which they start; the last stops first, as it has what the others are there for: an address
+    """
+    stopped = {unit.name: replace(found.get(unit.name, _ABSENT), active="inactive") for unit in units}
+    running = [unit.name for unit in reversed(units) if found.get(unit.name, _ABSENT).active in _RUNNING]
+    commands = [f"systemctl stop {name}" for name in running]
+    # One that is killed after its time to end, as connections stay open for long, would be shown as failed.
+    forget = f"{{ ! systemctl --quiet is-failed {replaced.name} || systemctl reset-failed {replaced.name}; }}"
+    switch_off = [f"systemctl disable --quiet {replaced.name}", f"systemctl stop {replaced.name}"]
+    stop = " && ".join([*commands, *switch_off, forget])
+    reason = f"{units[0].name} takes its place"
+    return [Step(replaced.name, "stop", stop, (reason,)), *_starts(units, stopped, block=True)]
+
+
 def _restarts(units: Sequence[Unit], found: Mapping[str, UnitState], demands: Sequence[Demand]) -> list[Step]:
     steps = []
     for unit in units:
@@ -264,10 +305,14 @@ def interrupted(unit: str, meanwhile: Sequence[str]) -> str:
 
 def _announce(steps: Sequence[Step]) -> None:
     for step in steps:
-        if step.verb == "enable":
-            announce(f"enable {step.unit}")
+        if step.verb == "enable" or step.verb == "stop":
+            announce(f"{step.verb} {step.unit}{': ' if step.reasons else ''}{', '.join(step.reasons)}")
         else:
             announce_restart(step.unit, step.verb, step.reasons)
+
+
+def _one(unit: Unit | None) -> list[Unit]:
+    return [unit] if unit else []
 
 
 def _binaries(units: Sequence[Unit]) -> dict[str, str]:

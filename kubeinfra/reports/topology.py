@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
 
+from kubeinfra.components.engines import ENGINES
 from kubeinfra.controller.records import RunMachine, RunRecord
 from kubeinfra.reports.words import clipped, counted
 
@@ -77,8 +78,9 @@ def topology(record: RunRecord) -> Topology | None:
         return None
     problems = _problems(record)
     left: list[Lane] = []
+    engine = next((row.component for row in record.health if row.component in ENGINES), "nginx")
     for group, name, does in (
-        ("lb", "Load balancers", "nginx, keepalived"),
+        ("lb", "Load balancers", f"{engine}, keepalived"),
         ("master", "Control plane", "kube-apiserver, kube-controller-manager, kube-scheduler"),
         ("etcd", "etcd", ""),
     ):

@@ -29,6 +29,8 @@ class Run:
     + health: machine name -> what it answered
     + announced: machine name -> path -> digest that a plan would give it; see `kubeinfra.run.plan.announced`
     + binaries: artifact, and whether the run changes machines -> what the controller knows of the binaries in it
+    + outdated: machine name -> its units that ran from something else than the disk has, when they were last looked at
+      to be started
     + turns: operation (its hash) -> who may act in it now
     + keeps_record: whether it may change something, so that a record is kept of it
     """
@@ -38,6 +40,7 @@ class Run:
     health: dict[str, list[Row]] = field(default_factory=dict)
     announced: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     binaries: dict[tuple[Artifact, bool], Sequence[Binary | PlannedBinary]] = field(default_factory=dict)
+    outdated: dict[str, frozenset[str]] = field(default_factory=dict)
     turns: dict[str, Turns] = field(default_factory=dict)
     screen: Screen = field(default_factory=EveryLine)
     journal: Journal = field(default_factory=Journal)

@@ -8,9 +8,12 @@ import ssl
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
 
@@ -64,6 +67,60 @@ class Requests:
         """Seconds: the longest time without an answer from `since` (time.monotonic()) until now."""
         times = sorted([since, *(answer for answer in self.answers if answer > since), time.monotonic()])
         return max(later - earlier for earlier, later in pairwise(times))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that was not answered as it should: when it began (time.monotonic()), and what came instead."""
+
+    at: float
+    what: str
+
+
+class InTurn:
+    """
+    One client that asks one request after the other, each over a new connection, and notes every failed one; a context
+    manager. It sees what many clients at once hide: that every other request fails.
+    """
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        self.ask = ask
+        self.answered = 0
+        self.failures: list[Failure] = []
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def __enter__(self) -> InTurn:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _go_on(self) -> None:
+        while not self._end.wait(PACE):
+            began = time.monotonic()
+            try:
+                self.ask()
+            except urllib.error.HTTPError as error:
+                self.failures.append(Failure(began, str(error.code)))
+            except OSError as error:  # refused, reset, or nothing within the time
+                reason = getattr(error, "reason", error)
+                self.failures.append(Failure(began, type(reason).__name__))
+            else:
+                self.answered += 1
+
+    def seconds(self) -> float:
+        """From the first failed request to the last, and what that one may have waited; 0 without any."""
+        times = [failure.at for failure in self.failures]
+        return max(times) - min(times) + PACE if times else 0.0
+
+    def said(self) -> str:
+        """Such as "11 of 191 requests failed (5 500, 6 TimeoutError)"."""
+        kinds = Counter(failure.what for failure in self.failures)
+        every = ", ".join(f"{count} {what}" for what, count in sorted(kinds.items()))
+        return f"{len(self.failures)} of {self.answered + len(self.failures)} requests failed ({every or 'none'})"
 
 
 def https(url: str) -> Callable[[], object]:

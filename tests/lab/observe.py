@@ -16,7 +16,7 @@ from laboratory import Lab
 # The units' processes, as /proc/<pid>/stat names them: it ends names after 15 characters.
 MASTER = {"kube-apiserver", "kube-controller", "kube-scheduler"}
 NODE = {"kubelet", "kube-proxy", "dockerd", "containerd"}
-LOAD_BALANCER = {"nginx", "keepalived"}
+LOAD_BALANCER = {"nginx", "haproxy", "keepalived"}
 PROCESSES = {"etcd", *MASTER, *NODE, *LOAD_BALANCER}
 SYSTEMD = "1"
 

@@ -16,6 +16,7 @@ from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.components import control_plane, etcd, load_balancer, network, node
 from kubeinfra.components.base import Port, Unit
+from kubeinfra.components.engines import ENGINES
 from kubeinfra.components.runtime import runtime
 
 SETTINGS, CHINESE_SETTINGS = ROOT / "docs/settings.md", ROOT / "docs/settings.zh.md"
@@ -52,7 +53,7 @@ GUIDE = Cluster((), Settings())
 COMPONENTS: dict[str, tuple[Sequence[Unit], Sequence[Port]]] = {
     "etcd": ([etcd.UNIT], etcd.PORTS),
     "control_plane": (control_plane.UNITS, control_plane.ports(GUIDE)),
-    "load_balancer": (load_balancer.UNITS, load_balancer.ports(GUIDE)),
+    "load_balancer": ([*(one.unit for one in ENGINES.values()), load_balancer.KEEPALIVED], load_balancer.ports(GUIDE)),
     "node": (node.UNITS, node.PORTS),
     "network": ([], network.ports(GUIDE)),
     "docker": ([runtime(GUIDE).unit], []),

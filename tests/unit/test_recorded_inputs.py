@@ -51,6 +51,7 @@ NO_INPUT = {
         "/usr/share/nginx/modules/*.conf": "of the distribution's packages",
         "/run/nginx.pid": "it writes that",
     },
+    "haproxy.service": {"/run/haproxy.sock": "it makes that"},
     "keepalived.service": {"/etc/keepalived/check-apiserver": "a program, started for each check"},
 }
 # What is recorded although nothing names it: the process knows the path by itself.
@@ -58,6 +59,7 @@ BY_ITSELF = {
     "chrony.service": {"/etc/chrony/chrony.conf"},
     "chronyd.service": {"/etc/chrony.conf"},
     "docker.service": {"/etc/docker/daemon.json"},
+    "haproxy.service": {"/etc/haproxy/haproxy.cfg"},
     "keepalived.service": {"/etc/keepalived/keepalived.conf"},
     # The kubelet keeps its certificate current itself; that it has one says whether it must bootstrap.
     "kubelet.service": {"/opt/kubernetes/ssl/kubelet-client-current.pem"},
@@ -174,6 +176,16 @@ def test_inputs_are_what_the_process_is_told_of(name: str, secrets: ClusterSecre
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("seen", [SEEN, RED_HAT], ids=["debian", "redhat"])
+def test_inputs_of_the_other_engine(seen: MachineState) -> None:
+    files = texts(
+        described(cluster(GUIDE, virtual_ip=VIRTUAL_IP, load_balancer_engine="haproxy"), "lb1", SECRETS, seen)
+    )
+    found = [one for path, text in units(files).items() for one in complaints(path, text, files)]
+    assert "/etc/systemd/system/haproxy.service.d/kubeinfra.conf" in units(files)
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("resolv_conf", ["nameserver 127.0.0.53\n", "nameserver 127.0.0.1\nnameserver 1.1.1.1\n"])
 @pytest.mark.parametrize("systemd", ["nameserver 1.1.1.1\n", "nameserver 127.0.0.1\n", ""])
 def test_whatever_pods_get_of_name_servers(resolv_conf: str, systemd: str) -> None:
@@ -185,7 +197,7 @@ def test_whatever_pods_get_of_name_servers(resolv_conf: str, systemd: str) -> No
 def test_every_unit_of_the_cluster_is_looked_at() -> None:
     every = {path for name in MACHINES for path in units(texts(described(GUIDES, name, SECRETS, SEEN)))}
     names = {path.split("/")[4].removesuffix(".d") for path in every}
-    own = [etcd.UNIT, *control_plane.UNITS, *node.UNITS, *load_balancer.UNITS, runtime(GUIDES).unit]
+    own = [etcd.UNIT, *control_plane.UNITS, *node.UNITS, *load_balancer.units(GUIDES), runtime(GUIDES).unit]
     assert names == {*(unit.name for unit in own), "chrony.service"}
 
 
