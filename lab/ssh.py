@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
@@ -11,6 +12,8 @@ import paramiko
 from kubeinfra.errors import KubeinfraError
 from lab import keys
 
+# What it says there it raises as well; while a machine boots that is no news.
+logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 ERRORS = (OSError, paramiko.SSHException, EOFError)
 
 

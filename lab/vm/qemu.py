@@ -18,7 +18,7 @@ CORES = 2
 NICE = 5
 GONE_SECONDS = 60
 # x86-64-v2 and what speeds ssh up; with all that can be emulated ("max") a boot takes a quarter more of the processor.
-EMULATED_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+pclmulqdq,+rdrand"
+EMULATED_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+pclmulqdq,+rdrand,-svm"
 # mitigations: against neighbours that an emulator does not have.
 KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 mitigations=off"
 

@@ -68,7 +68,9 @@ class TestDisk:
         (root / "etc" / "ssh" / "key").write_text("older")
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(image), "8M"], check=True)
         disk.write_files(image, {"/etc/ssh/key": (b"secret\n", 0o600), "/etc/lan": (b"[Match]\n", 0o644)})
-        stat = subprocess.check_output(["debugfs", "-R", "stat /etc/ssh/key", str(image)], text=True, stderr=-3)
+        stat = subprocess.check_output(
+            ["debugfs", "-R", "stat /etc/ssh/key", str(image)], text=True, stderr=subprocess.DEVNULL
+        )
         assert "Mode:  0600" in stat and "User:     0" in stat and "Type: regular" in stat, stat
         subprocess.run(["e2fsck", "-fn", str(image)], check=True, capture_output=True)
 
