@@ -60,7 +60,7 @@ def lacking(platform: Platform) -> dict[str, list[str]]:
         ["docker-ce", "docker-ce-cli", "containerd.io"],
         platform.docker,
         platform.ipvs,
-        platform.load_balancer,
+        *([*engine, *platform.load_balancer] for engine in (platform.nginx_packages, ["haproxy"])),
         platform.etcd,
     ]
     return {
