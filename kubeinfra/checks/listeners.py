@@ -13,7 +13,7 @@ from kubeinfra.paths import ETCD_BIN, KUBERNETES_BIN
 
 # Processes that are ours under whatever path, and the group whose ports they hold: flannel is in a container, the
 # others are the distribution's.
-_OURS = {"flanneld": "node", "nginx": "lb", "keepalived": "lb"}
+_OURS = {"flanneld": "node", "nginx": "lb", "haproxy": "lb", "keepalived": "lb"}
 
 
 def free_ports(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:

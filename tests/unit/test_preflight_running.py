@@ -113,6 +113,7 @@ def test_components_below_a_link_are_ours() -> None:
         ("n1", 8081, "flanneld", False),
         ("n1", 10250, "keepalived", True),
         ("lb1", 6443, "nginx", False),
+        ("lb1", 6443, "haproxy", False),
         ("lb1", 6443, "flanneld", True),
     ],
 )
