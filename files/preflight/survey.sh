@@ -33,9 +33,15 @@ identity() {
 
 network() {
     for link in /sys/class/net/*; do
-        [ ! -r "$link/mtu" ] || say link "${link##*/} $(cat "$link/mtu") $(cat "$link/address")"
+        # A pod's end of a veth may go away meanwhile; bonding_masters is no interface.
+        mtu=$(cat "$link/mtu" 2>/dev/null) && [ "$mtu" ] || continue
+        say link "${link##*/} $mtu $(cat "$link/address" 2>/dev/null)"
     done
-    ip -4 -o route show | head -n 500 | while read -r route; do say route "$route"; done
+    if routes=$(ip -4 -o route show 2>/dev/null); then
+        printf '%s\n' "$routes" | head -n 500 | while read -r route; do say route "$route"; done
+    else
+        say unasked routes
+    fi
     for file in /etc/resolv.conf /run/systemd/resolve/resolv.conf; do
         [ ! -r "$file" ] || awk '$1 == "nameserver" {print "survey nameserver " $2}' "$file"
     done
@@ -44,10 +50,10 @@ network() {
         [ ! -r "$file" ] || awk '$1 ~ /^(server|pool|peer)$/ {print "survey time-server " $2}
             /^(NTP|FallbackNTP)=/ {sub(/^[^=]*=/, ""); print "survey time-server " $0}' "$file"
     done
-    { # Only hosts: a URL may have a password in it.
+    { # Only hosts: a URL may have a password in it, with any character in that.
         env
         cat /etc/environment /etc/apt/apt.conf /etc/apt/apt.conf.d/* /etc/yum.conf /etc/dnf/dnf.conf 2>/dev/null
-    } | grep -i 'proxy' | sed -n 's,^[^#]*://\([^"; /]*\).*,\1,p' | sed 's/.*@//' | sort -u |
+    } | grep -i 'proxy' | sed -n 's,^[^#]*://,,p' | sed 's/.*@//' | grep -o '^[A-Za-z0-9.:-]*' | sort -u |
         while read -r proxy; do say proxy "$proxy"; done
     pid=$$ # sudo takes SSH_CONNECTION out of its own environment, not out of that of the processes above it
     while [ "${pid:-0}" -gt 1 ]; do
@@ -58,8 +64,11 @@ network() {
 }
 
 processes() {
-    has ss || { say unasked ports; return; }
-    listening=$(ss -lntup | tail -n +2)
+    for place in /opt/etcd/bin /opt/kubernetes/bin; do # as /proc/PID/exe names it, if /opt is a link
+        [ ! -d "$place" ] || say binaries "$(readlink -f "$place")"
+    done
+    listening=
+    if has ss; then listening=$(ss -lntup | tail -n +2); else say unasked ports; fi
     echo "$listening" | awk 'NF {users = NF > 6 ? $7 : "-"; print "survey listen " $1 " " $5 " " users}'
     known='kubelet|kube-proxy|kube-apiserver|kube-controller|kube-scheduler|etcd|k3s|k3s-server|k3s-agent|rke2|kubelite'
     {
@@ -90,7 +99,8 @@ left_behind() {
             [ -r "$wal" ] || continue
             first=${first:-$wal} last=$wal
         done
-        say etcd-data "$data $(($(date +%s) - $(stat -c %Y "$last"))) $([ -z "$first" ] || head -c 256 "$first" | base64 -w 0)"
+        written=$(stat -c %Y "$last" 2>/dev/null) || continue # a log that etcd has removed meanwhile
+        say etcd-data "$data $(($(date +%s) - written)) $([ -z "$first" ] || head -c 256 "$first" | base64 -w 0)"
     done
 }
 
@@ -98,19 +108,31 @@ firewall() {
     for unit in firewalld ufw; do
         if systemctl --quiet is-active "$unit" 2>/dev/null; then say firewall "$unit"; fi
     done
+    shown= # whether iptables lists the table "ip filter" of nft
     for save in iptables-save iptables-legacy-save iptables-nft-save; do
         has "$save" || continue
         # Without -t: with it, iptables-legacy would load the table's module.
-        "$save" 2>/dev/null | awk -v from="$save" '/^\*/ {on = $0 == "*filter"}
-            on && /^(:|-A )/ && !/KUBE-|DOCKER|FLANNEL|cali-/ {print "survey " from " " $0}'
+        rules=$("$save" 2>/dev/null | awk -v from="$save" '/^\*/ {on = $0 == "*filter"}
+            on && /^(:|-A )/ && !/KUBE-|DOCKER|FLANNEL|cali-/ {print "survey " from " " $0}')
+        [ -z "$rules" ] || printf '%s\n' "$rules"
+        case "$("$save" -V 2>/dev/null) $rules" in *nf_tables*"$save :INPUT "*) shown=yes ;; esac
     done
-    if has nft && [ -d /sys/module/nf_tables ]; then
-        nft list tables | while read -r _ family table; do
-            case $family in ip | inet) ;; *) continue ;; esac
+    if has nft && [ -d /sys/module/nf_tables ]; then nft_tables; fi
+}
+
+nft_tables() { # those that see what comes in; what iptables has made is left to it: on a node it can be megabytes
+    chains=$(nft list chains 2>/dev/null) || { say unasked nft-tables; return; }
+    echo "$chains" | awk '$1 == "table" {table = $2 " " $3} / hook input / && !told[table]++ {print table}' |
+        while read -r family table; do
+            case "$family $table" in
+                "ip nat" | "ip mangle" | "ip raw" | "ip security") continue ;;
+                "ip filter") [ -z "$shown" ] || continue ;;
+                "ip "* | "inet "*) ;;
+                *) continue ;;
+            esac
             rules=$(nft -j list table "$family" "$table" 2>/dev/null) || { say unasked "nft-table $family $table"; continue; }
             say nft "$(printf '%s' "$rules" | base64 -w 0)"
         done
-    fi
 }
 
 latency() { # of 100 writes as etcd makes them (https://etcd.io/docs/v3.5/faq/), where its data will be

@@ -77,3 +77,22 @@ def each(find: Callable[[Cluster, Machine, MachineState], Iterable[Finding]]) ->
 def is_set_up(found: MachineState) -> bool:
     """Whether the machine is part of a Kubernetes cluster that this project has set up: what is there is its own."""
     return "kubernetes" in found.cas
+
+
+_CA_OF: dict[str, CAName] = {"etcd": "etcd", "master": "kubernetes", "node": "kubernetes"}
+
+
+def new_groups(machine: Machine, found: MachineState) -> set[str]:
+    """
+    Groups of the machine that this project has not set it up for yet, as the CAs that it trusts tell.
+
+    Never "lb": a load balancer has no CA.
+    """
+    return {group for group, ca in _CA_OF.items() if group in machine.groups and ca not in found.cas}
+
+
+def is_running(seen: Seen) -> bool:
+    """Whether this cluster is there already, although perhaps not on the machines that were asked."""
+    identity = seen.kept.identity if seen.kept else None
+    recorded = identity is not None and identity.etcd_cluster_id is not None
+    return recorded or any(is_set_up(found) for _, found in seen.machines)

@@ -95,8 +95,8 @@ CHECKS = (
     Check("unique-host-keys", "two machines have the same ssh host key", clones.host_keys, _WARNING),
     Check(
         "networks",
-        "`service_cidr` or `cluster_cidr` overlaps a network, route, name server, time server, proxy or ssh client of "
-        "a machine; a warning on machines that are part of the cluster already",
+        "`service_cidr` or `cluster_cidr` overlaps a network of a machine, or a route, name server, time server, proxy "
+        "or ssh client of a node; once the cluster runs, a warning, but for new nodes",
         networks,
         _BOTH,
     ),
@@ -125,16 +125,22 @@ CHECKS = (
     Check(
         "etcd-data", "there is data of another etcd; a warning where ours is not affected", leftovers.etcd_data, _BOTH
     ),
-    Check("unit-drop-ins", "a drop-in of others changes one of our units", each(leftovers.drop_ins), _BOTH),
+    Check(
+        "unit-drop-ins",
+        "a drop-in of others changes one of our units; a warning on machines that serve",
+        each(leftovers.drop_ins),
+        _BOTH,
+    ),
     Check(
         "cni-configuration",
-        "a file of another CNI plugin comes before ours; a note if it comes after it",
+        "a file of another CNI plugin comes before ours, a warning on nodes that serve; a note if it comes after it",
         each(leftovers.cni_configuration),
-        ("error", "note"),
+        ("error", "warning", "note"),
     ),
     Check("other-clusters", "another kubelet, k3s, etcd or the like runs", each(leftovers.other_clusters), _BOTH),
     Check("left-over-interfaces", "there are interfaces of another cluster", each(leftovers.interfaces), _BOTH),
     *OF_WHAT_IS_KEPT,
+    Check("not-asked", "something that other checks look at could not be asked", each(machine.not_asked), ("note",)),
 )
 """All of them; the number of a check is its place."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubeinfra.checks.base import Seen, is_set_up
+from kubeinfra.checks.base import Seen, is_set_up, new_groups
 from kubeinfra.checks.listeners import is_ours
 from kubeinfra.checks.networks import OWN_INTERFACES
 from kubeinfra.cluster.cluster import Cluster, Machine
@@ -15,8 +15,8 @@ from kubeinfra.paths import CNI_CONF, ETCD_CA, ETCD_DATA
 
 Findings = Iterator[Finding]
 CNI_FILE = "10-flannel.conflist"
-# Settings of a drop-in with which the unit is no longer ours.
-_REPLACES = {"ExecStart", "ExecStartPre", "Environment", "EnvironmentFile", "User", "Type", "RootDirectory"}
+# Settings of a drop-in with which the unit is no longer ours; Environment is none, as a proxy is set with it.
+_REPLACES = {"ExecStart", "ExecStartPre", "EnvironmentFile", "User", "Type", "RootDirectory"}
 _GROUPS_OF_UNITS = {"etcd.service": "etcd", "kubelet.service": "node", "kube-proxy.service": "node"}
 _GROUPS_OF_PROCESSES = {
     "etcd": ("etcd",),
@@ -64,9 +64,10 @@ def _age(data: EtcdData) -> str:
 
 
 def drop_ins(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    """Of units whose file is ours as a whole; a drop-in that only sets limits is told, and stays."""
+    """Of units whose file is ours as a whole; a drop-in that only sets limits, or is in use already, stays."""
     for one in found.survey.drop_ins:
-        if _GROUPS_OF_UNITS.get(one.unit, "master") not in machine.groups:
+        group = _GROUPS_OF_UNITS.get(one.unit, "master")
+        if group not in machine.groups:
             continue
         replaced = sorted(_REPLACES & set(one.keys))
         remedy = f"see that it is meant for this cluster, or rm {one.path}"
@@ -77,16 +78,17 @@ def drop_ins(cluster: Cluster, machine: Machine, found: MachineState) -> Finding
         yield Finding(
             "unit-drop-ins",
             machine.name,
-            "error" if replaced else "warning",
+            "error" if replaced and group in new_groups(machine, found) else "warning",
             f"{one.path} sets {', '.join(replaced or one.keys) or 'nothing'} of {one.unit}, a unit of this deploy",
             remedy=remedy,
         )
 
 
 def cni_configuration(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    """The kubelet takes the first file, in the order of their names."""
+    """The kubelet takes the first file, in the order of their names; that of a node that serves has done so."""
     if "node" not in machine.groups:
         return
+    level: Level = "error" if "node" in new_groups(machine, found) else "warning"
     for name in found.survey.cni:
         if name == CNI_FILE:
             continue
@@ -94,7 +96,7 @@ def cni_configuration(cluster: Cluster, machine: Machine, found: MachineState) -
         yield Finding(
             "cni-configuration",
             machine.name,
-            "error" if is_first else "note",
+            level if is_first else "note",
             f"{CNI_CONF}/{name} of another CNI plugin comes {'before' if is_first else 'after'} {CNI_FILE}"
             f"{', and the kubelet takes the first' if is_first else ''}",
             remedy=f"mv {CNI_CONF}/{name} /root/{name}.old" if is_first else "it is not used",
@@ -102,16 +104,21 @@ def cni_configuration(cluster: Cluster, machine: Machine, found: MachineState) -
 
 
 def other_clusters(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    """Processes of another Kubernetes or etcd; what is in a container is somebody's pod."""
+    """
+    Processes of another Kubernetes or etcd; what is in a container is somebody's pod.
+
+    Next to components of ours that serve, it does no harm by itself (Patroni may have an etcd of its own on other
+    ports); a port of ours that it takes is told by `free_ports`.
+    """
     told = set()
     for process in found.survey.processes:
         groups = _GROUPS_OF_PROCESSES.get(process.name)
-        if groups is None or is_ours(process) or process.name in told:
+        if groups is None or is_ours(found.survey, process) or process.name in told:
             continue
         if any(word in process.cgroup for word in _CONTAINERS):
             continue
         told.add(process.name)
-        level: Level = "error" if machine.groups & set(groups) else "warning"
+        level: Level = "error" if new_groups(machine, found) & set(groups) else "warning"
         stop = (
             f"systemctl disable {process.unit}; systemctl stop {process.unit}"
             if process.unit

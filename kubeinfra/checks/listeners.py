@@ -11,24 +11,28 @@ from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.survey import Listener, Process, Survey
 from kubeinfra.paths import ETCD_BIN, KUBERNETES_BIN
 
-# Processes that are ours under whatever path: flannel is in a container, the others are the distribution's.
-_OURS = ("flanneld", "nginx", "keepalived")
+# Processes that are ours under whatever path, and the group whose ports they hold: flannel is in a container, the
+# others are the distribution's.
+_OURS = {"flanneld": "node", "nginx": "lb", "haproxy": "lb", "keepalived": "lb"}
 
 
 def free_ports(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
     """A port of ours that is taken by somebody else, named with the process."""
     needed = {
-        (port.protocol, port.number): port.listener
+        (port.protocol, port.number): (port.listener, group)
         for group, listening in ports(cluster).items()
         if group in machine.groups
         for port in listening
     }
-    told = set()
+    told: set[tuple[str, int]] = set()
     for one in found.survey.listeners:
-        listener = needed.get((one.protocol, one.port))
-        if listener is None or (one.protocol, one.port) in told or _is_ours(found.survey, one):
+        key = (one.protocol, one.port)
+        if key not in needed or key in told:
             continue
-        told.add((one.protocol, one.port))
+        listener, group = needed[key]
+        if _is_ours(found.survey, one, group):
+            continue
+        told.add(key)
         holders = [found.survey.process[pid] for pid in one.pids if pid in found.survey.process]
         yield Finding(
             "free-ports",
@@ -40,16 +44,17 @@ def free_ports(cluster: Cluster, machine: Machine, found: MachineState) -> Itera
         )
 
 
-def is_ours(process: Process) -> bool:
-    """Whether it runs one of our binaries; one that has been replaced since is "... (deleted)"."""
-    return process.exe.startswith((f"{ETCD_BIN}/", f"{KUBERNETES_BIN}/"))
+def is_ours(survey: Survey, process: Process) -> bool:
+    """Whether it runs one of our binaries, wherever /opt is; one that has been replaced since is "... (deleted)"."""
+    places = {ETCD_BIN, KUBERNETES_BIN, *survey.binaries}
+    return process.exe.startswith(tuple(f"{place}/" for place in places))
 
 
-def _is_ours(survey: Survey, one: Listener) -> bool:
+def _is_ours(survey: Survey, one: Listener, group: str) -> bool:
     if not one.pids:  # the kernel itself: a tunnel
         return one.protocol == "udp" and survey.link("flannel.1") is not None
     processes = [survey.process[pid] for pid in one.pids if pid in survey.process]
-    return any(is_ours(process) or process.name in _OURS for process in processes)
+    return any(is_ours(survey, process) or _OURS.get(process.name) == group for process in processes)
 
 
 def _holder(holders: list[Process]) -> str:

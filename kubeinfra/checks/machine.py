@@ -156,3 +156,28 @@ def name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Fin
             remedy='set dns_upstreams in group_data/all.py, such as ["192.168.80.1"], or to [] for no names outside '
             "the cluster",
         )
+
+
+# What a survey says that it could not ask -> what that is, and what asks it.
+_ASKED_WITH = {
+    "ports": ("which ports are taken", "install iproute2 (iproute on RHEL), which has ss"),
+    "routes": ("its routes", "install iproute2 (iproute on RHEL), which has ip"),
+    "nft-tables": ("rules of nftables", "see what `nft list chains` says"),
+    "nft-table": ("rules of nftables", "look yourself: nft list table"),
+}
+
+
+def not_asked(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """What other checks are silent about because nothing on the machine could tell it."""
+    for one in found.survey.unasked:
+        key, _, table = one.partition(" ")
+        what, remedy = _ASKED_WITH[key]
+        yield Finding(
+            "not-asked",
+            machine.name,
+            "note",
+            f"it could not be asked for {what}{f' ({table})' if table else ''}",
+            "these are not checked",
+            f"{remedy} {table}".strip(),
+            joints=EXPLAINED,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Address
+from ipaddress import IPv6Address
 
 from kubeinfra.checks.base import Seen
 from kubeinfra.cluster.cluster import Cluster, Machine
@@ -13,7 +13,6 @@ from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.state import MachineState
 
 Findings = Iterator[Finding]
-_DEFAULT = IPv4Network("0.0.0.0/0")
 
 
 def ssh_over_ipv6(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
@@ -37,7 +36,8 @@ def default_route(cluster: Cluster, machine: Machine, found: MachineState) -> Fi
     service, routes = cluster.settings.service_cidr, found.survey.routes
     if cluster.settings.kube_proxy_mode != "iptables" or "node" not in machine.groups or routes is None:
         return
-    if not any(route.network == _DEFAULT or service.subnet_of(route.network) for route in routes):
+    leading = [route.network for route in routes if not route.refuses]
+    if not any(service.subnet_of(network) for network in leading):
         own = found.interface_of(machine.address)
         yield Finding(
             "default-route",

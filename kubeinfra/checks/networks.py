@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from urllib.parse import urlsplit
 
-from kubeinfra.checks.base import Seen, is_set_up
-from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.checks.base import Seen, is_running, new_groups
+from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import MachineState
@@ -34,27 +34,31 @@ def networks(seen: Seen) -> Iterator[Finding]:
     """
     Refused with a network that none of the machines uses.
 
-    Of a machine that is set up it is a warning: the networks of a running cluster cannot be changed any more.
+    The networks of a running cluster cannot be changed any more: only a machine that is to become a node is refused
+    there, of the others it is a warning. What a machine reaches matters on nodes, where the rules of kube-proxy and the
+    routes of flannel are.
     """
-    cluster = seen.cluster
-    own = {machine.name: list(used(cluster, machine, found)) for machine, found in seen.machines}
-    every = [one.network for several in own.values() for one in several]
+    cluster, running = seen.cluster, is_running(seen)
+    own = {machine.name: list(interfaces(found)) for machine, found in seen.machines}
+    reached = {machine.name: list(reaches(cluster, found)) for machine, found in seen.machines}
+    every = [one.network for several in (*own.values(), *reached.values()) for one in several]
     every += [IPv4Network(machine.address) for machine in cluster.machines]
     values = {"service_cidr": cluster.settings.service_cidr, "cluster_cidr": cluster.settings.cluster_cidr}
     for machine, found in seen.machines:
         for setting, network in values.items():
-            inside = [one for one in own[machine.name] if one.network.overlaps(network)]
+            uses = [*own[machine.name], *(reached[machine.name] if "node" in machine.groups else [])]
+            inside = [one for one in uses if one.network.overlaps(network)]
             if not inside:
                 continue
             others = [other for name, other in values.items() if name != setting]
             remedy = _remedy(setting, free(network.prefixlen, [*every, *others], _BEGIN[setting]))
-            if is_set_up(found):
+            if running:
                 remedy = "the networks of a running cluster stay: change the machine, or set up a new cluster"
             default = " (the default)" if Settings.model_fields[setting].default == network else ""
             yield Finding(
                 "networks",
                 machine.name,
-                "warning" if is_set_up(found) else "error",
+                "warning" if running and "node" not in new_groups(machine, found) else "error",
                 f"{setting} {network}{default} overlaps {_list(inside)}",
                 remedy=remedy,
             )
@@ -73,12 +77,16 @@ def _remedy(setting: str, network: IPv4Network | None) -> str:
     return f'set {setting} = "{network}"{dns} in group_data/all.py: no machine uses it'
 
 
-def used(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Used]:
-    """Everything that the machine reaches by an address, or that has an address of it."""
+def interfaces(found: MachineState) -> Iterator[Used]:
+    """The networks that the machine itself is in."""
     for interface in found.interfaces:
         if not interface.address.ip.is_loopback and interface.name not in OWN_INTERFACES:
             network = interface.address.network
             yield Used(network, f"its network {network} ({interface.name})")
+
+
+def reaches(cluster: Cluster, found: MachineState) -> Iterator[Used]:
+    """Everything else that the machine reaches by an address."""
     nodes: set[IPv4Address | None] = {one.address for one in cluster.machines}
     for route in found.survey.routes or ():
         if route.via is not None and not _is_own(cluster, route, nodes):

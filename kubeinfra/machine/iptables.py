@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 
 from kubeinfra.machine.filters import Chain, Matches, Packet, Rule, every, negated, unknown
@@ -12,6 +13,12 @@ _VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "re
 _ONLY_COUNT = ("LOG", "NFLOG", "MARK", "CONNMARK", "AUDIT", "SET", "TRACE", "ULOG")
 _NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "112": "vrrp"}
 _SILENT = {"-m": 1, "--match": 1, "--comment": 1, "--reject-with": 1, "--log-prefix": 1, "--log-level": 1}
+
+_PROTOCOL, _INTERFACE = ("-p", "--protocol"), ("-i", "--in-interface")
+_SOURCE, _TARGET = ("-s", "--source"), ("-d", "--destination")
+_PORTS = ("--dport", "--dports", "--destination-ports", "--destination-port")
+_STATE = ("--ctstate", "--state")
+_KNOWN = (*_PROTOCOL, *_INTERFACE, *_SOURCE, *_TARGET, *_PORTS, *_STATE)
 
 
 def chains(lines: Iterable[str]) -> dict[str, Chain]:
@@ -29,18 +36,19 @@ def chains(lines: Iterable[str]) -> dict[str, Chain]:
 
 def _rule(words: list[str], text: str) -> Rule:
     conditions: list[Matches] = []
-    verdict, is_goto, rest = "", False, iter(words)
+    verdict, is_goto, rest = "", False, deque(words)
     is_negated = False
-    for word in rest:
+    while rest:
+        word = rest.popleft()
         if word == "!":
             is_negated = True
             continue
         if word in ("-j", "-g"):
-            target = next(rest, "")
+            target = _next(rest)
             verdict = "" if target in _ONLY_COUNT else _VERDICTS.get(target, target)
             is_goto = word == "-g"
         elif word in _SILENT:
-            next(rest, None)
+            _next(rest)
         else:
             condition = _condition(word, rest)
             conditions.append(negated(condition) if is_negated else condition)
@@ -48,29 +56,40 @@ def _rule(words: list[str], text: str) -> Rule:
     return Rule(every(conditions), verdict, text, is_goto)
 
 
-def _condition(option: str, rest: Iterator[str]) -> Matches:
+def _next(rest: deque[str]) -> str:
+    return rest.popleft() if rest else ""
+
+
+def _condition(option: str, rest: deque[str]) -> Matches:
+    """Of an option and its value, which is taken from `rest`."""
     if option == "--syn":
         return lambda packet: packet.protocol == "tcp"
-    if not option.startswith("-"):
-        return unknown  # a further word of an option that is not known
-    value = next(rest, "")
-    if option in ("-p", "--protocol"):
+    if option in _KNOWN:
+        try:
+            return _known(option, _next(rest))
+        except ValueError:
+            return unknown  # written in another way, such as mask 255.0.255.0
+    if option.startswith("-") and rest and not rest[0].startswith("-") and rest[0] != "!":
+        rest.popleft()  # its value; --physdev-is-bridged and others have none
+    return unknown
+
+
+def _known(option: str, value: str) -> Matches:
+    if option in _PROTOCOL:
         protocol = _NUMBERS.get(value, value)
         return lambda packet: protocol in ("all", "0") or packet.protocol == protocol
-    if option in ("-s", "--source"):
+    if option in _SOURCE:
         networks = _networks(value)
         return lambda packet: any(packet.source in network for network in networks)
-    if option in ("-d", "--destination"):
+    if option in _TARGET:
         networks = _networks(value)
         return lambda packet: any(packet.target in network for network in networks)
-    if option in ("-i", "--in-interface"):
+    if option in _INTERFACE:
         return lambda packet: _is_interface(value, packet)
-    if option in ("--dport", "--dports", "--destination-ports", "--destination-port"):
+    if option in _PORTS:
         ranges = [_range(part) for part in value.split(",")]
         return lambda packet: any(first <= packet.port <= last for first, last in ranges)
-    if option in ("--ctstate", "--state"):
-        return lambda packet: "NEW" in value.split(",")
-    return unknown
+    return lambda packet: "NEW" in value.split(",")
 
 
 def _networks(value: str) -> list[IPv4Network]:

@@ -6,10 +6,12 @@ import json
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from kubeinfra.machine.filters import Chain, Matches, Packet, Rule, every, negated, unknown
+from kubeinfra.machine.filters import Chain, Matches, Packet, Rule, every, unknown
 
 _ONLY_COUNT = ("counter", "log", "mangle", "notrack", "meter")
 _NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "112": "vrrp"}
+# What a header is looked for in that a packet of another protocol does not have.
+_HEADERS = {"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "ah", "esp", "comp", "ip6", "arp"}
 _NO_VALUE = object()  # what is compared is not known here
 
 
@@ -17,7 +19,7 @@ def base_chains(text: str) -> dict[str, dict[str, Chain]]:
     """
     Name of each chain that sees what comes in -> all chains of its table, of one table's JSON.
 
-    A chain INPUT of table filter is iptables' own, and is left to it.
+    The survey leaves out the tables that iptables lists itself.
     """
     try:
         entries = json.loads(text)["nftables"]
@@ -30,7 +32,7 @@ def base_chains(text: str) -> dict[str, dict[str, Chain]]:
             policy = chain.get("policy", "accept") if "hook" in chain else ""
             where = f"{chain['family']} {chain['table']} {chain['name']}"
             chains[chain["name"]] = Chain(policy=policy, text=f"nft chain {where}: policy {policy}")
-            if chain.get("hook") == "input" and not (chain["table"] == "filter" and chain["name"] == "INPUT"):
+            if chain.get("hook") == "input":
                 inputs.append(chain["name"])
     for entry in entries:
         if (rule := entry.get("rule")) and rule["chain"] in chains:
@@ -78,11 +80,21 @@ def _match(body: dict[str, Any]) -> Matches:
     if body["op"] not in ("==", "!=", "in"):
         return unknown
 
+    is_negated = body["op"] == "!="
+
+    def compare(value: Any) -> bool | None:
+        found = _is_in(value, body["right"])
+        return not found if is_negated and found is not None else found
+
     def matches(packet: Packet) -> bool | None:
         value = _value(body["left"], packet)
-        return None if value is _NO_VALUE else _is_in(value, body["right"])
+        if value is _NO_VALUE:
+            return None
+        if value is None:
+            return False  # also of "!=": `tcp dport != 22` is about tcp only
+        return compare(value)
 
-    return negated(matches) if body["op"] == "!=" else matches
+    return matches
 
 
 def _value(left: Any, packet: Packet) -> Any:
@@ -99,12 +111,13 @@ def _value(left: Any, packet: Packet) -> Any:
     return _NO_VALUE
 
 
-def _payload(protocol: str, name: str, packet: Packet) -> Any:
+def _payload(protocol: str | None, name: str | None, packet: Packet) -> Any:
+    """Without a protocol it is a raw one, such as `@th,16,16`."""
     if protocol == "ip":
         known = {"saddr": packet.source, "daddr": packet.target, "protocol": packet.protocol}
-        return known.get(name, _NO_VALUE)
+        return known.get(name or "", _NO_VALUE)
     if protocol not in (packet.protocol, "th"):
-        return None
+        return None if protocol in _HEADERS else _NO_VALUE
     return packet.port if name == "dport" else _NO_VALUE
 
 

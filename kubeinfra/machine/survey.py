@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
+from typing import TypeVar
 
 _MARK = "survey "
+T = TypeVar("T")
 IPTABLES = ("iptables-save", "iptables-legacy-save", "iptables-nft-save")
 
 
@@ -26,11 +28,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Route:
-    """An IPv4 route; `via`: the router, None if it is on the link; `device` "" for a blackhole and the like."""
+    """
+    An IPv4 route; `via`: the router, None if it is on the link.
+
+    + refuses: nothing gets there: a blackhole and the like, whose `device` is ""
+    """
 
     network: IPv4Network
     via: IPv4Address | None
     device: str
+    refuses: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class Survey:
     + ssh: address of the other end of the controller's own connection; + proxies, time_servers: hosts, as written
     + iptables: what listed them -> the lines of table filter; + nft: each table, as JSON
     + latencies: seconds of each synchronous write where etcd's data will be
-    + unasked: what this machine could not be asked
+    + binaries: where /opt/etcd/bin and /opt/kubernetes/bin really are, if /opt is a link
+    + unasked: what this machine could not be asked, such as "ports" or "nft-table inet mine"
     """
 
     kernel: str = ""
@@ -113,6 +121,7 @@ class Survey:
     iptables: dict[str, tuple[str, ...]] = field(default_factory=dict)
     nft: tuple[str, ...] = ()
     latencies: tuple[float, ...] = ()
+    binaries: tuple[str, ...] = ()
     unasked: tuple[str, ...] = ()
 
     @cached_property
@@ -142,23 +151,35 @@ def survey(output: Iterable[str]) -> Survey:
         machine_id=first("machine-id"),
         product_uuid=first("product-uuid").lower(),
         host_keys=frozenset(said["host-key"]),
-        links=tuple(_link(line) for line in said["link"]),
-        routes=_routes(said["route"], is_asked=bool(said["kernel"])),
+        links=_each(_link, said["link"]),
+        routes=_routes(said["route"], is_asked=bool(said["kernel"]) and "routes" not in said["unasked"]),
         name_servers=tuple(dict.fromkeys(said["nameserver"])),
         time_servers=tuple(dict.fromkeys(" ".join(said["time-server"]).split())),
         proxies=tuple(said["proxy"]),
         ssh=first("ssh").partition(" ")[0],
-        listeners=tuple(one for line in said["listen"] if (one := _listener(line))),
-        processes=tuple(_process(line) for line in said["process"]),
+        listeners=_each(_listener, said["listen"]),
+        processes=_each(_process, said["process"]),
         drop_ins=tuple(DropIn(path, tuple(keys.split())) for path, _, keys in map(_halves, said["drop-in"])),
         cni=tuple(sorted(said["cni"])),
-        etcd_data=tuple(_etcd_data(line) for line in said["etcd-data"]),
+        etcd_data=_each(_etcd_data, said["etcd-data"]),
         firewalls=tuple(said["firewall"]),
         iptables={name: tuple(said[name]) for name in IPTABLES if said[name]},
-        nft=tuple(b64decode(line).decode(errors="replace") for line in said["nft"]),
+        nft=_each(lambda line: b64decode(line).decode(errors="replace"), said["nft"]),
         latencies=tuple(map(float, first("fsync").split())),
+        binaries=tuple(said["binaries"]),
         unasked=tuple(said["unasked"]),
     )
+
+
+def _each(read: Callable[[str], T], lines: Iterable[str]) -> tuple[T, ...]:
+    """What each line says; without half lines, of an interface or a process that went away while it was asked."""
+    found = []
+    for line in lines:
+        try:
+            found.append(read(line))
+        except ValueError:
+            continue
+    return tuple(found)
 
 
 def _number(text: str) -> int | None:
@@ -181,24 +202,23 @@ def _routes(lines: Iterable[str], is_asked: bool) -> tuple[Route, ...] | None:
     found = []
     for line in lines:
         words = line.replace("\\", " ").split()
+        refuses = bool(words) and words[0] in ("unreachable", "blackhole", "prohibit", "throw")
         if words and words[0].isalpha() and words[0] != "default":
-            words = words[1:]  # blackhole, unreachable, ...
+            words = words[1:]  # its type
         after = dict(pairwise(words))
         try:
             network = IPv4Network("0.0.0.0/0" if words[0] == "default" else words[0])
             via = IPv4Address(after["via"]) if "via" in after else None
         except (ValueError, IndexError):
             continue  # of a kind that has no IPv4 network, such as "nhid", or a router with an IPv6 address
-        found.append(Route(network, via, after.get("dev", "")))
+        found.append(Route(network, via, after.get("dev", ""), refuses))
     return tuple(found)
 
 
-def _listener(line: str) -> Listener | None:
+def _listener(line: str) -> Listener:
     """As `ss -lntup` prints them."""
     protocol, local, users = line.split(" ", 2)
     address, _, port = local.rpartition(":")
-    if not port.isdecimal():
-        return None
     return Listener(protocol, address, int(port), tuple(int(pid) for pid in re.findall(r"pid=(\d+)", users)))
 
 

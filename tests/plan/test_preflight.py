@@ -44,7 +44,6 @@ MACHINES = [
         10,
         "master etcd",
         "link eth0 1500 52:54:00:00:00:01",
-        "nameserver 10.0.0.2",
         "etcd-data /var/lib/etcd/default.etcd 259200",
         f"fsync {' '.join(['0.002'] * 90 + ['0.080'] * 10)}",
         "memory 1000000",
@@ -66,6 +65,7 @@ MACHINES = [
         "link eth0 1500 52:54:00:00:00:02",
         "machine-id 0123456789abcdef",
         "cni 05-cilium.conflist",
+        "nameserver 10.0.0.2",
         f"nft {b64encode(json.dumps(NFT).encode()).decode()}",
     ),
     machine(
@@ -81,7 +81,7 @@ MACHINES = [
 ]
 TOLD = {
     "error": {
-        "networks": {"m1", "n1"},
+        "networks": {"n1", "n2"},
         "etcd-data": {"m1"},
         "unique-machine-id": {"n1", "n2"},
         "unique-mac": {"n1", "n2"},
@@ -132,7 +132,7 @@ def test_the_errors_end_the_run_in_one_message(alone: tuple[Project, Ran, dict[s
     message = "\n".join(ran.message)
     assert ran.code == 1
     assert (
-        'm1: service_cidr 10.0.0.0/24 (the default) overlaps its name server 10.0.0.2; set service_cidr = "10.'
+        'n2: service_cidr 10.0.0.0/24 (the default) overlaps its name server 10.0.0.2; set service_cidr = "10.'
         in message
     )
     assert "n1, n2: machine-id 0123456789abcdef is that of n1 and n2; each machine needs its own: rm " in message

@@ -93,6 +93,7 @@ NEEDED_BY_A_NODE = (
 ACCEPT = {"accept": None}
 ETH0 = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "eth0"}}
 ESTABLISHED = {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}
+BLACKHOLE = "route blackhole default"
 HTTP_PROXY = "proxy 10.0.0.7:3128"
 DATA = "/var/lib/etcd/default.etcd"
 # The first bytes of a write-ahead log of etcd 3.4's, as head -c 64 reads them.

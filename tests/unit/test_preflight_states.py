@@ -12,6 +12,7 @@ import pytest
 from cluster_samples import cluster
 from survey_samples import (
     ACCEPT,
+    BLACKHOLE,
     DATA,
     EL_REJECT,
     ESTABLISHED,
@@ -36,8 +37,8 @@ from kubeinfra.machine.survey import survey
 STATES: dict[str, State] = {
     # 1. Addresses that the machines need themselves
     "1: the name server of a VPC is the default dns_address": State(
-        {"m1": ["nameserver 10.0.0.2"]},
-        ['m1: service_cidr 10.0.0.0/24 (the default) overlaps its name server 10.0.0.2; set service_cidr = "10.96.0'],
+        {"n1": ["nameserver 10.0.0.2"]},
+        ['n1: service_cidr 10.0.0.0/24 (the default) overlaps its name server 10.0.0.2; set service_cidr = "10.96.0'],
     ),
     "1: a router that is Service kubernetes": State(
         {"n1": ["route default via 10.0.0.1 dev eth0"]},
@@ -54,17 +55,17 @@ STATES: dict[str, State] = {
         has={"n2": ["eth1 10.244.7.9/16"]},
     ),
     "1 (own): a route into a VPN, and a proxy and a time server": State(
-        {"m1": ["route 10.244.0.0/14 via 192.168.80.2 dev eth0", HTTP_PROXY, "time-server 10.0.0.9"]},
+        {"n2": ["route 10.244.0.0/14 via 192.168.80.2 dev eth0", HTTP_PROXY, "time-server 10.0.0.9"]},
         [
-            "m1: service_cidr 10.0.0.0/24 (the default) overlaps its time server 10.0.0.9, its proxy 10.0.0.7; set",
-            'm1: cluster_cidr 10.244.0.0/16 (the default) overlaps its route to 10.244.0.0/14; set cluster_cidr = "1',
+            "n2: service_cidr 10.0.0.0/24 (the default) overlaps its time server 10.0.0.9, its proxy 10.0.0.7; set",
+            'n2: cluster_cidr 10.244.0.0/16 (the default) overlaps its route to 10.244.0.0/14; set cluster_cidr = "1',
         ],
     ),
     "1 (own): the controller itself is in a network that was chosen": State(
         {name: ["ssh 172.20.3.4 50000 192.168.80.10 22"] for name in HOME},
         [
             f"{name}: cluster_cidr 172.20.0.0/16 overlaps its ssh client, this controller or a jump host 172.20.3.4; "
-            for name in HOME
+            for name in ("n1", "n2")
         ],
         settings={"cluster_cidr": "172.20.0.0/16"},
     ),
@@ -96,6 +97,14 @@ STATES: dict[str, State] = {
         {"n1": ["!route default", "route 10.96.0.0/13 via 192.168.80.1 dev eth0"]},
         ["n1: service_cidr 10.96.0.0/12 overlaps its route", "n1: it has no route to service_cidr 10.96.0.0/12"],
         settings={"kube_proxy_mode": "iptables", "service_cidr": "10.96.0.0/12", "dns_address": "10.96.0.10"},
+    ),
+    "5 (own): a default that leads nowhere": State(
+        {"n1": ["!route default", "route unreachable default metric 4278198272"], "n2": ["!route default", BLACKHOLE]},
+        [
+            "n1: it has no route to service_cidr 10.0.0.0/24, and no default route",
+            "n2: it has no route to service_cidr 10.0.0.0/24, and no default route",
+        ],
+        settings={"kube_proxy_mode": "iptables"},
     ),
     # 6. A firewall that is neither firewalld nor ufw
     "6: a cloud image's REJECT": State(
@@ -135,7 +144,7 @@ STATES: dict[str, State] = {
     # 19. Drop-ins of our units
     "19: kubeadm's": State(
         {"n1": ["drop-in /etc/systemd/system/kubelet.service.d/10-kubeadm.conf Environment EnvironmentFile ExecStart"]},
-        ["n1: /etc/systemd/system/kubelet.service.d/10-kubeadm.conf sets Environment, EnvironmentFile, ExecStart o"],
+        ["n1: /etc/systemd/system/kubelet.service.d/10-kubeadm.conf sets EnvironmentFile, ExecStart of kubelet.ser"],
     ),
     "19 (own): a package's, for etcd": State(
         {"m1": ["drop-in /usr/lib/systemd/system/etcd.service.d/user.conf User"]},
@@ -236,6 +245,16 @@ STATES: dict[str, State] = {
         ["n1: a write to the disk of /var/lib/etcd takes up to 12 ms (p99 of 100); etcd wants less than 10 ms"],
         "warning",
     ),
+    "what could not be asked": State(
+        {"n1": ["unasked ports", "unasked nft-table inet mine"], "m1": ["unasked routes", "!route default"]},
+        [
+            "m1: it could not be asked for its routes; these are not checked: install iproute2 (iproute on RHEL), whi",
+            "n1: it could not be asked for which ports are taken; these are not checked: install iproute2",
+            "n1: it could not be asked for rules of nftables (inet mine); these are not checked: look yourself: nft l",
+        ],
+        "note",
+        settings={"kube_proxy_mode": "iptables"},
+    ),
     "another MTU": State(
         {"n2": ["link eth0 9000 52:54:00:00:00:12"]},
         ["n2: eth0 has MTU 9000, 2 other machines have 1500; give"],
@@ -320,23 +339,23 @@ def test_what_is_well_is_not_told(name: str) -> None:
 
 def test_the_networks_of_a_running_cluster_are_a_warning() -> None:
     """They cannot be changed any more; a run that repairs something must not be refused."""
-    set_up = machine("m1", ["nameserver 10.0.0.2"], (), cas={"kubernetes": ""})
-    ((sentence, level),) = told(State({}, []), {"m1": set_up})
+    set_up = machine("n1", ["nameserver 10.0.0.2"], (), cas={"kubernetes": ""})
+    ((sentence, level),) = told(State({}, []), {"n1": set_up})
     assert level == "warning"
     assert "the networks of a running cluster stay" in sentence
 
 
 def test_the_network_that_is_proposed_is_free_on_all_machines() -> None:
     """Also on those that have nothing to do with the one that is refused."""
-    busy = machine("m1", ["nameserver 10.0.0.2"], ["eth1 10.96.0.0/11"])
-    other = machine("n1", [], ["eth1 10.128.0.1/9"])
-    (_, _), *_ = found = told(State({}, []), {"m1": busy, "n1": other})
+    busy = machine("n1", ["nameserver 10.0.0.2"], ["eth1 10.96.0.0/11"])
+    other = machine("n2", [], ["eth1 10.128.0.1/9"])
+    (_, _), *_ = found = told(State({}, []), {"n1": busy, "n2": other})
     assert 'set service_cidr = "10.0.1.0/24", and dns_address = "10.0.1.2"' in found[0][0]
 
 
 def test_warnings_are_ignored_by_name_and_errors_are_not() -> None:
-    slow = machine("m1", [f"fsync {'0.1 ' * 30}", "nameserver 10.0.0.2"], ())
-    seen = Seen(cluster(), {"m1": slow})
+    slow = machine("n1", [f"fsync {'0.1 ' * 30}", "nameserver 10.0.0.2"], ())
+    seen = Seen(cluster(), {"n1": slow})
     assert [one.check for one in findings(seen)] == ["etcd-disk-latency", "networks"]
     assert [one.check for one in findings(seen, ignored=["etcd-disk-latency", "networks"])] == ["networks"]
     assert Settings().preflight_ignore == []

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
 from base64 import b64decode
+from collections.abc import Mapping
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from local_machine import answer, program
 from survey_samples import WAL
 
 from kubeinfra.facts.machine import MachineFacts
-from kubeinfra.machine.survey import Survey
+from kubeinfra.machine.survey import Survey, survey
 
 
-def seen(tmp_path: Path, etcd: bool = True) -> Survey:
-    instead = {
+def seen(tmp_path: Path, etcd: bool = True, instead: Mapping[str, str] | None = None) -> Survey:
+    places = {
         "/var/lib/etcd": f"{tmp_path}/var/etcd",
         "/etc/cni/net.d": f"{tmp_path}/cni",
         "/etc/systemd/system": f"{tmp_path}/units",
         "/etc/ssh": f"{tmp_path}/ssh",
         "/etc/environment": f"{tmp_path}/environment",
         "/etc/chrony.conf": f"{tmp_path}/chrony.conf",
+        **(instead or {}),
     }
     (tmp_path / "var").mkdir(exist_ok=True)
     (tmp_path / "programs").mkdir(exist_ok=True)
-    found: Survey = answer(MachineFacts(), programs=tmp_path / "programs", instead=instead, etcd=etcd).survey
+    found: Survey = answer(MachineFacts(), programs=tmp_path / "programs", instead=places, etcd=etcd).survey
     return found
 
 
@@ -81,6 +85,86 @@ def test_the_connection_of_ssh_is_found_although_sudo_hides_it(tmp_path: Path, m
     """The shell of this test is a child of what has it in its environment, as under sshd and sudo."""
     monkeypatch.setenv("SSH_CONNECTION", "2001:db8::1 50000 2001:db8::10 22")
     assert seen(tmp_path).ssh == "2001:db8::1"
+
+
+def test_a_password_with_a_slash_does_not_come_with_a_proxy(tmp_path: Path) -> None:
+    write(tmp_path / "environment", "https_proxy=http://me:pa/ss@10.0.0.7:3128\nhttp_proxy=http://me:p#w@10.0.0.8:1/\n")
+    found = seen(tmp_path, etcd=False).proxies
+    assert {"10.0.0.7:3128", "10.0.0.8:1"} <= set(found)
+    assert not [one for one in found if "me" in one or "pa" in one]
+
+
+def test_what_goes_away_meanwhile_is_left_out() -> None:
+    """Half a line of a veth or a process is not a traceback."""
+    lines = ["link vethX", "link eth0 1500", "process 7", "etcd-data /x", "listen tcp", "nft !", "kernel 5.10.0"]
+    found = survey(f"survey {line}" for line in lines)
+    assert [link.name for link in found.links] == ["eth0"]
+    assert (found.processes, found.listeners, found.etcd_data, found.kernel) == ((), (), (), "5.10.0")
+
+
+def test_the_shell_goes_on_when_something_goes_away_meanwhile(tmp_path: Path) -> None:
+    """What cat and stat then answer, of an interface and of a log; dash ends at arithmetic on nothing."""
+    write(tmp_path / "var/etcd/default.etcd/member/wal/0-0.wal", b"")
+    write(tmp_path / "cni/05-cilium.conflist", "{}")
+    program(tmp_path / "programs", "stat", "exit 1")
+    program(tmp_path / "programs", "cat", 'case $1 in */lo/*) exit 1 ;; *) exec /bin/cat "$@" ;; esac')
+    program(tmp_path / "programs", "systemctl", "true")
+    found = seen(tmp_path, etcd=False)
+    assert found.etcd_data == () and "lo" not in {link.name for link in found.links}
+    assert "ufw" in found.firewalls, "the end of the survey is there"
+
+
+def test_without_ss_and_ip_it_is_said_and_processes_are_still_looked_at(tmp_path: Path) -> None:
+    program(tmp_path / "programs", "ip", "exit 1")
+    kubelet = tmp_path / "kubelet"
+    copyfile("/bin/sleep", kubelet)
+    kubelet.chmod(0o755)
+    with subprocess.Popen([kubelet, "60"]) as running:
+        try:
+            found = seen(tmp_path, etcd=False, instead={"has ss": "has no-such-program"})
+        finally:
+            running.kill()
+    assert {"ports", "routes"} <= set(found.unasked) and found.routes is None
+    assert running.pid in {one.pid for one in found.processes if one.name == "kubelet"}
+
+
+def test_where_opt_really_is_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data/opt/etcd/bin").mkdir(parents=True)
+    (tmp_path / "opt").symlink_to(tmp_path / "data/opt")
+    found = seen(tmp_path, etcd=False, instead={"/opt/etcd/bin": f"{tmp_path}/opt/etcd/bin"})
+    assert f"{tmp_path}/data/opt/etcd/bin" in found.binaries
+
+
+NFT = r"""
+case "$*" in
+    "list chains") for table in "ip nat" "ip filter" "inet mine" "inet none"; do
+        printf 'table %s {
+	chain in {
+		type filter hook %s priority 0; policy drop;
+	}
+}
+' "$table"             "$([ "$table" = "inet none" ] && echo forward || echo input)"
+    done ;;
+    "-j list table "*) [ ! -e "$0.old" ] || exit 1; echo "$4 $5" ;;
+    *) exit 1 ;;
+esac
+"""
+
+
+def test_of_nftables_only_tables_that_see_what_comes_in_are_read(tmp_path: Path) -> None:
+    """And not those that iptables has made, with megabytes of Services in them."""
+    instead = {"/sys/module/nf_tables": str(tmp_path)}
+    program(tmp_path / "programs", "nft", NFT)
+    for save in ("iptables-save", "iptables-legacy-save", "iptables-nft-save"):
+        program(tmp_path / "programs", save, '[ "$1" != -V ] || echo "v1.8.7 (legacy)"')
+    assert [one.strip() for one in seen(tmp_path, etcd=False, instead=instead).nft] == ["ip filter", "inet mine"]
+    says = "case $1 in -V) echo 'v1.8.7 (nf_tables)' ;; *) echo '*filter'; echo ':INPUT DROP [0:0]' ;; esac"
+    program(tmp_path / "programs", "iptables-nft-save", says)
+    found = seen(tmp_path, etcd=False, instead=instead)
+    assert [one.strip() for one in found.nft] == ["inet mine"]
+    assert found.iptables == {"iptables-nft-save": (":INPUT DROP [0:0]",)}
+    (tmp_path / "programs/nft.old").touch()
+    assert seen(tmp_path, etcd=False, instead=instead).unasked == ("nft-table inet mine",)
 
 
 def test_listeners_are_read_with_their_processes(tmp_path: Path) -> None:
