@@ -48,7 +48,8 @@ def etcd_data(seen: Seen) -> Findings:
                 "error" if is_in_our_place else "warning",
                 f"{data.path} has data of another etcd, {cluster}, last written {_age(data)} ago",
                 f"it has no CA at {ETCD_CA}" if is_in_our_place else "",
-                f"if nobody needs them: mv {data.path} {data.path}.old. If they are this cluster's, put its CA back"
+                f"if they are this cluster's, put its CA back. If nobody needs them, and no etcd runs: mv {data.path} "
+                f"{data.path}.old"
                 if is_in_our_place
                 else f"nothing here uses them; if nobody else does: rm -r {data.path}/member",
                 joints=EXPLAINED,

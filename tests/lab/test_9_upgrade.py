@@ -191,7 +191,8 @@ def test_settings_label_and_taint_nodes_let_pods_onto_masters_and_take_it_all_ba
     back = stacked.deploy("--json")
     assert "node objects | labels and taints" in back.changes
     assert node_objects(stacked, "example.com/disk") == [(None, {own}), (None, set())]
-    assert not restarted(before, processes(stacked)), "nothing should have restarted for it"
+    moved = restarted(before, processes(stacked))
+    assert moved == {("one", "kubelet"), ("two", "kubelet")}, "only kubelets are told what new Nodes register with"
     run_pods(stacked, 0)
     until("no pod of it is left", lambda: not stacked.get("pods", "-l", "app=web")["items"], 60)
     assert run_pods(stacked, 4) == {"two": 4}, "the taint should be back"
