@@ -62,7 +62,7 @@ def test_it_goes_from_one_load_balancer_to_the_next(project: Project) -> None:
     sent = [one for one in project.sent if one.operation and "systemctl" in one.command and "haproxy" in one.command]
     started = [one.operation for one in sent if "systemctl start haproxy.service" in one.command]
     assert started == ["kubeinfra.operations.units.converge"] * 2
-    (first, second) = (one.command for one in sent if "disable --quiet --now nginx.service" in one.command)
+    (first, second) = (one.command for one in sent if "disable --quiet nginx.service" in one.command)
     assert first == second
-    order = ["stop keepalived", "--now nginx", "enable --quiet haproxy", "start haproxy", "start keepalived"]
+    order = ["stop keepalived", "stop nginx", "enable --quiet haproxy", "start haproxy", "start keepalived"]
     assert sorted(order, key=first.index) == order
