@@ -42,11 +42,11 @@ fix: .venv/installed ## what a tool can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-unit: .venv/installed ## pure functions, in about half a minute
+unit: .venv/installed ## pure functions, in two minutes
 	$(PYTEST) --timeout 300 tests/unit
 
-plan: .venv/installed ## the real command line on simulated machines, in about a minute
-	$(PYTEST) --timeout 300 tests/plan
+plan: .venv/installed ## the real command line on simulated machines, in several minutes
+	$(PYTEST) --timeout 600 tests/plan
 
 lab-test: .venv/installed ## the real thing on the lab's machines, in about half an hour
 	$(PYTEST) tests/lab
