@@ -20,6 +20,8 @@ def provide(phase: Phase, cluster: Cluster) -> dict[str, str]:
     """
     Build what the release needs if it can be had in no other way: path below BUILT -> "sha256:<hex>".
 
+    They become the setting `own_builds`; `kubeinfra/artifacts/store.py` shows them as `(built)`.
+
     Empty where upstream (or its mirror) answers, or where somebody has filled `artifacts_dir`.
     """
     if cluster.settings.artifacts_dir:

@@ -1,4 +1,8 @@
-"""The health table: one line for each component that is healthy, and one for each answer that is not."""
+"""
+The health table: one line for each component that is healthy, and one for each answer that is not.
+
+What is asked, and what of an answer is a note: `kubeinfra/health/questions.py`.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ def install() -> None:
     """
     Let this run print in proportion to what happens, and keep a record of it. Called by config.py, once a run.
 
-    With -v or --debug all of pyinfra's own lines stay as they are.
+    With -v or --debug all of pyinfra's own lines stay as they are, and `EveryLine` (kubeinfra/run/screen.py) has a line
+    for each machine.
     """
     state = ctx_state.get()
     assert state is not None, "pyinfra has made its state before it reads config.py"
