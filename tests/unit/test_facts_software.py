@@ -57,7 +57,7 @@ Signed-By: /etc/apt/keyrings/docker.asc
         ("docker.list", "deb [arch=amd64] https://a/ce/linux/debian bookworm stable\n", "https://a/ce/linux/debian"),
         ("docker.list", "deb [trusted=yes] http://a/linux/ubuntu/ noble stable\n", "http://a/linux/ubuntu"),
         ("docker.list", "# deb https://a/ce/linux/debian bookworm stable\n", ""),
-        ("docker.list", "deb http://deb.debian.org/debian bookworm main\n", ""),
+        ("docker.list", "deb http://mirror.example/debian bookworm main\n", ""),
         ("docker.sources", DEB822, "https://download.docker.com/linux/debian"),
         ("docker.sources", f"Enabled: no\n{DEB822}", ""),
         ("docker.sources", f"Enabled: no\n{DEB822}\n{DEB822}", "https://download.docker.com/linux/debian"),
