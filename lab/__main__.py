@@ -63,6 +63,7 @@ def _add_machine_options(command: argparse.ArgumentParser) -> None:
     for name, what in (
         ("vm", "make this machine a virtual one, emulated where there is no KVM; may be repeated"),
         ("bare-vm", "the same without the packages that the deploy installs"),
+        ("uml", "make this machine one of User-mode Linux: a kernel of its own, fast without KVM"),
     ):
         command.add_argument(
             f"--{name}", dest="kinds", action="append", type=partial(_of_kind, name), metavar="HOST", help=what

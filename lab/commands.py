@@ -23,12 +23,11 @@ from lab import artifacts, engine, host, image, inventory, keys, kinds, machines
 from lab import ssh as logins
 from lab.console import Phase, Phases
 from lab.machines import Found, Kind, Planned
-from lab.names import LAB
+from lab.names import LAB, NAME
 from lab.process import run
 
-# By machine, not by checkout: there is one engine, and one kernel.
+# By computer, not by checkout: there is one engine, and one kernel.
 SAVED_SYSCTLS = engine.HOME / "sysctls.saved"
-LOCK = engine.HOME / "lock"
 
 
 def up(options: argparse.Namespace, phases: Phases) -> None:
@@ -111,7 +110,7 @@ def _up(options: argparse.Namespace, phases: Phases) -> tuple[Cluster, Planned]:
         phases.console.print(f"warning: {warning}", markup=False)
     asked = {_named(options, cluster, name).name: kind for kind, name in options.kinds}
     with _alone(), ThreadPoolExecutor(1) as pool:
-        with phases("engine") as step:
+        with phases("engine") as step, _shared("engine", step):
             step.result = engine.provide(step)
         if options.fresh:
             _down(phases)
@@ -137,9 +136,10 @@ def _machines(phases: Phases, cluster: Cluster, planned: Planned) -> None:
         addresses = [machine.address for machine in cluster.machines]
         networks = _cluster_networks(cluster)
         reference = images[kinds.CONTAINERS.name]
-        host.require_free(reference, {"inventory:": network.subnet(addresses), **networks})
-        host.protect(reference, networks.values(), SAVED_SYSCTLS)
-        network.provide(addresses)
+        with _shared("host", step):
+            host.require_free(reference, {"inventory:": network.subnet(addresses), **networks})
+            host.protect(reference, networks.values(), SAVED_SYSCTLS)
+            network.provide(addresses)
         machines.up(step, planned, images)
 
 
@@ -148,7 +148,8 @@ def _images(phases: Phases, planned: Planned) -> dict[str, str]:
     images = {}
     for kind in kinds.used(planned.values()):
         members = [machine.name for machine, other in planned.items() if other is kind]
-        with phases("image" if kind is kinds.CONTAINERS else f"{kind.name} disk") as step:
+        name = "image" if kind is kinds.CONTAINERS else f"{kind.name} disk"
+        with phases(name) as step, _shared(kind.name, step):
             images[kind.name] = kind.provide(step, len(set(members) - kind.found().keys()))
     return images
 
@@ -201,7 +202,8 @@ def _down(phases: Phases) -> None:
     _require_engine()
     with phases("down") as step:
         count = sum(kind.remove() for kind in reversed(kinds.KINDS))  # the network goes with the containers
-        restored = _restore(step)
+        with _shared("host", step):
+            restored = [] if network.others() else _restore(step)
         step.result = f"{count} machines removed" + (f"; put back: {', '.join(restored)}" if restored else "")
 
 
@@ -259,11 +261,18 @@ def _named(options: argparse.Namespace, cluster: Cluster, name: str) -> Machine:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One `up` or `down` at a time; the lock goes with the process."""
+    """One `up` or `down` of a lab at a time; the lock goes with the process."""
     LAB.mkdir(mode=0o700, exist_ok=True)
-    with locked(LOCK, _refuse_a_second):
+    with locked(engine.HOME / f"lab-{NAME}.lock", _refuse_a_second):
         yield
 
 
 def _refuse_a_second() -> None:
     raise KubeinfraError("another `python -m lab` is at work: wait until it has finished")
+
+
+@contextmanager
+def _shared(what: str, step: Phase) -> Iterator[None]:
+    """What labs of all names have in common: one changes it, the others wait."""
+    with locked(engine.HOME / f"{what}.lock", lambda: step.note(f"another lab is at work on: {what}")):
+        yield

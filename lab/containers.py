@@ -12,7 +12,7 @@ from lab import image, keys, ssh
 from lab.console import Phase
 from lab.docker import attempt, docker, lines
 from lab.machines import Found
-from lab.names import LABEL, NETWORK, container
+from lab.names import LABEL, NETWORK, OWN, container
 
 BOOT_SECONDS = 60
 STOP_SECONDS = 60
@@ -31,7 +31,8 @@ class Containers:
 
     def found(self) -> dict[str, Found]:
         fields = ["{{.Names}}", "{{.State}}", f'{{{{.Label "{ADDRESS_LABEL}"}}}}', "{{.Image}}"]
-        rows = lines("ps", "--all", f"--filter=label={ADDRESS_LABEL}", "--format", "\t".join(fields))
+        filters = (f"--filter=label={OWN}", f"--filter=label={ADDRESS_LABEL}")
+        rows = lines("ps", "--all", *filters, "--format", "\t".join(fields))
         members = (Found(*line.removeprefix(container("")).split("\t")) for line in rows)
         return {one.name: one for one in members}
 
@@ -63,7 +64,7 @@ class Containers:
 
     def remove(self) -> int:
         """Also the network, on which nothing may be any more, and what a container of the lab's own left behind."""
-        label = f"--filter=label={LABEL}"
+        label = f"--filter=label={OWN}"
         if found := lines("ps", "--all", "--quiet", label):
             docker("rm", "--force", "--volumes", *found)
         for kind in ("volume", "network"):
@@ -79,14 +80,14 @@ def _create(machine: Machine, image: str) -> None:
     docker(
         "create",
         f"--name={name}",
-        f"--label={LABEL}",
+        f"--label={OWN}",
         f"--label={ADDRESS_LABEL}={machine.address}",
         "--privileged",
         "--cgroupns=private",
         "--tmpfs=/run",
         "--tmpfs=/tmp:exec,mode=1777",
         *_kernel_modules(),
-        *(f"--mount={volume},volume-label={LABEL}" for volume in volumes),
+        *(f"--mount={volume},volume-label={OWN}" for volume in volumes),
         f"--network={NETWORK}",
         f"--ip={machine.address}",
         image,

@@ -16,7 +16,7 @@ from pathlib import Path
 from kubeinfra.atomic import write_whole
 from kubeinfra.errors import KubeinfraError
 from lab.docker import docker
-from lab.names import BRIDGE, LABEL
+from lab.names import BRIDGE, OWN
 
 # Any number that no routing daemon uses (/etc/iproute2/rt_protos): marks the routes as the lab's.
 ROUTE_PROTOCOL = "207"
@@ -107,5 +107,5 @@ def _batch(dead_ends: Iterable[IPv4Network]) -> bytes:
 
 def _on_host(image: str, *command: str, stdin: bytes = b"") -> str:
     """In a container with the host's network and kernel: right for a remote engine too, and needs no root."""
-    options = ["--rm", "--interactive", "--privileged", "--network=host", "--pid=host", f"--label={LABEL}"]
+    options = ["--rm", "--interactive", "--privileged", "--network=host", "--pid=host", f"--label={OWN}"]
     return docker("run", *options, image, *command, stdin=stdin)

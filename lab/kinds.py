@@ -10,9 +10,16 @@ from lab.containers import Containers
 from lab.inventory import Inventory
 from lab.machines import Kind, Planned
 from lab.vm.machines import VirtualMachines
+from lab.vm.qemu import Qemu
+from lab.vm.user_mode import UserMode
 
 CONTAINERS: Kind = Containers()
-KINDS: tuple[Kind, ...] = (CONTAINERS, VirtualMachines("vm", prepared=True), VirtualMachines("bare-vm", prepared=False))
+KINDS: tuple[Kind, ...] = (
+    CONTAINERS,
+    VirtualMachines("vm", prepared=True, computer=Qemu),
+    VirtualMachines("bare-vm", prepared=False, computer=Qemu),
+    VirtualMachines("uml", prepared=True, computer=UserMode),
+)
 
 
 def plan(inventory: Inventory, asked: Mapping[str, str]) -> Planned:

@@ -1,18 +1,25 @@
 """Names that the parts of the lab share."""
 
+import os
 from pathlib import Path
 
 LAB = Path(".lab")
 """What the lab keeps between runs, in the directory that it is called in: keys and settings."""
 
-LABEL = "org.kubeinfra.lab"
-"""On everything that the lab makes in the engine; what has it is removed by `down`, and nothing else."""
+NAME = os.environ.get("KUBEINFRA_LAB") or "kubeinfra"
+"""Labs of different names can be up side by side, each from a directory and with addresses of its own."""
 
-NETWORK = "kubeinfra"
-BRIDGE = "br-kubeinfra"
+LABEL = "org.kubeinfra.lab"
+"""On everything that a lab makes in the engine, with its name as the value."""
+
+OWN = f"{LABEL}={NAME}"
+"""What has it is removed by `down`, and nothing else."""
+
+NETWORK = NAME
+BRIDGE = f"br-{NAME}"
 """The network interface behind it on the engine's host; at most 15 characters."""
 
 
 def container(machine: str) -> str:
     """The container that plays this machine of the inventory."""
-    return f"kubeinfra-{machine}"
+    return f"{NAME}-{machine}"

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network
 
 from kubeinfra.errors import KubeinfraError
-from lab.docker import attempt, docker
-from lab.names import BRIDGE, LABEL, NETWORK
+from lab.docker import attempt, docker, lines
+from lab.names import BRIDGE, LABEL, NETWORK, OWN
 
 
 def provide(addresses: Collection[IPv4Address]) -> None:
@@ -21,7 +21,7 @@ def provide(addresses: Collection[IPv4Address]) -> None:
     docker(
         "network",
         "create",
-        f"--label={LABEL}",
+        f"--label={OWN}",
         f"--subnet={network}",
         f"--gateway={gateway(network, addresses)}",
         f"--opt=com.docker.network.bridge.name={BRIDGE}",
@@ -33,6 +33,11 @@ def own() -> tuple[IPv4Network, IPv4Address]:
     """The network that is there, and this computer's address in it."""
     (settings,) = json.loads(docker("network", "inspect", NETWORK))[0]["IPAM"]["Config"]
     return IPv4Network(settings["Subnet"]), IPv4Address(settings["Gateway"])
+
+
+def others() -> list[str]:
+    """Networks of labs of other names, on the same engine."""
+    return [name for name in lines("network", "ls", f"--filter=label={LABEL}", "--format={{.Name}}") if name != NETWORK]
 
 
 def subnet(addresses: Collection[IPv4Address]) -> IPv4Network:

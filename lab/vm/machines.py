@@ -1,4 +1,4 @@
-"""Machines that are virtual: a kernel of their own, their own disk, swap and modules; emulated, so slow."""
+"""Machines that are virtual: a kernel of their own, their own disk, swap and modules."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from kubeinfra.errors import KubeinfraError
 from lab import engine, keys, network, ssh
 from lab.console import Phase
 from lab.machines import Found
+from lab.names import NAME
 from lab.vm import disk, room
-from lab.vm.qemu import Computer
+from lab.vm.computer import Computer
 
 # By computer, not by checkout, as containers are.
 HOME = engine.HOME.with_name("lab-vm-machines")
@@ -30,28 +31,31 @@ class VirtualMachines:
     """
     + name: of the kind
     + prepared: with the packages that a deploy installs, which takes minutes where the processor is emulated
+    + computer: what runs them
     """
 
-    def __init__(self, name: str, prepared: bool) -> None:
+    def __init__(self, name: str, prepared: bool, computer: type[Computer]) -> None:
         self.name = name
         self.prepared = prepared
-        self.home = HOME / name
+        self.computer = computer
+        self.home = HOME / NAME / name
 
     def provide(self, phase: Phase, new: int) -> str:
-        room.provide_programs(phase)
-        room.require(new, not disk.is_cached(self.prepared), self.home)
-        image = disk.provide(phase, self.prepared)
-        if not room.has_kvm():
-            phase.result += "; no KVM here: emulated, everything takes several times as long"
+        room.provide_programs(phase, self.computer.programs)
+        new_disk = disk.Disk(self.name, self.prepared, self.computer.modules())
+        room.require(new, not new_disk.is_cached(), self.home)
+        image = new_disk.provide(phase)
+        if self.computer.remark:
+            phase.result += f"; {self.computer.remark}"
         return str(image)
 
     def found(self) -> dict[str, Found]:
         records = {path.parent: json.loads(path.read_text()) for path in self.home.glob(f"*/{_RECORD}")}
-        members = (_found(directory, record) for directory, record in records.items())
+        members = (self._found(directory, record) for directory, record in records.items())
         return {one.name: one for one in members}
 
     def up(self, machine: Machine, image: str, found: Found | None) -> None:
-        computer = _computer(self.home / machine.name, machine.address)
+        computer = self._computer(machine)
         if found is None:
             self._create(machine, Path(image), computer)
         if computer.pid is None:
@@ -60,10 +64,10 @@ class VirtualMachines:
 
     def stop(self, machine: Machine) -> None:
         ssh.run(machine.address, "systemctl poweroff", timeout=STOP_SECONDS)
-        _computer(self.home / machine.name, machine.address).wait_until_off(STOP_SECONDS)
+        self._computer(machine).wait_until_off(STOP_SECONDS)
 
     def cut(self, machine: Machine) -> None:
-        _computer(self.home / machine.name, machine.address).cut()
+        self._computer(machine).cut()
 
     def command(self, machine: Machine, *command: str, terminal: bool = False) -> list[str]:
         return ssh.command(machine.address, *command)
@@ -78,19 +82,26 @@ class VirtualMachines:
         """Also what was cut short while it was made."""
         there = self.found()
         for one in there.values():
-            computer = _computer(self.home / one.name, one.address)
+            computer = self.computer(self.home / one.name, IPv4Address(one.address))
             computer.cut()
             computer.unplug()
         shutil.rmtree(self.home, ignore_errors=not self.home.exists())
         return len(there)
+
+    def _computer(self, machine: Machine) -> Computer:
+        return self.computer(self.home / machine.name, machine.address)
+
+    def _found(self, directory: Path, record: dict[str, str]) -> Found:
+        state = "running" if self.computer(directory, IPv4Address(record["address"])).pid else "exited"
+        return Found(directory.name, state, record["address"], record["image"])
 
     def _create(self, machine: Machine, image: Path, computer: Computer) -> None:
         """A copy of the disk with address and keys. No host name is given: giving names is the deploy's business."""
         directory = computer.directory
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, mode=0o700)
-        for name in (disk.DISK, disk.SWAP, disk.KERNEL, disk.INITRD):
-            subprocess.run(["cp", "--sparse=always", image / name, directory / name], check=True)
+        for file in image.iterdir():
+            subprocess.run(["cp", "--sparse=always", file, directory], check=True)
         disk.write_files(
             directory / disk.DISK,
             {
@@ -107,18 +118,9 @@ def lan(address: IPv4Address) -> str:
     """The network card's settings, for systemd-networkd."""
     net, gateway = network.own()
     return (
-        "[Match]\nName=en* eth*\n\n[Network]\n"
+        "[Match]\nName=en* eth* vec*\n\n[Network]\n"
         f"Address={address}/{net.prefixlen}\nGateway={gateway}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
     )
-
-
-def _found(directory: Path, record: dict[str, str]) -> Found:
-    state = "running" if _computer(directory, record["address"]).pid else "exited"
-    return Found(directory.name, state, record["address"], record["image"])
-
-
-def _computer(directory: Path, address: IPv4Address | str) -> Computer:
-    return Computer(directory, IPv4Address(address))
 
 
 def _await_boot(machine: Machine, computer: Computer) -> None:

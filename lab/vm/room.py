@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from kubeinfra.errors import KubeinfraError
 from lab import engine
 from lab.console import Phase
 
-# Program -> the Debian package that has it.
+# Of every kind: program -> the Debian package that has it.
 PROGRAMS = {
-    "qemu-system-x86_64": "qemu-system-x86",
     "mke2fs": "e2fsprogs",
     "debugfs": "e2fsprogs",
     "mkswap": "util-linux",
@@ -29,15 +29,19 @@ IMAGE_MIB = 3072
 """The disk that the others are copied from, and what it is made of."""
 
 
-def provide_programs(phase: Phase) -> None:
-    """Install what is missing; KubeinfraError where that cannot be, or no virtual machine can run here at all."""
+def provide_programs(phase: Phase, programs: Mapping[str, str]) -> None:
+    """
+    Install what is missing; KubeinfraError where that cannot be, or no virtual machine can run here at all.
+
+    + programs: of the kind, as PROGRAMS
+    """
     if os.geteuid() != 0:
         raise KubeinfraError(f"virtual machines {_CANNOT}: run the lab as root (it makes a tap device for each)")
     if platform.machine() != "x86_64":
         raise KubeinfraError(f"virtual machines {_CANNOT}: they are x86_64, this computer is {platform.machine()}")
     if not os.environ.get("DOCKER_HOST", "unix:").startswith("unix:"):
         raise KubeinfraError(f"virtual machines {_CANNOT}: the Docker engine, on whose network they are, is elsewhere")
-    if missing := missing_packages():
+    if missing := missing_packages({**PROGRAMS, **programs}):
         if not engine.can_install_packages():
             raise KubeinfraError(
                 f"virtual machines {_CANNOT}: install {', '.join(missing)} (as Debian calls them); "
@@ -46,9 +50,9 @@ def provide_programs(phase: Phase) -> None:
         engine.install_packages(phase, *missing)
 
 
-def missing_packages() -> list[str]:
+def missing_packages(programs: Mapping[str, str]) -> list[str]:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    return sorted({package for program, package in PROGRAMS.items() if not shutil.which(program, path=path)})
+    return sorted({package for program, package in programs.items() if not shutil.which(program, path=path)})
 
 
 def require(new: int, build: bool, directory: Path) -> None:
@@ -79,15 +83,6 @@ def available_mib(meminfo: str) -> int:
     """MemAvailable of /proc/meminfo."""
     line = next(line for line in meminfo.splitlines() if line.startswith("MemAvailable:"))
     return int(line.split()[1]) >> 10
-
-
-def has_kvm() -> bool:
-    """
-    Whether the processor itself can run a guest. A /dev/kvm alone does not tell: nested in some clouds there is one
-    (kvm_pvm) that runs only kernels made for it, and Debian's hangs before its first word.
-    """
-    hardware = any(Path("/sys/module", name).is_dir() for name in ("kvm_intel", "kvm_amd"))
-    return hardware and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 _CANNOT = "cannot run here"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from invocation import Invocation, invoke
 
 from lab.engine import HOME
 from lab.host import GLOBAL_SYSCTLS
-from lab.names import LABEL
+from lab.names import LABEL, NAME
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Not under /tmp: what a controller keeps are keys. `.lab/` is git-ignored, and its owner's only.
 SAVED_SYSCTLS = HOME / "sysctls.saved"
 CONTROLLERS = PROJECT / ".lab" / "tests"
+VIRTUAL_IP: str = runpy.run_path(str(PROJECT / "group_data" / "lb.py"))["virtual_ip"]
 
 
 class Lab:
@@ -35,10 +37,13 @@ class Lab:
     changed. The machines themselves are there once only; `up` creates them again.
 
     + inventory: text in place of inventory.py; + settings: further lines of group_data/all.py
+    + side_by_side: name of a lab of its own, so that other tests may use the usual one meanwhile
     """
 
-    def __init__(self, name: str, inventory: str = "", settings: str = "") -> None:
-        self.directory = CONTROLLERS / name
+    def __init__(self, name: str, inventory: str = "", settings: str = "", side_by_side: str = NAME) -> None:
+        self.lab = side_by_side
+        self.controllers = CONTROLLERS / self.lab
+        self.directory = self.controllers / name
         self.inventory = inventory or (PROJECT / "inventory.py").read_text()
         self.settings = (PROJECT / "group_data" / "all.py").read_text() + settings
         said: dict[str, Any] = {}
@@ -50,7 +55,8 @@ class Lab:
         self.nodes: list[str] = said["node"]
         self.etcd: list[str] = said["etcd"]
         self.load_balancers: list[str] = said["lb"]
-        self.virtual_ip: str = runpy.run_path(str(PROJECT / "group_data" / "lb.py"))["virtual_ip"]
+        # Of another network than the guide's: the same last number as in the guide's.
+        self.virtual_ip = ".".join([*next(iter(self.addresses.values())).split(".")[:3], VIRTUAL_IP.split(".")[3]])
 
     @property
     def state(self) -> Path:
@@ -73,22 +79,32 @@ class Lab:
     def up(self) -> None:
         """A controller that knows of no cluster, and machines on which nothing is set up."""
         self.make_controller()
+        if self.virtual_ip != VIRTUAL_IP:
+            (self.directory / "group_data" / "lb.py").write_text(f'virtual_ip = "{self.virtual_ip}"\n')
         made = self.python("-m", "lab", "up", "--fresh", timeout=1200)
         assert made.code == 0, f"the lab should have come up:\n{made.text}"
 
     def down(self) -> None:
         """Remove everything, and see that nothing of it is left on this machine."""
-        kernel = SAVED_SYSCTLS.read_text().splitlines()
+        kernel = SAVED_SYSCTLS.read_text()
         removed = self.python("-m", "lab", "down")
-        shutil.rmtree(CONTROLLERS)
+        shutil.rmtree(self.controllers)
         assert removed.code == 0, f"the lab should have gone down:\n{removed.text}"
         for what in (["ps", "--all"], ["network", "ls"], ["volume", "ls"]):
-            left = subprocess.check_output(["docker", *what, "--quiet", "--filter", f"label={LABEL}"], text=True)
+            left = _said("docker", *what, "--quiet", "--filter", f"label={LABEL}={self.lab}")
             assert not left, f"docker {what[0]} should be empty of the lab: {left}"
-        routes = subprocess.check_output(["ip", "route"], text=True)
-        assert "blackhole" not in routes and "192.168.80." not in routes, f"no route should be left:\n{routes}"
-        now = subprocess.check_output(["sysctl", "-a", "-r", GLOBAL_SYSCTLS], text=True).splitlines()
-        assert now == kernel, f"the kernel's settings should be as before: {set(now) ^ set(kernel)}"
+        cables = [path.name for path in Path("/sys/class/net").glob("vm????????") if self._has(path.name)]
+        assert not cables, f"no virtual machine's cable should be left: {cables}"
+        if not _said("docker", "network", "ls", "--quiet", "--filter", f"label={LABEL}"):  # what labs share
+            routes = _said("ip", "route")
+            assert "192.168.8" not in routes, f"no route should be left:\n{routes}"
+            until("the dead ends are gone", lambda: "blackhole" not in _said("ip", "route"), 20)
+            settings = ("sysctl", "-a", "-r", GLOBAL_SYSCTLS)
+            until("the kernel's settings are as before", lambda: _differ(_said(*settings), kernel) or True, 20)
+
+    def _has(self, cable: str) -> bool:
+        """Whether a virtual machine's cable, which is named after an address, is one of this lab's."""
+        return str(IPv4Address(bytes.fromhex(cable.removeprefix("vm")))) in self.addresses.values()
 
     def python(self, *arguments: str, timeout: float = 300) -> Invocation:
         return invoke([sys.executable, *arguments], self.directory, self._environment, timeout)
@@ -99,13 +115,14 @@ class Lab:
         user: str = "root",
         inventory: str = "inventory.py",
         plan: bool = False,
+        timeout: float = 300,
         kill_when: Callable[[str], bool] | None = None,
     ) -> Invocation:
         """`pyinfra -y --ssh-user root --ssh-key ... inventory.py <arguments>`, as documented; a plan without -y."""
         connection = ["--ssh-user", user, "--ssh-key", ".lab/id_ed25519", "--group-data", ".lab/group_data"]
         program = str(Path(sys.executable).with_name("pyinfra"))
         command = [program, *(["--dry"] if plan else ["-y"]), *connection, inventory, *arguments]
-        return invoke(command, self.directory, self._environment, kill_when=kill_when)
+        return invoke(command, self.directory, self._environment, timeout, kill_when)
 
     def deploy(self, *arguments: str, **options: Any) -> Invocation:
         """The whole deploy, which must succeed."""
@@ -116,11 +133,14 @@ class Lab:
     @property
     def _environment(self) -> dict[str, str]:
         # The copy's modules, not those of the checkout that the virtual environment knows.
-        return {"PYTHONPATH": str(self.directory)}
+        return {"PYTHONPATH": str(self.directory), "KUBEINFRA_LAB": self.lab}
+
+    def container(self, machine: str) -> str:
+        return f"{self.lab}-{machine}"
 
     def run(self, machine: str, script: str, stdin: str = "", check: bool = True) -> str:
         """What a shell script says on a machine, by `docker exec`; by ssh where it is a virtual one."""
-        command = ["docker", "exec", "-i", f"kubeinfra-{machine}", "sh", "-c", script]
+        command = ["docker", "exec", "-i", self.container(machine), "sh", "-c", script]
         if machine in self.virtual:
             options = ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=.lab/known_hosts"]
             login = ["-i", ".lab/id_ed25519", f"root@{self.address(machine)}"]
@@ -143,7 +163,7 @@ class Lab:
     ) -> str:
         """What kubectl says on the controller, as the administrator or with other `credentials` (options)."""
         given = credentials or ["--kubeconfig", str(self.state / "admin.kubeconfig")]
-        command = [str(self._kubectl), "--cache-dir", str(CONTROLLERS / "kubectl-cache"), *given, *arguments]
+        command = [str(self._kubectl), "--cache-dir", str(self.controllers / "kubectl-cache"), *given, *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180)
         said = done.stdout if done.returncode == 0 else done.stdout + done.stderr
         if check:
@@ -157,7 +177,7 @@ class Lab:
     @property
     def _kubectl(self) -> Path:
         """The release's own, taken from a master."""
-        path = CONTROLLERS / "kubectl"
+        path = self.controllers / "kubectl"
         if not path.exists():
             source = f"kubeinfra-{self.masters[0]}:/opt/kubernetes/bin/kubectl"
             subprocess.run(["docker", "cp", source, str(path)], check=True, capture_output=True)
@@ -191,6 +211,14 @@ class Lab:
 
     def node_states(self) -> dict[str, str]:
         return node_states(self.get("nodes")["items"])
+
+
+def _said(*command: str) -> str:
+    return subprocess.check_output(command, text=True)
+
+
+def _differ(now: str, before: str) -> set[str]:
+    return set(now.splitlines()) ^ set(before.splitlines())
 
 
 def node_states(items: Iterable[Any]) -> dict[str, str]:
