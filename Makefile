@@ -5,7 +5,7 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test
+.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test other-clusters virtual-machine
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,8 +48,15 @@ unit: .venv/installed ## pure functions, in two minutes
 plan: .venv/installed ## the real command line on simulated machines, in several minutes
 	$(PYTEST) --timeout 600 tests/plan
 
-lab-test: .venv/installed ## the real thing on the lab's machines, in about half an hour
-	$(PYTEST) tests/lab
+lab-test: .venv/installed ## the real thing on the lab's machines, in about three quarters of an hour
+	$(PYTEST) tests/lab/test_[1-7]_*.py
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target other-clusters virtual-machine
+
+other-clusters: .venv/installed ## of the lab's tests those that make clusters of their own
+	$(PYTEST) tests/lab/test_[89]_*.py
+
+virtual-machine: .venv/installed ## of the lab's tests those of a machine with a kernel of its own, in a lab beside the other
+	$(PYTEST) tests/lab/test_virtual_machine.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

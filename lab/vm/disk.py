@@ -109,7 +109,7 @@ def _build(phase: Phase, disk: Disk, directory: Path) -> None:
             "--format=directory",
             f"--customize-hook=cp -r {context}/. $1/",
             *([] if disk.prepared else [f"--customize-hook={_download(added)}"]),
-            *([f'--customize-hook=mkdir -p "$1/lib/modules" && cp -r {disk.modules} "$1/lib/modules/"'] if disk.modules else []),
+            *([f"--customize-hook={_copy_modules(disk.modules)}"] if disk.modules else []),
             '--customize-hook=chroot "$1" sh /usr/local/lib/lab/setup',
         )
         for name, pattern in ((KERNEL, "vmlinuz-*"), (INITRD, "initrd.img-*")):
@@ -141,6 +141,10 @@ def _download(names: Iterable[str]) -> str:
         f"mkdir -p {into}/partial && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG "
         f"{get} -o Dir::Cache::archives={into} install {shlex.join(names)}"
     )
+
+
+def _copy_modules(modules: Path) -> str:
+    return f'mkdir -p "$1/lib/modules" && cp -r {shlex.quote(str(modules))} "$1/lib/modules/"'
 
 
 def _swap_uuid() -> str:

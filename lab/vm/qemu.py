@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import ClassVar
 
 from lab.vm import disk, room
 from lab.vm.computer import Computer
@@ -25,7 +26,7 @@ def has_kvm() -> bool:
 
 
 class Qemu(Computer):
-    programs = {"qemu-system-x86_64": "qemu-system-x86"}
+    programs: ClassVar = {"qemu-system-x86_64": "qemu-system-x86"}
     remark = "" if has_kvm() else "no KVM here: emulated, everything takes several times as long"
 
     def command(self) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 from lab.vm import disk, room
 from lab.vm.computer import Computer
@@ -21,7 +22,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 class UserMode(Computer):
-    programs = {PROGRAM: "user-mode-linux"}
+    programs: ClassVar = {PROGRAM: "user-mode-linux"}
     remark = ""
 
     @classmethod

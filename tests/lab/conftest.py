@@ -3,10 +3,10 @@ The real thing: machines of the lab, the command line that the README gives, and
 
 Files run in the order of their numbers, so that a deploy is shared by many tests: 1 needs machines on which nothing
 is set up, 2-7 share one cluster (who breaks it repairs it), 8 and 9 create the machines again for each of
-their clusters, of which there are as few as can show everything.
-The lab's machines are there once only: those that are up are removed at the start, and the tests' own at the end.
+their clusters, of which there are as few as can show everything; test_virtual_machine has a lab of its own.
+A lab's machines are there once only: those that are up are removed at the start, and the tests' own at the end.
 The user's `.kubeinfra/` and `.lab/` are neither read nor changed: each controller is a copy of the project in
-`.lab/tests/<name>/`. The cache of releases and of what was built is shared.
+`.lab/tests/<lab>/<name>/`. The cache of releases and of what was built is shared.
 
 While writing tests: `KEEP_LAB=1` keeps machines and cluster at the end, and goes on with them at the start.
 """
@@ -52,8 +52,9 @@ def bring_up() -> Iterator[Callable[..., Lab]]:
         return made[-1]
 
     yield bring_up
-    if made and not keeps_lab():
-        made[-1].down()
+    if not keeps_lab():
+        for last in {lab.lab: lab for lab in made}.values():
+            last.down()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from invocation import Invocation, invoke
 from lab.engine import HOME
 from lab.host import GLOBAL_SYSCTLS
 from lab.names import LABEL, NAME
+from lab.vm.machines import HOME as VIRTUAL
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Not under /tmp: what a controller keeps are keys. `.lab/` is git-ignored, and its owner's only.
@@ -50,7 +51,7 @@ class Lab:
         exec(self.inventory, said)
         self.addresses: dict[str, str] = {name: data["ssh_hostname"] for name, data in said["machines"]}
         self.machines = list(self.addresses)
-        self.virtual = {name for name, data in said["machines"] if "vm" in data.get("lab_machine", "")}
+        self.virtual = {name for name, data in said["machines"] if data.get("lab_machine") in ("vm", "bare-vm", "uml")}
         self.masters: list[str] = said["master"]
         self.nodes: list[str] = said["node"]
         self.etcd: list[str] = said["etcd"]
@@ -137,6 +138,10 @@ class Lab:
 
     def container(self, machine: str) -> str:
         return f"{self.lab}-{machine}"
+
+    def kernel_arguments(self, machine: str, arguments: str) -> None:
+        """What a machine of User-mode Linux is started with from its next boot on."""
+        (VIRTUAL / self.lab / "uml" / machine / "kernel-arguments").write_text(arguments)
 
     def run(self, machine: str, script: str, stdin: str = "", check: bool = True) -> str:
         """What a shell script says on a machine, by `docker exec`; by ssh where it is a virtual one."""

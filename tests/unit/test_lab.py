@@ -19,6 +19,7 @@ from lab import containers, debian, engine, host, image, keys, machines, network
 from lab.console import Phases
 from lab.machines import Kind
 from lab.vm.machines import VirtualMachines
+from lab.vm.qemu import Qemu
 
 THERE = {"container": {"node01": machines.Found("node01", "running", "192.168.80.11", "image")}, "vm": {}}
 SHIM = Path(image.__file__).with_name("runc-shim")
@@ -124,7 +125,7 @@ class TestImage:
 
 class TestMachines:
     NODE = machine("node01", "192.168.80.11", "node")
-    KINDS = (containers.Containers(), VirtualMachines("vm", prepared=True))
+    KINDS = (containers.Containers(), VirtualMachines("vm", prepared=True, computer=Qemu))
 
     def chosen(self, wanted: dict[str, str], *named: Machine) -> dict[Machine, Kind]:
         return machines.chosen(named or [self.NODE], self.KINDS, wanted, THERE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.errors import KubeinfraError
-from lab import kinds
+from lab import image, kinds
 from lab.inventory import Inventory
 from lab.vm import disk, room
-from lab.vm.qemu import Computer
+from lab.vm.qemu import Qemu
+from lab.vm.user_mode import UserMode
 
 ROOT = Path(__file__).resolve().parents[2]
 # A program of its own: reading starts another process, which reads the program again.
@@ -52,46 +54,84 @@ class TestRoom:
 
 
 class TestDisk:
-    def test_the_two_disks_have_different_recipes(self) -> None:
-        assert disk.recipe(prepared=True) != disk.recipe(prepared=False)
-        assert {"vm/recipe/setup", "vm/recipe/packages", "image/packages"} <= disk.recipe(prepared=True).keys()
+    PREPARED = disk.Disk("vm", prepared=True)
+    USER_MODE = disk.Disk("uml", prepared=True, modules=Path("/usr/lib/uml/modules/6.1.176"))
+
+    def test_disks_of_different_kinds_have_different_recipes(self) -> None:
+        bare = disk.Disk("vm", prepared=False)
+        later = self.USER_MODE._replace(modules=Path("/usr/lib/uml/modules/6.1.177"))
+        digests = {image.digest(one.recipe()) for one in (self.PREPARED, bare, self.USER_MODE, later)}
+        assert len(digests) == 4
+        assert {"vm/recipe/setup", "vm/recipe/packages", "image/packages"} <= self.PREPARED.recipe().keys()
+
+    def test_a_kernel_is_on_the_disk_unless_it_is_a_program(self) -> None:
+        assert "linux-image-cloud-amd64" in self.PREPARED.packages()[0]
+        assert "linux-image-cloud-amd64" not in self.USER_MODE.packages()[0]
 
     def test_a_bare_machine_has_nothing_that_a_deploy_brings(self) -> None:
-        bare, added = disk.packages()
+        bare, added = disk.Disk("bare-vm", prepared=False).packages()
         assert not set(bare) & set(added)
         assert {"docker.io", "apparmor", "ipvsadm", "conntrack", "chrony"} <= set(added)
 
     def test_files_are_put_into_a_disk_that_is_not_mounted(self, tmp_path: Path) -> None:
         """As root's, with their permissions, and in place of older ones."""
-        image, root = tmp_path / "disk.img", tmp_path / "root"
+        file, root = tmp_path / "disk.img", tmp_path / "root"
         (root / "etc" / "ssh").mkdir(parents=True)
         (root / "etc" / "ssh" / "key").write_text("older")
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(image), "8M"], check=True)
-        disk.write_files(image, {"/etc/ssh/key": (b"secret\n", 0o600), "/etc/lan": (b"[Match]\n", 0o644)})
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(file), "8M"], check=True)
+        disk.write_files(file, {"/etc/ssh/key": (b"secret\n", 0o600), "/etc/lan": (b"[Match]\n", 0o644)})
         stat = subprocess.check_output(
-            ["debugfs", "-R", "stat /etc/ssh/key", str(image)], text=True, stderr=subprocess.DEVNULL
+            ["debugfs", "-R", "stat /etc/ssh/key", str(file)], text=True, stderr=subprocess.DEVNULL
         )
         assert "Mode:  0600" in stat and "User:     0" in stat and "Type: regular" in stat, stat
-        subprocess.run(["e2fsck", "-fn", str(image)], check=True, capture_output=True)
+        subprocess.run(["e2fsck", "-fn", str(file)], check=True, capture_output=True)
 
     def test_what_cannot_be_put_there_is_told(self, tmp_path: Path) -> None:
-        image = tmp_path / "disk.img"
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", str(image), "8M"], check=True)
+        file = tmp_path / "disk.img"
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", str(file), "8M"], check=True)
         with pytest.raises(KubeinfraError, match="/etc/ssh/key"):
-            disk.write_files(image, {"/etc/ssh/key": (b"secret", 0o600)})
+            disk.write_files(file, {"/etc/ssh/key": (b"secret", 0o600)})
 
 
 class TestComputer:
     def test_names_on_the_network_follow_from_the_address(self, tmp_path: Path) -> None:
-        computer = Computer(tmp_path, IPv4Address("192.168.80.15"))
+        computer = Qemu(tmp_path, IPv4Address("192.168.80.15"))
         assert (computer.tap, computer.mac) == ("vmc0a8500f", "52:54:c0:a8:50:0f")
         assert len(computer.tap) <= 15, "IFNAMSIZ"
 
     def test_a_pid_file_that_outlived_its_process_is_nobody(self, tmp_path: Path) -> None:
-        computer = Computer(tmp_path, IPv4Address("192.168.80.15"))
+        computer = Qemu(tmp_path, IPv4Address("192.168.80.15"))
         assert computer.pid is None
         (tmp_path / "pid").write_text("1\n")  # somebody else's by now
         assert computer.pid is None
+
+    def test_the_kernel_of_user_mode_is_told_what_its_directory_says(self, tmp_path: Path) -> None:
+        computer = UserMode(tmp_path, IPv4Address("192.168.80.15"))
+        assert computer.command()[-2:] == ["security=selinux", "selinux=1"]
+        (tmp_path / "kernel-arguments").write_text("security=apparmor\n")
+        assert computer.command()[-1] == "security=apparmor"
+
+    def test_a_computer_that_is_on_is_switched_off_with_all_its_processes(self, tmp_path: Path) -> None:
+        class Sleeper(UserMode):
+            def command(self) -> list[str]:
+                return ["sh", "-c", f": {self.directory}; sleep 300 & echo $!; wait"]
+
+            def _plug_in(self) -> None:
+                pass
+
+        computer = Sleeper(tmp_path, IPv4Address("192.168.80.15"))
+        computer.start()
+        log = tmp_path / "console.log"
+        while not log.read_text():
+            time.sleep(0.01)
+        assert computer.pid
+        computer.cut()
+        assert computer.pid is None
+        state = Path("/proc", log.read_text().strip(), "stat")
+        deadline = time.monotonic() + 10
+        while state.exists() and " Z " not in state.read_text():
+            assert time.monotonic() < deadline, "its other processes should be gone too"
+            time.sleep(0.01)
 
 
 class TestKinds:
@@ -99,7 +139,9 @@ class TestKinds:
         return Inventory(Cluster((NODE,), Settings()), said, [])
 
     def test_an_unknown_kind_is_told_with_those_that_there_are(self) -> None:
-        with pytest.raises(KubeinfraError, match='node03: lab_machine is "vms", wanted one of container, vm, bare-vm'):
+        with pytest.raises(
+            KubeinfraError, match='node03: lab_machine is "vms", wanted one of container, vm, bare-vm, uml'
+        ):
             kinds.plan(self.inventory(node03="vms"), {})
 
     def test_the_image_of_containers_is_always_needed(self) -> None:

@@ -1,0 +1,299 @@
+"""
+A machine with a kernel of its own that is everything (etcd member, master, node), and a container that is a node and a
+load balancer: ipvs, SELinux, a firewall, swap, modules, the names that a cloud gives, reboot and power cut.
+
+They are a lab of their own, so that this file can run beside those of other clusters. Times are published, not
+asserted: the machine is a process of User-mode Linux, which has one processor.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from availability import InTurn
+from invocation import Invocation
+from ipvs import servers, services
+from laboratory import Lab, until
+
+MACHINE, OTHER = "vm01", "node01"
+INVENTORY = """\
+machines = [
+    ("vm01", {"ssh_hostname": "192.168.81.10", "lab_machine": "uml"}),
+    ("node01", {"ssh_hostname": "192.168.81.11"}),
+]
+master = etcd = ["vm01"]
+node = ["vm01", "node01"]
+lb = ["node01"]
+"""
+SLOW = 1200.0
+"""Seconds for a run, and for a machine that boots: where they are over, something hangs."""
+NAMESPACE = "kernel-test"
+NODE_PORT = 30080
+LEAST_CONNECTIONS = ("--data", "ipvs_scheduler=lc")
+DROP = "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A INPUT -i lo -j ACCEPT; iptables -P INPUT DROP"
+NO_DROP = "iptables -P INPUT ACCEPT; iptables -F INPUT"
+PODS = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: kernel-test}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: web, namespace: kernel-test}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: web
+        image: IMAGE
+        command: [/agnhost, netexec, --http-port=8080]
+        readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 2, timeoutSeconds: 10}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: kernel-test}
+spec:
+  type: NodePort
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
+"""
+
+
+class Found(NamedTuple):
+    """What the machine was like before the first run."""
+
+    lab: Lab
+    fstab: str
+    swaps: str
+    selinux: str
+
+
+class Deployed(NamedTuple):
+    lab: Lab
+    run: Invocation
+    found: Found
+
+
+@pytest.fixture(scope="module")
+def found(bring_up: Callable[..., Lab], figures: list[str]) -> Found:
+    started = time.monotonic()
+    lab = bring_up("virtual", inventory=INVENTORY, settings="masters_schedulable = True\n", side_by_side="kubeinfra-vm")
+    figures.append(f"a virtual machine and a container: up {time.monotonic() - started:.0f} s")
+    return Found(
+        lab,
+        fstab=lab.run(MACHINE, "cat /etc/fstab"),
+        swaps=lab.run(MACHINE, "sed 1d /proc/swaps"),
+        selinux=lab.run(MACHINE, "getenforce").strip(),
+    )
+
+
+def test_a_firewall_that_would_drop_what_the_cluster_needs_is_refused_with_its_rule(found: Found) -> None:
+    lab = found.lab
+    lab.run(MACHINE, DROP)
+    try:
+        refused = lab.pyinfra("tasks/preflight.py", timeout=SLOW)
+    finally:
+        lab.run(MACHINE, NO_DROP)
+    assert refused.code != 0, f"the policy should be refused:\n{refused.text}"
+    assert re.search(r"INPUT.*DROP|policy drop", refused.text, re.IGNORECASE), f"with its rule:\n{refused.text}"
+
+
+@pytest.fixture(scope="module")
+def deployed(found: Found, figures: list[str]) -> Deployed:
+    assert "zram0" in found.swaps and len(found.swaps.splitlines()) == 3, f"swap of three kinds: {found.swaps}"
+    assert found.selinux == "Enforcing"
+    run = found.lab.deploy(timeout=SLOW)
+    figures.append(f"deploy to a virtual machine that is everything, and a node: {run.seconds:.0f} s")
+    figures.extend(f"    {seconds:5.1f} s  {name}" for name, seconds in run.phases.items())
+    return Deployed(found.lab, run, found)
+
+
+@pytest.fixture(scope="module")
+def web(deployed: Deployed) -> str:
+    """A pod on each node behind one Service; gives its cluster address."""
+    lab = deployed.lab
+    image = lab.run(OTHER, "docker images --format '{{.Repository}}:{{.Tag}}' | grep /agnhost:").strip()
+    lab.kubectl("apply", "-f", "-", stdin=PODS.replace("IMAGE", image))
+    lab.kubectl("-n", NAMESPACE, "rollout", "status", "daemonset/web", "--timeout=170s")
+    address: str = lab.get("-n", NAMESPACE, "service", "web")["spec"]["clusterIP"]
+    return address
+
+
+def answering(lab: Lab, machine: str, socket: str) -> set[str]:
+    """Addresses of the nodes whose pods answer the machine's host there, one connection each."""
+    ask = f"for i in 1 2 3 4 5 6 7 8; do curl -s -m 10 http://{socket}/hostname || echo FAILED; echo; done"
+    answers = Counter(lab.run(machine, ask).split())
+    nodes = {
+        one["metadata"]["name"]: one["spec"]["nodeName"]
+        for one in lab.get("-n", NAMESPACE, "pods", "-l", "app=web")["items"]
+    }
+    assert answers.keys() <= nodes.keys(), f"{machine} should only be answered by pods of the Service: {answers}"
+    return {nodes[pod] for pod in answers}
+
+
+def assert_traffic_flows(lab: Lab, service: str) -> None:
+    """From hosts and pods of both kernels to pods of both, by the Service's address and by the machine's node port."""
+    everyone = {lab.address(name) for name in lab.nodes}
+    node_port = f"{lab.address(MACHINE)}:{NODE_PORT}"
+    for machine, socket in ((MACHINE, f"{service}:80"), (OTHER, f"{service}:80"), (OTHER, node_port)):
+        found = answering(lab, machine, socket)
+        assert found == everyone, f"pods of all nodes should answer {machine} at {socket}: {found}"
+    for pod in lab.get("-n", NAMESPACE, "pods", "-l", "app=web")["items"]:
+        for target in (f"{service}:80", "10.0.0.1:443", "10.0.0.2:53"):
+            connect = ("/agnhost", "connect", "--timeout=20s", target)
+            lab.kubectl("-n", NAMESPACE, "exec", pod["metadata"]["name"], "--", *connect)
+
+
+def schedulers(lab: Lab) -> set[str]:
+    return {server.scheduler for server in servers(lab.run(MACHINE, "cat /proc/net/ip_vs")).values()}
+
+
+def wrong_servers(lab: Lab) -> str | bool:
+    """True if IPVS has each Service with its endpoints; else which it has not."""
+    wanted = services(lab.get("services,endpoints", "--all-namespaces")["items"])
+    present = servers(lab.run(MACHINE, "cat /proc/net/ip_vs"))
+    assert len(wanted) >= 4, f"there should be some Services: {wanted}"
+    lacking = {at: ends for at, ends in wanted.items() if at not in present or present[at].destinations != ends}
+    return not lacking or f"{lacking}, found {[present.get(at) for at in lacking]}"
+
+
+def service_addresses(lab: Lab) -> set[str]:
+    """What is on kube-ipvs0."""
+    words = lab.run(MACHINE, "ip -brief -4 address show kube-ipvs0").split()
+    return {word.partition("/")[0] for word in words[2:]}
+
+
+def assert_host_is_prepared(lab: Lab, fstab: str) -> None:
+    swaps = lab.run(MACHINE, "sed 1d /proc/swaps")
+    assert not swaps, f"no swap should be on:\n{swaps}"
+    kept = [line for line in fstab.splitlines() if " swap " not in line]
+    now = [line for line in lab.run(MACHINE, "cat /etc/fstab").splitlines() if " swap " not in line]
+    assert now == kept, f"other lines of fstab should be kept to the byte:\n{now}\n{kept}"
+    assert lab.run(MACHINE, "cat /proc/sys/kernel/hostname /etc/hostname").split() == [MACHINE, MACHINE]
+    hosts = lab.run(MACHINE, "cat /etc/hosts")
+    assert f"{lab.address(OTHER)} {OTHER}" in hosts, f"the inventory's names should be there:\n{hosts}"
+    keys = "net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables"
+    assert lab.run(MACHINE, f"sysctl -n {keys}").split() == ["1", "1", "1"]
+    loaded = set(lab.run(MACHINE, "cut -d ' ' -f 1 /proc/modules").split())
+    wanted = {"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"}
+    assert wanted <= loaded, f"not loaded: {wanted - loaded}"
+    persisted = set(lab.run(MACHINE, "cat /etc/modules-load.d/*.conf").split())
+    assert wanted <= persisted, f"not loaded at the next boot: {wanted - persisted}"
+    assert lab.run(MACHINE, "systemctl is-active chrony").strip() == "active"
+
+
+def test_the_host_is_prepared(deployed: Deployed) -> None:
+    lab = deployed.lab
+    assert lab.run(MACHINE, "stat -fc %T /sys/fs/cgroup").strip() == "cgroup2fs", "it should have cgroup v2"
+    assert_host_is_prepared(lab, deployed.found.fstab)
+    assert lab.run(MACHINE, "getenforce; grep ^SELINUX= /etc/selinux/config").split() == [
+        "Permissive",
+        "SELINUX=permissive",
+    ]
+
+
+def test_ipvs_has_every_service_with_its_endpoints(deployed: Deployed, web: str) -> None:
+    lab = deployed.lab
+    until("IPVS has every Service with its endpoints", lambda: wrong_servers(lab), 60)
+    assert schedulers(lab) == {"rr"}
+    wanted = {at[1] for at in services(lab.get("services,endpoints", "--all-namespaces")["items"])}
+    on_link = service_addresses(lab)
+    assert on_link == wanted, f"kube-ipvs0 should have the Services' addresses, and no other: {on_link ^ wanted}"
+    assert lab.virtual_ip not in on_link, "the load balancers' address is no Service's"
+    assert lab.virtual_ip in lab.run(OTHER, "ip -brief address show eth0"), "it should be where keepalived has it"
+
+
+def test_traffic_flows_through_ipvs(deployed: Deployed, web: str) -> None:
+    assert_traffic_flows(deployed.lab, web)
+
+
+def test_nobody_answers_arp_for_a_service(deployed: Deployed, web: str) -> None:
+    """Asked from another machine of the network; needs strictARP in kube-proxy's configuration."""
+    lab = deployed.lab
+
+    def neighbour(address: str) -> str:
+        ask = f"ip neigh flush to {address}; ping -c 1 -W 2 {address} >/dev/null; ip neigh show to {address}"
+        return lab.run(OTHER, f"{ask}; exit 0").strip()
+
+    own = lab.address(MACHINE)
+    assert "lladdr" in neighbour(own), "the machine's own address should be answered for"
+    # The asking machine's kube-proxy keeps packets for Services: another address beside theirs does as well.
+    lab.run(MACHINE, "ip address add 192.168.81.77/32 dev kube-ipvs0")
+    try:
+        asked = neighbour("192.168.81.77")
+    finally:
+        lab.run(MACHINE, "ip address del 192.168.81.77/32 dev kube-ipvs0")
+    assert asked and "lladdr" not in asked, f"nobody should answer for an address on kube-ipvs0: {asked}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode"), [(("--data", "kube_proxy_mode=iptables"), "iptables"), (LEAST_CONNECTIONS, "ipvs")]
+)
+def test_the_other_mode_and_back_with_another_scheduler(
+    deployed: Deployed, web: str, settings: tuple[str, ...], mode: str, figures: list[str]
+) -> None:
+    """The way there leaves no virtual server, the way back no chain; what a client of the node port meets meanwhile."""
+    lab = deployed.lab
+    url = f"http://{lab.address(MACHINE)}:{NODE_PORT}/hostname"
+    with InTurn(lambda: urllib.request.urlopen(url, timeout=2).read()) as client:
+        runs = [
+            lab.pyinfra(f"tasks/{task}.py", "--limit", MACHINE, *settings, timeout=SLOW) for task in ("ipvs", "node")
+        ]
+    for done in runs:
+        assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
+    figures.append(
+        f"kube-proxy of a virtual machine to {mode}: {sum(done.seconds for done in runs):.0f} s; {client.said()}"
+    )
+    assert lab.run(MACHINE, "curl -s http://127.0.0.1:10249/proxyMode") == mode
+    assert_traffic_flows(lab, web)
+    if mode == "iptables":
+        left = servers(lab.run(MACHINE, "cat /proc/net/ip_vs"))
+        assert not left, f"no virtual server should be left: {left}"
+        assert not lab.run(MACHINE, "ls -d /sys/class/net/kube-ipvs0 2>/dev/null; exit 0"), "nor their addresses"
+    else:
+        until("the scheduler of all virtual servers is the new one", lambda: schedulers(lab) == {"lc"}, 60)
+        chains = lab.run(MACHINE, "iptables-save | grep -E '^:KUBE-(SVC|SEP)'; exit 0")
+        assert not chains, f"no chain of iptables mode should be left:\n{chains}"
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["reboot", "power cut, then with AppArmor"])
+def test_everything_comes_back_without_a_run(deployed: Deployed, web: str, cut: bool, figures: list[str]) -> None:
+    lab, started = deployed.lab, time.monotonic()
+    boot = lab.run(MACHINE, "cat /proc/sys/kernel/random/boot_id")
+    if cut:
+        lab.python("-m", "lab", "power-cut", MACHINE, timeout=SLOW)
+        lab.kernel_arguments(MACHINE, "security=apparmor")
+    done = lab.python("-m", "lab", "reboot", MACHINE, timeout=SLOW)
+    assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
+    booted = time.monotonic() - started
+    assert lab.run(MACHINE, "cat /proc/sys/kernel/random/boot_id") != boot, "it should have booted"
+    assert lab.run(MACHINE, "cat /sys/module/apparmor/parameters/enabled").strip() == ("Y" if cut else "N")
+    ran = lab.run(MACHINE, "systemctl show -P ActiveState cloud-init.service").strip()
+    assert ran == "active", f"cloud-init should have been there to give another name: {ran}"
+    assert_host_is_prepared(lab, deployed.found.fstab)
+    until("the nodes are Ready, and flannel runs", lambda: not (found := lab.ailments()) or found, SLOW)
+    until("a pod on each node is ready", lambda: pods_ready(lab), SLOW)
+    until("IPVS has every Service with its endpoints", lambda: wrong_servers(lab), 120)
+    assert schedulers(lab) == {"lc"}, "the scheduler's module should be loaded at boot"
+    assert_traffic_flows(lab, web)
+    name = "power cut" if cut else "reboot"
+    figures.append(f"{name} of a virtual machine: up {booted:.0f} s, all {time.monotonic() - started:.0f} s")
+
+
+def pods_ready(lab: Lab) -> bool:
+    status = lab.get("-n", NAMESPACE, "daemonset", "web")["status"]
+    return bool(status.get("numberReady") == len(lab.nodes))
+
+
+def test_the_next_run_changes_nothing(deployed: Deployed, web: str) -> None:
+    done = deployed.lab.deploy("--json", *LEAST_CONNECTIONS, timeout=SLOW)
+    assert not done.changes, f"nothing should be left to do after a reboot and a power cut: {done.changes}"
