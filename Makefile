@@ -5,7 +5,7 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test other-clusters virtual-machine
+.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test container-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,14 +49,14 @@ plan: .venv/installed ## the real command line on simulated machines, in several
 	$(PYTEST) --timeout 600 tests/plan
 
 lab-test: .venv/installed ## the real thing on the lab's machines, in about three quarters of an hour
-	$(PYTEST) tests/lab/test_[1-7]_*.py
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target other-clusters virtual-machine
+	$(MAKE) --no-print-directory --jobs 2 container-test virtual-test
 
-other-clusters: .venv/installed ## of the lab's tests those that make clusters of their own
-	$(PYTEST) tests/lab/test_[89]_*.py
+container-test: .venv/installed ## of the lab's tests those whose machines are containers
+	$(PYTEST) tests/lab --ignore tests/lab/test_virtual_machine.py
 
-virtual-machine: .venv/installed ## of the lab's tests those of a machine with a kernel of its own, in a lab beside the other
-	$(PYTEST) tests/lab/test_virtual_machine.py
+# At the same time as the others, in a lab of its own, and with what processor these leave over.
+virtual-test: .venv/installed ## of the lab's tests those of a machine with a kernel of its own
+	nice -n 10 $(PYTEST) tests/lab/test_virtual_machine.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
