@@ -88,9 +88,9 @@ def _tree(lab: Lab, machine: str) -> dict[str, str]:
     }
 
 
-def controller_tree(*directories: Path) -> dict[str, str]:
+def controller_tree(*roots: Path) -> dict[str, str]:
     """Path -> mode and digest (of large files: size and time of change); without what Python and pyinfra write."""
-    paths = (path for directory in directories for path in directory.rglob("*"))
+    paths = (path for root in roots for path in (root, *root.rglob("*")))
     return {
         str(path): _described(path)
         for path in paths

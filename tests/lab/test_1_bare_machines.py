@@ -11,10 +11,13 @@ from laboratory import Lab
 from observe import controller_tree, differences, machine_trees
 
 CACHE = Path("~/.cache/kubeinfra").expanduser()
+# What labs keep there, of which another may be at work.
+LABS_OWN = ("engine", "lab-image", "lab-vm", "lab-vm-machines")
 
 
 def everything(lab: Lab) -> dict[str, str]:
-    return machine_trees(lab) | controller_tree(lab.directory, CACHE)
+    cached = [path for path in CACHE.iterdir() if path.name not in LABS_OWN]
+    return machine_trees(lab) | controller_tree(lab.directory, *cached)
 
 
 @pytest.fixture(scope="module")
