@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+import uuid
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -108,6 +109,8 @@ class VirtualMachines:
                 "/etc/ssh/ssh_host_ed25519_key": (keys.host_key(machine.name)[0], 0o600),
                 "/etc/ssh/lab_authorized_keys": (keys.login_key().encode() + b"\n", 0o644),
                 "/etc/systemd/network/lan.network": (lan(machine.address).encode(), 0o644),
+                # An empty one would be made at the first boot, in a place that SELinux does not let journald read.
+                "/etc/machine-id": (uuid.uuid4().hex.encode() + b"\n", 0o444),
             },
         )
         record = {"address": str(machine.address), "image": str(image)}
