@@ -3,7 +3,8 @@ The real thing: machines of the lab, the command line that the README gives, and
 
 Files run in the order of their numbers, so that a deploy is shared by many tests: 1 needs machines on which nothing
 is set up, 2-7 share one cluster (who breaks it repairs it), 8 and 9 create the machines again for each of
-their clusters, of which there are as few as can show everything; test_virtual_machine has a lab of its own.
+their clusters, of which there are as few as can show everything (`stacked` is two files', the last of all with
+containers); test_virtual_machine has a lab of its own.
 A lab's machines are there once only: those that are up are removed at the start, and the tests' own at the end.
 The user's `.kubeinfra/` and `.lab/` are neither read nor changed: each controller is a copy of the project in
 `.lab/tests/<lab>/<name>/`. The cache of releases and of what was built is shared.
@@ -19,7 +20,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from invocation import Invocation, slowness
 from laboratory import Lab, keeps_lab
-from observe import Processes, processes
+from observe import Processes, assert_finished, processes
+from takeover import EARLIER, STACKED, Upgrade, has_history, take_over
 
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -88,3 +90,28 @@ def before(cluster: Lab) -> Processes:
     """The processes at the start of a test, which needs a healthy cluster."""
     cluster.require_healthy("before the test")
     return processes(cluster)
+
+
+@pytest.fixture(scope="session")
+def upgrade(bring_up: Callable[..., Lab], figures: list[str]) -> Upgrade:
+    """A cluster of `stacked` that an earlier commit has made, and this code has taken over."""
+    if not has_history():
+        pytest.skip(f"no commit {EARLIER} in this checkout, so nothing earlier to make a cluster with")
+    return take_over(bring_up("stacked", inventory=STACKED), figures)
+
+
+@pytest.fixture(scope="session")
+def stacked_run(bring_up: Callable[..., Lab], request: pytest.FixtureRequest) -> tuple[Lab, Invocation]:
+    """That cluster, and this code's first run on it; where there is no earlier commit, the run that has made it."""
+    if has_history():
+        upgrade: Upgrade = request.getfixturevalue("upgrade")
+        return upgrade.lab, upgrade.run
+    lab = bring_up("stacked", inventory=STACKED)
+    return lab, lab.deploy("--json")
+
+
+@pytest.fixture(scope="session")
+def stacked(stacked_run: tuple[Lab, Invocation]) -> Lab:
+    """A master that is a node, one that is none, and a node."""
+    assert_finished(*stacked_run)
+    return stacked_run[0]

@@ -6,19 +6,12 @@ Masters that are nodes are tried on it too, and a load balancer on a node: every
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 
-import pytest
-from invocation import Invocation
-from laboratory import PROJECT, Lab, until
-from observe import Processes, assert_finished, differences, machine_trees, processes, restarted
+from laboratory import Lab, until
+from observe import assert_finished, differences, processes, restarted
+from takeover import Upgrade
 
-# The last commit before everything got its place by subject, and CAs and the controller's directory another form.
-EARLIER = "1da7013"
 # "machine:path" of what this code writes otherwise, and CHANGELOG.md says so.
 KUBE_PROXY_CONFIG = "/opt/kubernetes/cfg/kube-proxy-config.yaml"
 NAMED: tuple[str, ...] = (
@@ -30,73 +23,6 @@ NAMED: tuple[str, ...] = (
 RESTARTED = {("one", "kube-proxy"), ("two", "kube-proxy")}
 # Operations that a plan has for it.
 PLANNED = ["etcd | files", "load balancer | files", "node | files", "node | registered"]
-STACKED = """\
-machines = [
-    ("one", {"ssh_hostname": "192.168.80.10"}),
-    ("two", {"ssh_hostname": "192.168.80.11"}),
-    ("three", {"ssh_hostname": "192.168.80.12"}),
-]
-master = ["one", "three"]
-node = ["one", "two"]
-etcd = ["one", "two", "three"]
-lb = ["two"]
-"""
-
-
-class EarlierLab(Lab):
-    """A controller with the code of that commit; for the machines of another."""
-
-    def make_controller(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir(mode=0o700, parents=True)
-        archive = subprocess.check_output(["git", "archive", EARLIER], cwd=PROJECT)
-        subprocess.run(["tar", "-x"], cwd=self.directory, input=archive, check=True)
-        (self.directory / "inventory.py").write_text(self.inventory)
-
-
-@dataclass(frozen=True)
-class Upgrade:
-    """A plan by this code for a cluster that the earlier one has made, a run, and what was seen before and after."""
-
-    lab: Lab
-    earlier: Lab
-    plan: Invocation
-    run: Invocation
-    trees: dict[str, dict[str, str]]
-    """As the earlier code left it, planned for, run."""
-    processes: dict[str, Processes]
-
-
-def has_history() -> bool:
-    """A shallow clone, or a tar file, has no earlier commits."""
-    look = ["git", "rev-parse", "--quiet", "--verify", f"{EARLIER}^{{commit}}"]
-    return subprocess.run(look, cwd=PROJECT, capture_output=True).returncode == 0
-
-
-@pytest.fixture(scope="module")
-def machines(bring_up: Callable[..., Lab]) -> Lab:
-    """The machines, and a controller with this code that has never deployed."""
-    return bring_up("stacked", inventory=STACKED)
-
-
-@pytest.fixture(scope="module")
-def upgrade(machines: Lab, figures: list[str]) -> Upgrade:
-    """The same `.kubeinfra` in another checkout: that is all a user does."""
-    if not has_history():
-        pytest.skip(f"no commit {EARLIER} in this checkout, so nothing earlier to make a cluster with")
-    earlier = EarlierLab("earlier", inventory=STACKED)
-    earlier.make_controller()
-    shutil.copytree(machines.directory / ".lab", earlier.directory / ".lab")
-    made = earlier.deploy()
-    figures.append(f"first deploy by {EARLIER} of three machines: {made.seconds:.1f} s")
-    shutil.copytree(earlier.directory / ".kubeinfra", machines.directory / ".kubeinfra")
-    earlier.require_healthy("as the earlier code left it")
-    trees, seen = {"before": machine_trees(machines)}, {"before": processes(machines)}
-    plan = machines.pyinfra("deploy.py", "--json", plan=True)
-    trees["planned"], seen["planned"] = machine_trees(machines), processes(machines)
-    run = machines.deploy("--json")
-    trees["after"], seen["after"] = machine_trees(machines), processes(machines)
-    return Upgrade(machines, earlier, plan, run, trees, seen)
 
 
 def paths(lines: list[str]) -> set[str]:
@@ -137,14 +63,6 @@ def test_the_controller_keeps_every_key_and_certificate_of_its_cas(upgrade: Upgr
     assert was <= now, "each should still be there, byte for byte"
     loose = [path for path in upgrade.lab.state.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
     assert not loose, f"files should be their owner's only: {loose}"
-
-
-@pytest.fixture(scope="module")
-def stacked(machines: Lab, request: pytest.FixtureRequest) -> Lab:
-    """A master that is a node, and a node; made by this code where there is no earlier one."""
-    run = request.getfixturevalue("upgrade").run if has_history() else machines.deploy()
-    assert_finished(machines, run)
-    return machines
 
 
 def run_pods(lab: Lab, replicas: int) -> Counter[str]:
