@@ -8,6 +8,7 @@ from kubeinfra.checks.base import Seen, is_set_up, new_groups
 from kubeinfra.checks.listeners import is_ours
 from kubeinfra.checks.networks import OWN_INTERFACES
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.runtime import CONTAINER_CGROUPS
 from kubeinfra.findings import EXPLAINED, Finding, Level
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.survey import EtcdData
@@ -25,7 +26,6 @@ _GROUPS_OF_PROCESSES = {
     **dict.fromkeys(("kube-apiserver", "kube-controller", "kube-scheduler"), ("master",)),
     **dict.fromkeys(("k3s", "k3s-server", "k3s-agent", "rke2", "kubelite"), ("master", "node", "etcd")),
 }
-_CONTAINERS = ("kubepods", "docker-", "/docker/", "crio-", "cri-containerd", "libpod", "machine.slice", "lxc")
 # Beginning of a path, of a chain's name -> who makes it; the first that fits.
 _MAKERS = {
     "/etc/kubernetes": "kubeadm",
@@ -153,7 +153,7 @@ def other_clusters(cluster: Cluster, machine: Machine, found: MachineState) -> F
         groups = _GROUPS_OF_PROCESSES.get(process.name)
         if groups is None or is_ours(found.survey, process) or process.name in told:
             continue
-        if any(word in process.cgroup for word in _CONTAINERS):
+        if any(word in process.cgroup for word in CONTAINER_CGROUPS):
             continue
         told.add(process.name)
         level: Level = "error" if new_groups(machine, found) & set(groups) else "warning"

@@ -90,7 +90,6 @@ class MachineFacts(FactBase[MachineState]):
             "[ ! -d /run/systemd/system ] || systemctl --version | awk 'NR == 1 {print \"systemd=\" $2}'; "
             "if command -v apt-get >/dev/null; then echo family=debian; "
             "elif command -v dnf >/dev/null || command -v yum >/dev/null; then echo family=redhat; fi; "
-            '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"); '
             "if [ -f /.dockerenv ] || [ -f /run/systemd/container ]; then echo container=yes; fi; "
             '[ "$(stat -f -c %T /sys/fs/cgroup 2>/dev/null)" != cgroup2fs ] || echo cgroup=2; '
             '[ ! -f /etc/resolv.conf ] || echo "resolv=$(base64 -w0 /etc/resolv.conf)"; '
