@@ -84,8 +84,8 @@ def _filters(found: MachineState, hook: Literal["input", "forward"]) -> Chains:
     """
     Tables that may drop, each with the chain where a packet begins.
 
-    FORWARD's policy in iptables does not count, a container runtime may set it: flannel lets pods' packets pass at the end of
-    that chain (its FLANNEL-FWD; `--iptables-forward-rules`), which a rule before it prevents, and another table.
+    FORWARD's policy in iptables does not count, a container runtime may set it: flannel lets pods' packets pass at the
+    end of that chain (its FLANNEL-FWD), which only a rule before it prevents, or another table.
     """
     survey = found.survey
     every: Chains = []
