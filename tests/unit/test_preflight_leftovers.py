@@ -144,6 +144,7 @@ WELL = {
     "Docker's policy, and rules after flannel's": State(
         {"n1": ["iptables-save :FORWARD DROP [0:0]", FLANNEL_FWD, f"iptables-save {FORWARD_REJECT}"]}, []
     ),
+    "the policy that Docker sets before there is any flannel": State({"n2": ["iptables-save :FORWARD DROP [0:0]"]}, []),
     "a REJECT in FORWARD where no pods are": State({"m1": [f"iptables-save {FORWARD_REJECT}"]}, []),
     "nftables that pass on what comes from pods and to them": State(
         {"n1": [nft([ACCEPT], hook="forward"), nft([ETH0, ACCEPT])]}, []
