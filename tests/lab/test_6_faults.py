@@ -98,8 +98,10 @@ def test_vxlan_that_does_not_pass_is_told_by_what_passes_and_what_does_not(clust
     rule = "INPUT -p udp --dport 8472 -j DROP"
     script = cluster.python("-c", TRAFFIC).text
     cluster.run(one, f"iptables -I {rule}")
-    said = cluster.run(cluster.masters[0], "cat >/run/traffic; sh /run/traffic 2>&1; rm /run/traffic", stdin=script)
-    cluster.run(one, f"iptables -D {rule}")
+    try:
+        said = cluster.run(cluster.masters[0], "cat >/run/traffic; sh /run/traffic 2>&1; rm /run/traffic", stdin=script)
+    finally:
+        cluster.run(one, f"iptables -D {rule}")
     here, there = cluster.address(one), cluster.address(other)
     assert f"a pod on {there} does not reach the pod on {here} " in said, f"the drop should be seen:\n{said}"
     between = re.search(r"^from the machine .*", said, re.MULTILINE)
