@@ -26,7 +26,7 @@ def ipvs() -> None:
         packages(name="packages", names=here().platform.ipvs, family=here().platform.family)
     install(name="files", describe=component.describe_ipvs)
     if uses_ipvs:
-        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler, here().seen.software.kernel)
+        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler, here().seen.kernel)
         load_modules(name="modules", modules=modules, missing=FALLBACK)
 
 

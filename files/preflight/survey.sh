@@ -2,7 +2,7 @@
 # What preflight's checks (kubeinfra/checks/) must know of a machine. It changes nothing: no module is loaded, and the
 # file that etcd's disk is measured with is removed. Each line of its answer begins with "survey ", so that what a login
 # shell or another program prints does not matter. kubeinfra/machine/survey.py reads it.
-# Input: $etcd is "yes" on a machine that is to be an etcd member.
+# Input: $etcd is "yes" on a machine that is to be an etcd member; $reach: "address:port" of others that it must reach.
 LC_ALL=C
 export LC_ALL
 say() { printf 'survey %s\n' "$*"; }
@@ -92,6 +92,16 @@ left_behind() {
     for file in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist /etc/cni/net.d/*.json; do
         [ ! -e "$file" ] || say cni "${file##*/}"
     done
+    client=/opt/kubernetes/ssl/kubelet-client-current.pem # its certificate only: the key is in the same file
+    [ ! -r "$client" ] || say kubelet-certificate "$(sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' "$client" | base64 -w 0)"
+    for path in /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes/*.conf /var/lib/kubelet/pki \
+        /var/lib/rancher/k3s /var/lib/rancher/rke2 /etc/rancher /var/lib/k0s /etc/calico /var/lib/calico /var/lib/weave; do
+        [ -z "$(ls -A "$path" 2>/dev/null)" ] || say left-file "$path"
+    done
+    awk '{
+        split("/var/lib/kubelet /run/k3s /var/lib/rancher /run/cilium /run/calico", places, " ")
+        for (at in places) if (index($2, places[at]) == 1) count[places[at]]++
+    } END { for (place in count) print "survey mounts " place " " count[place] }' /proc/mounts
     for data in /var/lib/etcd /var/lib/etcd/*; do
         [ -d "$data/member" ] || continue
         first='' last="$data/member"
@@ -111,18 +121,22 @@ firewall() {
     shown= # whether iptables lists the table "ip filter" of nft
     for save in iptables-save iptables-legacy-save iptables-nft-save; do
         has "$save" || continue
-        # Without -t: with it, iptables-legacy would load the table's module.
+        # Without -t: with it, iptables-legacy would load the table's module. Of flannel's the place among others matters.
         rules=$("$save" 2>/dev/null | awk -v from="$save" '/^\*/ {on = $0 == "*filter"}
-            on && /^(:|-A )/ && !/KUBE-|DOCKER|FLANNEL|cali-/ {print "survey " from " " $0}')
+            on && /^(:|-A )/ && (!/KUBE-|DOCKER|FLANNEL|cali-/ || /^-A FORWARD .*FLANNEL-FWD/) {print "survey " from " " $0}
+            match($0, /^:(KUBE-ROUTER|KUBE-NWPLCY|KUBE-|cali-|CILIUM_|WEAVE|FLANNEL|ANTREA)/) {
+                count[substr($0, 2, RLENGTH - 1)]++
+            }
+            END {for (chain in count) print "survey chains " chain " " count[chain]}')
         [ -z "$rules" ] || printf '%s\n' "$rules"
         case "$("$save" -V 2>/dev/null) $rules" in *nf_tables*"$save :INPUT "*) shown=yes ;; esac
     done
     if has nft && [ -d /sys/module/nf_tables ]; then nft_tables; fi
 }
 
-nft_tables() { # those that see what comes in; what iptables has made is left to it: on a node it can be megabytes
+nft_tables() { # those that see what comes in or is passed on; what iptables has made is left to it: on a node it can be megabytes
     chains=$(nft list chains 2>/dev/null) || { say unasked nft-tables; return; }
-    echo "$chains" | awk '$1 == "table" {table = $2 " " $3} / hook input / && !told[table]++ {print table}' |
+    echo "$chains" | awk '$1 == "table" {table = $2 " " $3} / hook (input|forward) / && !told[table]++ {print table}' |
         while read -r family table; do
             case "$family $table" in
                 "ip nat" | "ip mangle" | "ip raw" | "ip security") continue ;;
@@ -133,6 +147,16 @@ nft_tables() { # those that see what comes in; what iptables has made is left to
             rules=$(nft -j list table "$family" "$table" 2>/dev/null) || { say unasked "nft-table $family $table"; continue; }
             say nft "$(printf '%s' "$rules" | base64 -w 0)"
         done
+}
+
+reach() { # which of those answer to a connection
+    if ! has bash || ! has timeout; then say unasked reach; return; fi
+    say reach asked
+    for target in $1; do
+        # shellcheck disable=SC2016  # for bash
+        { ! timeout 2 bash -c ': </dev/tcp/${0%:*}/${0#*:}' "$target" 2>/dev/null || say reached "$target"; } &
+    done
+    wait
 }
 
 latency() { # of 100 writes as etcd makes them (https://etcd.io/docs/v3.5/faq/), where its data will be
@@ -148,11 +172,13 @@ latency() { # of 100 writes as etcd makes them (https://etcd.io/docs/v3.5/faq/),
 }
 
 echo
+if [ "${reach:-}" ]; then reach "$reach" & fi
 size
 identity
 network
 processes
 left_behind
 firewall
+wait
 # A member that serves is left alone: its own metrics know better (etcd_disk_wal_fsync_duration_seconds).
 if [ "${etcd:-}" = yes ] && [ ! -d /var/lib/etcd/default.etcd/member ]; then (latency); fi

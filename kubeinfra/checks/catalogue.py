@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import chain
 
 from kubeinfra.checks import clones, hardware, leftovers, machine, network, platform
 from kubeinfra.checks.base import Check, Seen, each
 from kubeinfra.checks.cgroups import cgroups
-from kubeinfra.checks.firewall import firewall_rules
+from kubeinfra.checks.firewall import firewall_rules, forward_rules
 from kubeinfra.checks.identity import etcd_cluster_findings, identity_findings
 from kubeinfra.checks.listeners import free_ports
 from kubeinfra.checks.networks import networks
+from kubeinfra.checks.reach import unreached
 from kubeinfra.checks.secrets import secret_findings
 from kubeinfra.checks.trust import trust_findings
 from kubeinfra.cluster.cluster import Cluster
@@ -94,6 +96,11 @@ CHECKS = (
     Check("unique-product-uuid", "two machines have the same product_uuid", clones.product_uuids, _WARNING),
     Check("unique-host-keys", "two machines have the same ssh host key", clones.host_keys, _WARNING),
     Check(
+        "kubelet-certificate",
+        "its kubelet has the certificate of another node, from which it was cloned",
+        each(clones.kubelet_certificates),
+    ),
+    Check(
         "networks",
         "`service_cidr` or `cluster_cidr` overlaps a network of a machine, or a route, name server, time server, proxy "
         "or ssh client of a node; once the cluster runs, a warning, but for new nodes",
@@ -107,7 +114,18 @@ CHECKS = (
         "default-route", "no route leads to Services, and kube-proxy is in iptables mode", each(network.default_route)
     ),
     Check("mtu", "its MTU is not that of most machines", network.mtu, _WARNING),
-    Check("firewall-rules", "rules of nftables or iptables drop what the table of ports needs", firewall_rules),
+    Check(
+        "firewall-rules",
+        "rules of nftables or iptables drop what the table of ports needs, or on a node the packets of pods",
+        lambda seen: chain(firewall_rules(seen), each(forward_rules)(seen)),
+    ),
+    Check(
+        "reachability",
+        "it does not reach a port of the table where a component of ours listens already; a warning on machines that "
+        "serve. Only tcp: udp does not say whether it has arrived, and the traffic check tells",
+        unreached,
+        _BOTH,
+    ),
     Check("free-ports", "a port that a component needs is taken by another process", each(free_ports)),
     Check("name-servers", "pods could reach none of `/etc/resolv.conf`", each(machine.name_servers)),
     Check(
@@ -139,6 +157,9 @@ CHECKS = (
     ),
     Check("other-clusters", "another kubelet, k3s, etcd or the like runs", each(leftovers.other_clusters), _BOTH),
     Check("left-over-interfaces", "there are interfaces of another cluster", each(leftovers.interfaces), _BOTH),
+    Check("left-over-files", "there are certificates or data of another cluster", each(leftovers.files), _WARNING),
+    Check("left-over-mounts", "there are mounts of another cluster", each(leftovers.mounts), _BOTH),
+    Check("left-over-rules", "there are iptables chains of another cluster", each(leftovers.chains), _BOTH),
     *OF_WHAT_IS_KEPT,
     Check("not-asked", "something that other checks look at could not be asked", each(machine.not_asked), ("note",)),
 )

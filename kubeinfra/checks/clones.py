@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from kubeinfra.checks.base import Seen
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.findings import EXPLAINED, Finding, Level
+from kubeinfra.machine.state import MachineState
+from kubeinfra.paths import KUBELET_CLIENT_PEM, KUBERNETES_SSL
 from kubeinfra.reports.words import NAMED
 
 _WANTED = "each machine needs its own"
@@ -54,6 +60,32 @@ def host_keys(seen: Seen) -> Iterator[Finding]:
                 "ones out of your known_hosts: who has one of these machines can pass for the others",
                 joints=EXPLAINED,
             )
+
+
+def kubelet_certificates(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
+    """The kubelet would go on as the node that it was cloned from, or that it was under its former address."""
+    named = _common_name(found.survey.kubelet_certificate)
+    wanted = f"system:node:{machine.node_name}"
+    if "node" in machine.groups and named and named != wanted:
+        yield Finding(
+            "kubelet-certificate",
+            machine.name,
+            "error",
+            f"its kubelet's certificate, {KUBELET_CLIENT_PEM}, is that of {named}",
+            f"this is to be {wanted}",
+            f"if it was cloned from a node: systemctl stop kubelet; rm {KUBERNETES_SSL}/kubelet-client-*, and the "
+            "kubelet asks for its own",
+            joints=EXPLAINED,
+        )
+
+
+def _common_name(pem: str) -> str:
+    """Of the first certificate; "" if there is none that can be read, which the kubelet replaces by itself."""
+    try:
+        subject = x509.load_pem_x509_certificate(pem.encode()).subject
+    except ValueError:
+        return ""
+    return "".join(str(one.value) for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
 
 
 def _equal(check: str, level: Level, what: str, own: Mapping[str, str], remedy: str) -> Iterator[Finding]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
+from typing import Literal
 
 from kubeinfra.checks.base import Seen
 from kubeinfra.cluster.cluster import Cluster, Machine
@@ -22,41 +24,80 @@ def firewall_rules(seen: Seen) -> Iterator[Finding]:
     """The deploy switches firewalld and ufw off, and with them their rules; the rules of others stay."""
     listening = ports(seen.cluster)
     for machine, found in seen.machines:
-        filters = _filters(found)
         interface = found.interface_of(machine.address)
+        filters = _filters(found, "input")
         if not filters or interface is None:
             continue
         dropped: dict[str, list[str]] = defaultdict(list)
         for group in sorted(machine.groups & listening.keys()):
             for port in listening[group]:
-                for source in _sources(seen.cluster, machine, group, port):
+                for source in sources(seen.cluster, machine, group, port):
                     packet = Packet(_protocol(port), port.number, source.address, machine.address, interface.name)
-                    for begin, chains in filters:
-                        if text := dropped_by(chains, begin, packet):
-                            dropped[text].append(f"{port.protocol} {port.number} from {_group_of(port, source)}")
+                    for text in _drops(filters, packet):
+                        dropped[text].append(f"{port.protocol} {port.number} from {_group_of(port, source)}")
         for text, what in dropped.items():
-            yield Finding(
-                "firewall-rules",
-                machine.name,
-                "error",
-                f"its firewall drops {', '.join(dict.fromkeys(what))} ({text})",
-                remedy="let these in from the other machines (README, the table of ports), where that rule is kept: "
-                "/etc/nftables.conf, /etc/iptables/rules.v4, /etc/sysconfig/iptables or the cloud's image",
-            )
+            remedy = "let these in from the other machines (README, the table of ports)"
+            yield _finding(machine, what, text, remedy)
 
 
-def _filters(found: MachineState) -> Chains:
+def forward_rules(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:
+    """Of a node, which passes packets on to its pods and from them: those that nobody has a port for."""
+    interface = found.interface_of(machine.address)
+    filters = _filters(found, "forward")
+    if "node" not in machine.groups or not filters or interface is None:
+        return
+    network = interface.name if cluster.settings.flannel_backend == "host-gw" else "flannel.1"
+    pods = cluster.settings.cluster_cidr
+    here, elsewhere, outside = pods[2], pods[-2], IPv4Address("192.0.2.1")  # the last: RFC 5737, nobody's
+    dropped: dict[str, list[str]] = defaultdict(list)
+    for what, source, target, come, go in (
+        ("from its pods to other nodes", here, elsewhere, "cni0", network),
+        ("from other nodes to its pods", elsewhere, here, network, "cni0"),
+        ("from its pods to other networks", here, outside, "cni0", interface.name),
+    ):
+        for protocol in ("tcp", "udp"):
+            for text in _drops(filters, Packet(protocol, 53, source, target, come, go)):
+                dropped[text].append(what)
+    for text, whats in dropped.items():
+        first, *others = dict.fromkeys(whats)
+        yield _finding(machine, [f"packets {first}", *others], text, f"let cluster_cidr {pods} pass there")
+
+
+def _finding(machine: Machine, what: list[str], text: str, remedy: str) -> Finding:
+    where = (
+        "where that rule is kept: /etc/nftables.conf, /etc/iptables/rules.v4, /etc/sysconfig/iptables or the cloud's"
+    )
+    return Finding(
+        "firewall-rules",
+        machine.name,
+        "error",
+        f"its firewall drops {', '.join(dict.fromkeys(what))} ({text})",
+        remedy=f"{remedy}, {where} image",
+    )
+
+
+def _drops(filters: Chains, packet: Packet) -> Iterator[str]:
+    return (text for begin, chains in filters if (text := dropped_by(chains, begin, packet)))
+
+
+def _filters(found: MachineState, hook: Literal["input", "forward"]) -> Chains:
+    """
+    Tables that may drop, each with the chain where a packet begins.
+
+    FORWARD's policy in iptables does not count, a container runtime may set it: flannel lets pods' packets pass at the
+    end of that chain (its FLANNEL-FWD), which only a rule before it prevents, or another table.
+    """
     survey = found.survey
     every: Chains = []
     if not survey.firewalls:
-        texts: set[tuple[str, ...]] = set()
-        for lines in survey.iptables.values():
-            if lines not in texts:  # iptables-save is one of the two others
-                texts.add(lines)
-                every.append(("INPUT", iptables.chains(lines)))
+        for lines in dict.fromkeys(survey.iptables.values()):  # iptables-save is one of the two others
+            chains = iptables.chains(lines)
+            if hook == "forward" and "FORWARD" in chains:
+                chains["FORWARD"].policy = ""
+            every.append((hook.upper(), chains))
     for table in survey.nft:
         if '"firewalld"' not in table or "firewalld" not in survey.firewalls:
-            every += list(nftables.base_chains(table).items())
+            every += list(nftables.base_chains(table, hook).items())
     return [(begin, chains) for begin, chains in every if may_drop(chains)]
 
 
@@ -64,7 +105,7 @@ def _protocol(port: Port) -> str:
     return "vrrp" if port.protocol == "IP protocol" else port.protocol
 
 
-def _sources(cluster: Cluster, machine: Machine, group: str, port: Port) -> Iterator[Machine]:
+def sources(cluster: Cluster, machine: Machine, group: str, port: Port) -> Iterator[Machine]:
     """Machines that must reach this port; of what only you reach nothing is known."""
     groups = {group if word == "each other" else _role(word) for word in port.sources}
     return (one for one in cluster.machines if one != machine and one.groups & groups)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from math import ceil
 
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.state import MachineState
 
@@ -20,9 +20,9 @@ LEAST = {"master": (2, 1700), "node": (1, 900), "etcd": (2, 900), "lb": (1, 250)
 FREE = {
     "/opt": {"master": 1, "node": 1, "etcd": 1},
     "/var/lib/etcd": {"etcd": 2},
-    "/var/lib/docker": {"node": 5},
     "/var/lib/kubelet": {"node": 1},
 }
+IMAGES = {"node": 5}  # the same, where the container runtime has them
 SLOW = 0.010  # seconds; https://etcd.io/docs/v3.5/faq/: p99 of a synchronous write should be below 10 ms
 ENOUGH = 20  # writes from which a percentile can be told
 
@@ -30,9 +30,8 @@ Findings = Iterator[Finding]
 
 
 def kernel(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
-    version = re.match(r"(\d+)\.(\d+)", found.survey.kernel)
     oldest = max(kernel for since, kernel in KERNELS.items() if since <= max(cluster.release.minor, min(KERNELS)))
-    if version and (int(version[1]), int(version[2])) < oldest and machine.groups & {"master", "node"}:
+    if found.kernel and found.kernel < oldest and machine.groups & {"master", "node"}:
         yield Finding(
             "kernel",
             machine.name,
@@ -65,7 +64,7 @@ def _small(check: str, machine: Machine, found: str, wanted: str) -> Finding:
 def disk_space(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     if found.cas:
         return  # what the room is for is there already
-    for path, groups in FREE.items():
+    for path, groups in {**FREE, runtime(cluster).data: IMAGES}.items():
         wanted = max((size for group, size in groups.items() if group in machine.groups), default=0)
         free = found.survey.disks.get(path)
         if free is not None and free < wanted * 2**20:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kubeinfra.checks.base import Seen, is_set_up, new_groups
 from kubeinfra.checks.listeners import is_ours
 from kubeinfra.checks.networks import OWN_INTERFACES
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.runtime import CONTAINER_CGROUPS
 from kubeinfra.findings import EXPLAINED, Finding, Level
 from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.survey import EtcdData
@@ -25,9 +26,45 @@ _GROUPS_OF_PROCESSES = {
     **dict.fromkeys(("kube-apiserver", "kube-controller", "kube-scheduler"), ("master",)),
     **dict.fromkeys(("k3s", "k3s-server", "k3s-agent", "rke2", "kubelite"), ("master", "node", "etcd")),
 }
-_CONTAINERS = ("kubepods", "docker-", "/docker/", "crio-", "cri-containerd", "libpod", "machine.slice", "lxc")
+# Beginning of a path, of a chain's name -> who makes it; the first that fits.
+_MAKERS = {
+    "/etc/kubernetes": "kubeadm",
+    "/var/lib/kubelet": "kubeadm",
+    "/var/lib/rancher/rke2": "rke2",
+    "/var/lib/rancher": "k3s",
+    "/run/k3s": "k3s",
+    "/etc/rancher": "k3s or rke2",
+    "/var/lib/k0s": "k0s",
+    "/etc/calico": "calico",
+    "/var/lib/calico": "calico",
+    "/run/calico": "calico",
+    "/run/cilium": "cilium",
+    "/var/lib/weave": "weave",
+    "KUBE-ROUTER": "kube-router",
+    "KUBE-NWPLCY": "kube-router",
+    "KUBE-": "kube-proxy",
+    "cali-": "calico",
+    "CILIUM_": "cilium",
+    "WEAVE": "weave",
+    "FLANNEL": "flannel",
+    "ANTREA": "antrea",
+}
+_OURS = ("KUBE-", "FLANNEL", "/var/lib/kubelet")  # once the machine is set up
+_REBOOT = "remove what made it, and reboot"
 # Interfaces of other CNI plugins; those that change what happens to all packets, and those that only lie about.
-_IN_THE_WAY, _IDLE = ("cilium_", "kube-bridge"), ("cali", "vxlan.calico", "weave", "lxc_", "antrea", "ovn-")
+_IN_THE_WAY = ("cilium_", "kube-bridge")
+_IDLE = (
+    "cali",
+    "vxlan.calico",
+    "wireguard.cali",
+    "bpfin.cali",
+    "weave",
+    "vxlan-6784",
+    "lxc_",
+    "antrea",
+    "ovn-",
+    "nodelocaldns",
+)
 
 
 def etcd_data(seen: Seen) -> Findings:
@@ -116,7 +153,7 @@ def other_clusters(cluster: Cluster, machine: Machine, found: MachineState) -> F
         groups = _GROUPS_OF_PROCESSES.get(process.name)
         if groups is None or is_ours(found.survey, process) or process.name in told:
             continue
-        if any(word in process.cgroup for word in _CONTAINERS):
+        if any(word in process.cgroup for word in CONTAINER_CGROUPS):
             continue
         told.add(process.name)
         level: Level = "error" if new_groups(machine, found) & set(groups) else "warning"
@@ -153,3 +190,53 @@ def interfaces(cluster: Cluster, machine: Machine, found: MachineState) -> Findi
             f"interface {name} is left over from another cluster",
             remedy=f"ip link delete {name}, or reboot, once what made it is removed",
         )
+
+
+def files(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Certificates and data of another cluster: ours does not read them, and who has the machine has them too."""
+    if found.survey.left_files:
+        yield Finding(
+            "left-over-files",
+            machine.name,
+            "warning",
+            f"there are files of another cluster: {', '.join(map(_with_maker, found.survey.left_files))}",
+            remedy="nothing here uses them; if nobody else does, remove them with what made them (kubeadm reset, "
+            "k3s-uninstall.sh, rke2-uninstall.sh) or with rm -r",
+        )
+
+
+def mounts(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Volumes and pods' networks; our kubelet works below /var/lib/kubelet too, and does not remove what is mounted."""
+    left = {place: count for place, count in found.survey.mounts.items() if not (is_set_up(found) and place in _OURS)}
+    if left:
+        below = "/var/lib/kubelet" in left and "node" in machine.groups
+        yield Finding(
+            "left-over-mounts",
+            machine.name,
+            "error" if below else "warning",
+            f"there are mounts of another cluster: {_counted(left)}",
+            remedy=_REBOOT,
+        )
+
+
+def chains(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Rules for Services and pods that are no more; cilium's and kube-router's are about all packets."""
+    left = {name: count for name, count in found.survey.chains.items() if not (is_set_up(found) and name in _OURS)}
+    if left and "node" in machine.groups:
+        in_the_way = not is_set_up(found) and left.keys() & {"CILIUM_", "KUBE-ROUTER", "KUBE-NWPLCY"}
+        yield Finding(
+            "left-over-rules",
+            machine.name,
+            "error" if in_the_way else "warning",
+            f"there are iptables chains of another cluster: {_counted(left)}",
+            remedy=_REBOOT,
+        )
+
+
+def _with_maker(path: str) -> str:
+    maker = next((maker for begin, maker in _MAKERS.items() if path.startswith(begin)), "")
+    return f"{path} ({maker})" if maker else path
+
+
+def _counted(left: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} at {_with_maker(place)}" for place, count in sorted(left.items()))

@@ -30,7 +30,7 @@ def free_ports(cluster: Cluster, machine: Machine, found: MachineState) -> Itera
         if key not in needed or key in told:
             continue
         listener, group = needed[key]
-        if _is_ours(found.survey, one, group):
+        if holds_it(found.survey, one, group):
             continue
         told.add(key)
         holders = [found.survey.process[pid] for pid in one.pids if pid in found.survey.process]
@@ -50,7 +50,8 @@ def is_ours(survey: Survey, process: Process) -> bool:
     return process.exe.startswith(tuple(f"{place}/" for place in places))
 
 
-def _is_ours(survey: Survey, one: Listener, group: str) -> bool:
+def holds_it(survey: Survey, one: Listener, group: str) -> bool:
+    """Whether it is a component of ours that listens there. + group: the group whose port it is"""
     if not one.pids:  # the kernel itself: a tunnel
         return one.protocol == "udp" and survey.link("flannel.1") is not None
     processes = [survey.process[pid] for pid in one.pids if pid in survey.process]

@@ -160,6 +160,7 @@ def name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Fin
 
 # What a survey says that it could not ask -> what that is, and what asks it.
 _ASKED_WITH = {
+    "reach": ("whether it reaches the others", "install bash and coreutils, which have bash and timeout"),
     "ports": ("which ports are taken", "install iproute2 (iproute on RHEL), which has ss"),
     "routes": ("its routes", "install iproute2 (iproute on RHEL), which has ip"),
     "nft-tables": ("rules of nftables", "see what `nft list chains` says"),

@@ -127,5 +127,5 @@ def describe_ipvs(here: Here) -> Component:
     """kube-proxy's modules, loaded at boot; no longer, if its mode is another now."""
     if not uses_ipvs(here.cluster):
         return Component((NoFile(IPVS_MODULES_CONF, MODULES_MARK),))
-    modules = ipvs_modules(here.settings.ipvs_scheduler, here.seen.software.kernel)
+    modules = ipvs_modules(here.settings.ipvs_scheduler, here.seen.kernel)
     return Component((File(IPVS_MODULES_CONF, modules_conf(modules)),))

@@ -39,7 +39,7 @@ def passed(nodes: Iterable[Machine]) -> str:
 
 def traffic(cluster: Cluster) -> str:
     """
-    Shell script for the master that makes the check; it says on stderr what does not reach what.
+    Shell script for the master that makes the check; it says on stderr what does not reach what, and why.
 
     Each pod asks the Service, and of the other pods all or a few (`verify_traffic`), so that every node is asked too.
     """
@@ -50,6 +50,22 @@ def traffic(cluster: Cluster) -> str:
         configmap=CONFIGMAP,
         network=NETWORK,
         cluster_domain=cluster.settings.cluster_domain,
+        why_not=why_not(cluster),
         why_not_ready=pods_say(NAMESPACE, "app=echo"),
         all_pairs=cluster.settings.verify_traffic == "all",
+    )
+
+
+def why_not(cluster: Cluster) -> str:
+    """
+    Shell function of the traffic check that says why a pod does not reach one on another node: what passes between the
+    two, between their machines, and by vxlan. It takes some 15 s, 70 s at most.
+    """
+    ports = {"tcp": 18080, "udp": 18081}  # of pods in the network of their machine
+    return template(
+        "verify/why-not.sh.j2",
+        kubectl=KUBECTL,
+        machines=template("verify/machines.yaml.j2", image=cluster.verify_image, **ports),
+        port=cluster.settings.flannel_port if cluster.settings.flannel_backend == "vxlan" else None,
+        **ports,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Interface
-from shlex import join
+from shlex import join, quote
 from time import time
 
 from pyinfra.api import FactBase
@@ -77,9 +77,10 @@ class MachineFacts(FactBase[MachineState]):
     What kind of machine this is, and all that preflight's checks look at. One command.
 
     + etcd: whether it is to be an etcd member, whose disk is measured
+    + reach: "address:port" of other machines to which a TCP connection is tried
     """
 
-    def command(self, etcd: bool = False) -> str:
+    def command(self, etcd: bool = False, reach: Sequence[str] = ()) -> str:
         cas = "; ".join(f'[ ! -f {path} ] || echo "ca={name} $(base64 -w0 {path})"' for name, path in CA_FILES.items())
         secrets = "; ".join(
             f"if grep -qs '{mark}' {path}; then echo secret={name}; fi" for name, (path, mark) in SECRET_FILES.items()
@@ -89,7 +90,6 @@ class MachineFacts(FactBase[MachineState]):
             "[ ! -d /run/systemd/system ] || systemctl --version | awk 'NR == 1 {print \"systemd=\" $2}'; "
             "if command -v apt-get >/dev/null; then echo family=debian; "
             "elif command -v dnf >/dev/null || command -v yum >/dev/null; then echo family=redhat; fi; "
-            '[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"); '
             "if [ -f /.dockerenv ] || [ -f /run/systemd/container ]; then echo container=yes; fi; "
             '[ "$(stat -f -c %T /sys/fs/cgroup 2>/dev/null)" != cgroup2fs ] || echo cgroup=2; '
             '[ ! -f /etc/resolv.conf ] || echo "resolv=$(base64 -w0 /etc/resolv.conf)"; '
@@ -100,7 +100,8 @@ class MachineFacts(FactBase[MachineState]):
             "if systemctl --quiet is-active $unit 2>/dev/null; then echo time=$unit; fi; done; fi; "
             f"{VERSIONS}; {_ETCD}; {SOFTWARE}; "
             'ip -o -4 addr show | awk \'{print "address=" $2 " " $4}\'; '
-            f"{cas}; {secrets}\netcd={'yes' if etcd else 'no'}\n{static(SURVEY)}\ndate +clock=%s; exit 0"
+            f"{cas}; {secrets}\netcd={'yes' if etcd else 'no'} reach={quote(' '.join(reach))}\n"
+            f"{static(SURVEY)}\ndate +clock=%s; exit 0"
         )
 
     def process(self, output: list[str]) -> MachineState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from kubeinfra.components.platforms import PLATFORMS
@@ -15,8 +14,7 @@ _URL = "[a-z]+:\\/\\/[^ \\n]*\\/linux\\/(debian|ubuntu)"
 _SAYS = 'print "docker-repository=" substr($0, RSTART, RLENGTH) " " FILENAME'
 
 SOFTWARE = f"""\
-[ ! -f /etc/os-release ] || (. /etc/os-release; echo "version=$VERSION_ID")
-echo "kernel=$(uname -r)"
+[ ! -f /etc/os-release ] || (. /etc/os-release; echo "id=$ID"; echo "version=$VERSION_ID")
 if [ -e /sys/kernel/security/apparmor ] && grep -qsx Y /sys/module/apparmor/parameters/enabled
 then echo apparmor=yes; fi
 for tool in {_TOOLS}; do
@@ -54,10 +52,8 @@ def software(output: Iterable[str]) -> Software:
     def pairs(key: str) -> tuple[tuple[str, str], ...]:
         return tuple((first, second) for first, _, second in (one.partition(" ") for one in found.get(key, [])))
 
-    numbers = re.match(r"(\d+)\.(\d+)", found.get("kernel", [""])[0])
     return Software(
         version=found.get("version", [""])[0],
-        kernel=(int(numbers[1]), int(numbers[2])) if numbers else None,
         apparmor="apparmor" in found,
         packages=pairs("package"),
         lacking=tuple(found.get("lacks", [])),

@@ -14,13 +14,19 @@ from ipaddress import IPv4Address
 
 @dataclass(frozen=True)
 class Packet:
-    """The first one of a new connection. + protocol: "tcp", "udp" or a number; + port: its destination's"""
+    """
+    The first one of a new connection.
+
+    + protocol: "tcp", "udp" or a number; + port: its destination's; + out: the interface by which it leaves again, ""
+      if it is for the machine itself
+    """
 
     protocol: str
     port: int
     source: IPv4Address
     target: IPv4Address
     interface: str
+    out: str = ""
 
 
 Matches = Callable[[Packet], bool | None]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 
-from kubeinfra.machine.filters import Chain, Matches, Packet, Rule, every, negated, unknown
+from kubeinfra.machine.filters import Chain, Matches, Rule, every, negated, unknown
 
 _VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}
 _ONLY_COUNT = ("LOG", "NFLOG", "MARK", "CONNMARK", "AUDIT", "SET", "TRACE", "ULOG")
@@ -15,10 +15,11 @@ _NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "112": "vrrp"}
 _SILENT = {"-m": 1, "--match": 1, "--comment": 1, "--reject-with": 1, "--log-prefix": 1, "--log-level": 1}
 
 _PROTOCOL, _INTERFACE = ("-p", "--protocol"), ("-i", "--in-interface")
+_OUT = ("-o", "--out-interface")
 _SOURCE, _TARGET = ("-s", "--source"), ("-d", "--destination")
 _PORTS = ("--dport", "--dports", "--destination-ports", "--destination-port")
 _STATE = ("--ctstate", "--state")
-_KNOWN = (*_PROTOCOL, *_INTERFACE, *_SOURCE, *_TARGET, *_PORTS, *_STATE)
+_KNOWN = (*_PROTOCOL, *_INTERFACE, *_OUT, *_SOURCE, *_TARGET, *_PORTS, *_STATE)
 
 
 def chains(lines: Iterable[str]) -> dict[str, Chain]:
@@ -85,7 +86,9 @@ def _known(option: str, value: str) -> Matches:
         networks = _networks(value)
         return lambda packet: any(packet.target in network for network in networks)
     if option in _INTERFACE:
-        return lambda packet: _is_interface(value, packet)
+        return lambda packet: _is_interface(value, packet.interface)
+    if option in _OUT:
+        return lambda packet: _is_interface(value, packet.out)
     if option in _PORTS:
         ranges = [_range(part) for part in value.split(",")]
         return lambda packet: any(first <= packet.port <= last for first, last in ranges)
@@ -96,8 +99,8 @@ def _networks(value: str) -> list[IPv4Network]:
     return [IPv4Network(part, strict=False) for part in value.split(",")]
 
 
-def _is_interface(value: str, packet: Packet) -> bool:
-    return packet.interface.startswith(value[:-1]) if value.endswith("+") else packet.interface == value
+def _is_interface(value: str, name: str) -> bool:
+    return name.startswith(value[:-1]) if value.endswith("+") else name == value
 
 
 def _range(text: str) -> tuple[int, int]:

@@ -15,9 +15,11 @@ _HEADERS = {"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "
 _NO_VALUE = object()  # what is compared is not known here
 
 
-def base_chains(text: str) -> dict[str, dict[str, Chain]]:
+def base_chains(text: str, hook: str = "input") -> dict[str, dict[str, Chain]]:
     """
     Name of each chain that sees what comes in -> all chains of its table, of one table's JSON.
+
+    + hook: "input"; "forward" for those that see what is passed on
 
     The survey leaves out the tables that iptables lists itself.
     """
@@ -32,7 +34,7 @@ def base_chains(text: str) -> dict[str, dict[str, Chain]]:
             policy = chain.get("policy", "accept") if "hook" in chain else ""
             where = f"{chain['family']} {chain['table']} {chain['name']}"
             chains[chain["name"]] = Chain(policy=policy, text=f"nft chain {where}: policy {policy}")
-            if chain.get("hook") == "input":
+            if chain.get("hook") == hook:
                 inputs.append(chain["name"])
     for entry in entries:
         if (rule := entry.get("rule")) and rule["chain"] in chains:
@@ -104,7 +106,13 @@ def _value(left: Any, packet: Packet) -> Any:
     if payload := left.get("payload"):
         return _payload(payload.get("protocol"), payload.get("field"), packet)
     if meta := left.get("meta"):
-        known = {"iifname": packet.interface, "iif": packet.interface, "l4proto": packet.protocol}
+        known = {
+            "iifname": packet.interface,
+            "iif": packet.interface,
+            "oifname": packet.out,
+            "oif": packet.out,
+            "l4proto": packet.protocol,
+        }
         return {**known, "nfproto": "ipv4", "protocol": "ip"}.get(meta.get("key"), _NO_VALUE)
     if ct := left.get("ct"):
         return "new" if ct.get("key") == "state" else _NO_VALUE

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Software:
     """
-    What matters of the distribution, its kernel and its packages before anything is installed.
+    What matters of the distribution and its packages before anything is installed.
 
-    + version: VERSION_ID of /etc/os-release; kernel: its version as numbers, (4, 18); None if it is not known
+    + version: VERSION_ID of /etc/os-release
     + apparmor: whether the kernel has AppArmor on
     + packages: installed packages that docker-ce conflicts with -> version
     + lacking: programs that preflight needs and that are missing, or BusyBox's in place of GNU's
@@ -20,7 +20,6 @@ class Software:
     """
 
     version: str = ""
-    kernel: tuple[int, int] | None = None
     apparmor: bool = False
     packages: tuple[tuple[str, str], ...] = ()
     lacking: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
@@ -45,8 +46,8 @@ class MachineState:
     + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
     + cas: CA -> the PEM certificates that the machine trusts for it
     + secrets: names of the shared secrets that the machine has
-    + software: its distribution's release, its kernel, and what is installed that matters
-    + survey: what only preflight's checks look at
+    + software: its distribution's release, and what is installed that matters
+    + survey: what preflight's checks look at besides
     """
 
     uid: int
@@ -74,6 +75,12 @@ class MachineState:
     cloud_init: bool = False
     cloud_init_hosts: bool = False
     survey: Survey = field(default_factory=Survey)
+
+    @property
+    def kernel(self) -> tuple[int, int] | None:
+        """Version of its kernel as numbers, such as (4, 18); None if it is not known."""
+        numbers = re.match(r"(\d+)\.(\d+)", self.survey.kernel)
+        return (int(numbers[1]), int(numbers[2])) if numbers else None
 
     @property
     def addresses(self) -> tuple[IPv4Interface, ...]:

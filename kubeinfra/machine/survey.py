@@ -96,6 +96,9 @@ class Survey:
     + iptables: what listed them -> the lines of table filter; + nft: each table, as JSON
     + latencies: seconds of each synchronous write where etcd's data will be
     + binaries: where /opt/etcd/bin and /opt/kubernetes/bin really are, if /opt is a link
+    + kubelet_certificate: PEM of the kubelet's own, as a client of the API; "" without one
+    + left_files: paths of other clusters; + mounts, chains: where, or how they are called -> how many there are
+    + reached: "address:port" of other machines to which a TCP connection could be made; None if it was not asked
     + unasked: what this machine could not be asked, such as "ports" or "nft-table inet mine"
     """
 
@@ -122,6 +125,11 @@ class Survey:
     nft: tuple[str, ...] = ()
     latencies: tuple[float, ...] = ()
     binaries: tuple[str, ...] = ()
+    kubelet_certificate: str = ""
+    left_files: tuple[str, ...] = ()
+    mounts: dict[str, int] = field(default_factory=dict)
+    chains: dict[str, int] = field(default_factory=dict)
+    reached: frozenset[str] | None = None
     unasked: tuple[str, ...] = ()
 
     @cached_property
@@ -147,7 +155,7 @@ def survey(output: Iterable[str]) -> Survey:
         kernel=first("kernel"),
         cpus=_number(first("cpus")),
         memory=_number(first("memory")),
-        disks={path: int(free) for path, _, free in (line.partition(" ") for line in said["disk"]) if free.isdecimal()},
+        disks=_numbers(said["disk"]),
         machine_id=first("machine-id"),
         product_uuid=first("product-uuid").lower(),
         host_keys=frozenset(said["host-key"]),
@@ -167,6 +175,11 @@ def survey(output: Iterable[str]) -> Survey:
         nft=_each(lambda line: b64decode(line).decode(errors="replace"), said["nft"]),
         latencies=tuple(map(float, first("fsync").split())),
         binaries=tuple(said["binaries"]),
+        kubelet_certificate=b64decode(first("kubelet-certificate")).decode(errors="replace"),
+        left_files=tuple(said["left-file"]),
+        mounts=_numbers(said["mounts"]),
+        chains=_numbers(said["chains"]),
+        reached=frozenset(said["reached"]) if said["reach"] else None,
         unasked=tuple(said["unasked"]),
     )
 
@@ -184,6 +197,10 @@ def _each(read: Callable[[str], T], lines: Iterable[str]) -> tuple[T, ...]:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() else None
+
+
+def _numbers(lines: Iterable[str]) -> dict[str, int]:
+    return {what: int(number) for what, _, number in map(_halves, lines) if number.isdecimal()}
 
 
 def _halves(line: str) -> tuple[str, str, str]:

@@ -31,7 +31,11 @@ from kubeinfra.run.seen import here
 
 Commands = Generator[StringCommand, None, None]
 GRACE = 1
-"""Seconds that requests which are on their way get to end; watches do not end, so there is nothing to wait for."""
+"""
+Seconds for connections that the balancer passed on just before, so that their handshake comes to an end. There is no
+condition to wait for: watches keep their connections, so neither nginx's former workers nor haproxy's sessions go, and
+which of them has a request on its way is inside TLS. Requests that are, the API server itself lets end when it stops.
+"""
 
 
 def _must_restart(master: Machine) -> bool:

@@ -11,6 +11,7 @@ from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_host
 
+from kubeinfra.checks.reach import needed
 from kubeinfra.cluster.cluster import Machine
 from kubeinfra.components.base import Here
 from kubeinfra.facts.machine import MachineFacts
@@ -38,7 +39,8 @@ def look_at(hosts: Iterable[Host]) -> None:
 
 def look_at_first(hosts: Iterable[Host]) -> None:
     """
-    Read these hosts all at the same time, with the first command that they get; etcd members have their disk measured.
+    Read these hosts all at the same time, with the first command that they get; etcd members have their disk measured,
+    and each tries what it must reach of the others.
 
     If it fails on one, the run ends with what to do about it.
     """
@@ -52,8 +54,9 @@ def _first_look(host: Host) -> dict[str, MachineState]:
     reason = "commands do not run there as they should, the reason is above"
     try:
         with ctx_host.use(host):
-            is_member = "etcd" in cluster().machine(host.name).groups
-            if found := host.get_fact(MachineFacts, etcd=is_member):
+            machine = cluster().machine(host.name)
+            reach = [one.target for one in needed(cluster(), machine)]
+            if found := host.get_fact(MachineFacts, etcd="etcd" in machine.groups, reach=reach):
                 return {host.name: found}
     except EOFError:
         reason = "sudo asks for a password, and there is no terminal to type it on"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_address, ip_interface, ip_network
 
 from laboratory import Lab, until
@@ -80,6 +81,33 @@ def test_the_deploy_after_it_puts_the_pods_on_the_network_that_it_has_now(cluste
         address = ip_address(pod["status"].get("podIP", "0.0.0.0"))
         assert pod["spec"].get("hostNetwork") or address in ip_network(given), f"{address} should be in {given}"
     cluster.require_healthy("after the pods have moved")
+
+
+# The script that tasks/verify.py runs on a master, with one try for each question: nothing is expected to get better.
+TRAFFIC = """
+from pathlib import Path
+from kubeinfra.components.verify import traffic
+from kubeinfra.run.inventory import load
+cluster, _ = load(Path("inventory.py"), [Path(".lab/group_data")])
+print(traffic(cluster).replace("patience=10", "patience=0"))
+"""
+
+
+def test_vxlan_that_does_not_pass_is_told_by_what_passes_and_what_does_not(cluster: Lab) -> None:
+    one, other = cluster.nodes[:2]
+    rule = "INPUT -p udp --dport 8472 -j DROP"
+    script = cluster.python("-c", TRAFFIC).text
+    cluster.run(one, f"iptables -I {rule}")
+    try:
+        said = cluster.run(cluster.masters[0], "cat >/run/traffic; sh /run/traffic 2>&1; rm /run/traffic", stdin=script)
+    finally:
+        cluster.run(one, f"iptables -D {rule}")
+    here, there = cluster.address(one), cluster.address(other)
+    assert f"a pod on {there} does not reach the pod on {here} " in said, f"the drop should be seen:\n{said}"
+    between = re.search(r"^from the machine .*", said, re.MULTILINE)
+    assert between and between[0].count(" passes") == 4, f"the machines reach each other by all else:\n{said}"
+    wanted = f"next: udp 8472 does not pass from {there} to {here}, other udp does"
+    assert wanted in said, f"it should say what to do next:\n{said}"
 
 
 def test_a_node_that_was_deleted_while_its_kubelet_runs_is_registered_anew(cluster: Lab, before: Processes) -> None:

@@ -12,6 +12,7 @@ from kubeinfra.components.base import Here
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.machine.software import Software
 from kubeinfra.machine.state import MachineState
+from kubeinfra.machine.survey import Survey
 from kubeinfra.pki.secrets import ClusterSecrets
 
 ALL = "group_data/all.py"
@@ -69,7 +70,8 @@ SEEN = MachineState(
     resolv_conf="nameserver 192.168.80.1\n",
     systemd_resolv_conf="",
     keeps_time=False,
-    software=Software(version="12", kernel=(6, 1)),
+    software=Software(version="12"),
+    survey=Survey(kernel="6.1.0-18-amd64"),
 )
 """A bare Debian machine."""
 

@@ -250,3 +250,15 @@ def test_an_etcd_member_says_the_name_of_its_data_and_its_cluster(tmp_path: Path
         },
     )
     assert (found.etcd_name, found.etcd_cluster, found.etcd_serves) == ("etcd07", "cdf818194e3a8c32", serves)
+
+
+@pytest.mark.parametrize(
+    ("release", "numbers"), [("3.10.0-1160.el7.x86_64", (3, 10)), ("6.1-rc1", (6, 1)), ("", None), ("unknown", None)]
+)
+def test_the_kernel_is_compared_as_numbers(release: str, numbers: tuple[int, int] | None) -> None:
+    assert MachineFacts().process([*UBUNTU, f"survey kernel {release}"]).kernel == numbers
+
+
+def test_nothing_is_asked_twice() -> None:
+    command = str(MachineFacts().command())
+    assert [command.count(what) for what in ("uname -r", ". /etc/os-release", "uname -m")] == [1, 1, 1]

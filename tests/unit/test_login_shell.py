@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pyinfra.connectors import util
 from pyinfra.connectors.ssh import SSHConnector
 
-from kubeinfra.run import login_shell
-from kubeinfra.run.login_shell import ASKPASS, BEGIN, answer, for_any_shell
+from kubeinfra.run.replaced import login_shell
+from kubeinfra.run.replaced.login_shell import ASKPASS, BEGIN, answer, for_any_shell
 
 COMMAND = """\
 for word in 'a\\\\b' "c!d" 'it'"'"'s' "$(printf '%s' "$HOME")"; do

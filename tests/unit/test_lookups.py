@@ -8,7 +8,7 @@ import pytest
 from pyinfra.api import Config, Host, Inventory, State, arguments
 from pyinfra.api.host import HostData
 
-from kubeinfra.run import lookups
+from kubeinfra.run.replaced import lookups
 
 
 @pytest.fixture

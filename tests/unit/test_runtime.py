@@ -18,8 +18,6 @@ KNOW_IT = {
     "kubeinfra/facts/software.py": "its repository, if the machine has it already",
     "kubeinfra/machine/software.py": "the same",
     "kubeinfra/checks/catalogue.py": "what a check looks at, for its page",
-    "kubeinfra/checks/hardware.py": "the disk that images are on",
-    "kubeinfra/checks/leftovers.py": "cgroups that belong to containers",
     "kubeinfra/checks/networks.py": "the setting for its repository",
     "kubeinfra/facts/machine.py": "/.dockerenv, which tells a container",
     "tasks/node.py": "which task to run first",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from base64 import b64decode
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import pytest
-from local_machine import answer, program
+from local_machine import answer, program, shell
 from survey_samples import WAL
 
 from kubeinfra.facts.machine import MachineFacts
@@ -135,36 +136,97 @@ def test_where_opt_really_is_is_said(tmp_path: Path) -> None:
     assert f"{tmp_path}/data/opt/etcd/bin" in found.binaries
 
 
+def test_files_of_another_cluster_and_the_certificate_of_another_node_are_read(tmp_path: Path) -> None:
+    write(tmp_path / "kubernetes/pki/ca.crt", "x")
+    write(tmp_path / "kubernetes/admin.conf", "x")
+    (tmp_path / "kubernetes/manifests").mkdir()
+    pem = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+    write(tmp_path / "client.pem", f"{pem}-----BEGIN EC PRIVATE KEY-----\nsecret\n-----END EC PRIVATE KEY-----\n")
+    instead = {
+        "/opt/kubernetes/ssl/kubelet-client-current.pem": f"{tmp_path}/client.pem",
+        "/etc/kubernetes": f"{tmp_path}/kubernetes",
+        "/proc/mounts": f"{tmp_path}/mounts",
+    }
+    write(
+        tmp_path / "mounts",
+        "tmpfs /run/k3s/a tmpfs rw\nproc /proc proc rw\ntmpfs /var/lib/kubelet/pods/1 tmpfs rw\n" * 2,
+    )
+    found = seen(tmp_path, etcd=False, instead=instead)
+    assert found.left_files == (f"{tmp_path}/kubernetes/pki", f"{tmp_path}/kubernetes/admin.conf")
+    assert found.mounts == {"/run/k3s": 2, "/var/lib/kubelet": 2}
+    assert found.kubelet_certificate == pem, "and not the key that is in the same file"
+
+
+def test_chains_of_others_are_counted_by_who_makes_them(tmp_path: Path) -> None:
+    lines = [
+        "*nat",
+        ":KUBE-SERVICES - [0:0]",
+        ":KUBE-ROUTER-X - [0:0]",
+        "*filter",
+        ":cali-in - [0:0]",
+        ":cali-out - [0:0]",
+    ]
+    lines += [":mine - [0:0]", "-A FORWARD -m comment --comment x -j FLANNEL-FWD", "-A FORWARD -j KUBE-FORWARD"]
+    for save in ("iptables-save", "iptables-legacy-save", "iptables-nft-save"):
+        program(tmp_path / "programs", save, f"printf '%s\\n' {' '.join(map(repr, lines))}")
+    found = seen(tmp_path, etcd=False)
+    assert found.chains == {"KUBE-": 1, "KUBE-ROUTER": 1, "cali-": 2}
+    assert found.iptables["iptables-save"] == (":mine - [0:0]", lines[-2]), "of flannel's its place"
+
+
+def test_what_it_must_reach_of_others_is_tried(tmp_path: Path) -> None:
+    """A port that answers, one that nobody has, and an address from which nothing comes back (RFC 5737)."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        answers, refuses = (f"127.0.0.1:{one.getsockname()[1]}" for one in (server, other))
+        fact = MachineFacts()
+        ran = shell(str(fact.command(reach=[answers, refuses, "192.0.2.1:6443"])))
+    reached = fact.process(ran.stdout.splitlines()).survey.reached
+    assert list(reached or ()) == [answers]
+    assert seen(tmp_path, etcd=False).reached is None
+
+
 NFT = r"""
 case "$*" in
-    "list chains") for table in "ip nat" "ip filter" "inet mine" "inet none"; do
+    "list chains") while read -r family name hook; do
         printf 'table %s {
 	chain in {
 		type filter hook %s priority 0; policy drop;
 	}
 }
-' "$table"             "$([ "$table" = "inet none" ] && echo forward || echo input)"
-    done ;;
+' "$family $name" "$hook"
+    done <<END
+ip nat input
+ip filter input
+inet mine input
+inet passes forward
+inet none output
+END
+    ;;
     "-j list table "*) [ ! -e "$0.old" ] || exit 1; echo "$4 $5" ;;
     *) exit 1 ;;
 esac
 """
 
 
-def test_of_nftables_only_tables_that_see_what_comes_in_are_read(tmp_path: Path) -> None:
+def test_of_nftables_only_tables_that_see_what_comes_in_or_is_passed_on_are_read(tmp_path: Path) -> None:
     """And not those that iptables has made, with megabytes of Services in them."""
     instead = {"/sys/module/nf_tables": str(tmp_path)}
     program(tmp_path / "programs", "nft", NFT)
     for save in ("iptables-save", "iptables-legacy-save", "iptables-nft-save"):
         program(tmp_path / "programs", save, '[ "$1" != -V ] || echo "v1.8.7 (legacy)"')
-    assert [one.strip() for one in seen(tmp_path, etcd=False, instead=instead).nft] == ["ip filter", "inet mine"]
+    assert [one.strip() for one in seen(tmp_path, etcd=False, instead=instead).nft] == [
+        "ip filter",
+        "inet mine",
+        "inet passes",
+    ]
     says = "case $1 in -V) echo 'v1.8.7 (nf_tables)' ;; *) echo '*filter'; echo ':INPUT DROP [0:0]' ;; esac"
     program(tmp_path / "programs", "iptables-nft-save", says)
     found = seen(tmp_path, etcd=False, instead=instead)
-    assert [one.strip() for one in found.nft] == ["inet mine"]
+    assert [one.strip() for one in found.nft] == ["inet mine", "inet passes"]
     assert found.iptables == {"iptables-nft-save": (":INPUT DROP [0:0]",)}
     (tmp_path / "programs/nft.old").touch()
-    assert seen(tmp_path, etcd=False, instead=instead).unasked == ("nft-table inet mine",)
+    assert seen(tmp_path, etcd=False, instead=instead).unasked == ("nft-table inet mine", "nft-table inet passes")
 
 
 def test_listeners_are_read_with_their_processes(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ class Cluster:
         fails = "".join(f'"{target}") echo "{said}" >&2; exit 1 ;; ' for target, said in broken.items())
         program(directory, "agnhost", f'echo "$3" >>{directory}/asked; case $3 in {fails} esac')
         program(directory, "sleep", "exit 0")
+        if not (directory / "nc").exists():
+            program(directory, "nc", "cat >/dev/null; echo 0000000000")
         program(
             directory,
             "kubectl",
@@ -40,7 +42,8 @@ case "$1 $2" in
 "get service") printf 10.0.0.50 ;;
 exec*) echo "$2" >>{directory}/execs; [ "$2" != echo-{broken.get("exec")} ] || {{ echo "no kubelet"; exit 1; }}
     shift 3; [ "$1 $2" = "sh -c" ] || exit 9; script=$3; shift 4
-    exec sh -c "$(echo "$script" | sed 's#/agnhost#{directory}/agnhost#; s#+ 30#+ 0#')" sh "$@" ;;
+    exec sh -c "$(printf "%s" "$script" | sed 's#/agnhost#{directory}/agnhost#; s#patience=.*0#patience=0#')" sh "$@" ;;
+wait*) exit 1 ;;  # the pods in the machines' network: tests/unit/test_traffic_why.py
 delete*|apply*|rollout*|create*) cat >/dev/null; echo "$1" >>{directory}/done ;;
 *) echo "what is $*" >&2; exit 9 ;;
 esac""",
@@ -119,10 +122,22 @@ def test_who_does_not_reach_whom_is_told(tmp_path: Path) -> None:
                     f"by its name ({NAME}): DNS: no such host",
                 )
             ),
+            "what passes between the machines could not be asked",
         ]
     )
     assert "create" not in found.file("done"), "it is not noted as passed"
     assert found.file("done")[-1] == "delete"
+
+
+def test_a_pod_that_gets_no_large_packet_is_not_reached(tmp_path: Path) -> None:
+    program(tmp_path, "nc", f"cat >{tmp_path}/said; [ $1 = 10.244.2.2 ] || echo 0000000000")
+    found = checked(tmp_path, 2)
+    assert found.ran.returncode == 1
+    assert found.ran.stderr.splitlines()[0] == (
+        "a pod on node1 does not reach the pod on node2 (10.244.2.2:8080): small packets pass, large ones do not"
+    )
+    request = (tmp_path / "said").read_bytes()
+    assert request.startswith(b"GET /echo?msg=0") and len(request) > 4000 and request.endswith(b"HTTP/1.0\r\n\r\n")
 
 
 def test_a_pod_that_cannot_be_asked_is_told(tmp_path: Path) -> None:

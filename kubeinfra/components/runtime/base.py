@@ -29,6 +29,16 @@ class Runtime(Protocol):
         ...
 
     @property
+    def data(self) -> str:
+        """The directory where it has images and containers."""
+        ...
+
+    @property
+    def cgroups(self) -> tuple[str, ...]:
+        """Parts of the cgroup paths of its containers."""
+        ...
+
+    @property
     def version(self) -> str:
         """
         Shell that prints about the runtime, if it is installed, "runtime=<version>", "runtime-package=<package>",

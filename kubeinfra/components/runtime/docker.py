@@ -69,6 +69,8 @@ class Docker:
         docker_repository.APT_KEY,
         docker_repository.YUM_REPO,
     )
+    data: str = "/var/lib/docker"
+    cgroups: tuple[str, ...] = ("docker-", "/docker/")
     version: str = (
         "if dockerd=$(command -v dockerd); then echo \"runtime=$(dockerd --version | tr -dc '0-9. ')\"; "
         'file=$(readlink -f "$dockerd"); owner=$(dpkg-query -S "$file" 2>/dev/null) || '
