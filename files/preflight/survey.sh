@@ -100,7 +100,8 @@ left_behind() {
     done
     awk '{
         split("/var/lib/kubelet /run/k3s /var/lib/rancher /run/cilium /run/calico", places, " ")
-        for (at in places) if (index($2, places[at]) == 1) count[places[at]]++
+        # below them: one on such a place itself is a disk of its own, which may well be
+        for (at in places) if (index($2, places[at] "/") == 1) count[places[at]]++
     } END { for (place in count) print "survey mounts " place " " count[place] }' /proc/mounts
     for data in /var/lib/etcd /var/lib/etcd/*; do
         [ -d "$data/member" ] || continue

@@ -149,7 +149,8 @@ def test_files_of_another_cluster_and_the_certificate_of_another_node_are_read(t
     }
     write(
         tmp_path / "mounts",
-        "tmpfs /run/k3s/a tmpfs rw\nproc /proc proc rw\ntmpfs /var/lib/kubelet/pods/1 tmpfs rw\n" * 2,
+        "/dev/sdb1 /var/lib/kubelet ext4 rw\n"  # a disk of its own is nobody's left-over
+        + "tmpfs /run/k3s/a tmpfs rw\nproc /proc proc rw\ntmpfs /var/lib/kubelet/pods/1 tmpfs rw\n" * 2,
     )
     found = seen(tmp_path, etcd=False, instead=instead)
     assert found.left_files == (f"{tmp_path}/kubernetes/pki", f"{tmp_path}/kubernetes/admin.conf")
