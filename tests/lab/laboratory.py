@@ -18,6 +18,7 @@ from typing import Any
 
 from invocation import Invocation, invoke
 
+from kubeinfra.atomic import whole_path
 from lab.engine import HOME
 from lab.host import GLOBAL_SYSCTLS
 from lab.names import LABEL, NAME
@@ -144,18 +145,27 @@ class Lab:
         (VIRTUAL / self.lab / "uml" / machine / "kernel-arguments").write_text(arguments)
 
     def run(self, machine: str, script: str, stdin: str = "", check: bool = True) -> str:
-        """What a shell script says on a machine, by `docker exec`; by ssh where it is a virtual one."""
-        command = ["docker", "exec", "-i", self.container(machine), "sh", "-c", script]
-        if machine in self.virtual:
-            options = ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=.lab/known_hosts"]
-            login = ["-i", ".lab/id_ed25519", f"root@{self.address(machine)}"]
-            command = ["ssh", *options, *login, f"exec sh -c {shlex.quote(script)}"]
+        """What a shell script says on a machine."""
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=180, errors="replace", cwd=self.directory
+            self._command(machine, script),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            errors="replace",
+            cwd=self.directory,
         )
         if check:
             assert done.returncode == 0, f"{machine}: {script}\nshould have succeeded:\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def _command(self, machine: str, script: str) -> list[str]:
+        """From the lab's directory: `docker exec`, or ssh where the machine is a virtual one."""
+        if machine not in self.virtual:
+            return ["docker", "exec", "-i", self.container(machine), "sh", "-c", script]
+        options = ["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=.lab/known_hosts"]
+        login = ["-i", ".lab/id_ed25519", f"root@{self.address(machine)}"]
+        return ["ssh", *options, *login, f"exec sh -c {shlex.quote(script)}"]
 
     def everywhere(self, script: str, machines: list[str] | None = None) -> dict[str, str]:
         """The same on several machines at once: machine -> what it says."""
@@ -184,8 +194,9 @@ class Lab:
         """The release's own, taken from a master."""
         path = self.controllers / "kubectl"
         if not path.exists():
-            source = f"kubeinfra-{self.masters[0]}:/opt/kubernetes/bin/kubectl"
-            subprocess.run(["docker", "cp", source, str(path)], check=True, capture_output=True)
+            read = self._command(self.masters[0], "cat /opt/kubernetes/bin/kubectl")
+            with whole_path(path, 0o700) as part, part.open("wb") as file:
+                subprocess.run(read, check=True, stdout=file, cwd=self.directory)
         return path
 
     def address(self, machine: str) -> str:
