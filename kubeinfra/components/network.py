@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.as_node import as_node
 from kubeinfra.components.base import Component, Here, Port, Probe
 from kubeinfra.components.control_plane import KUBECTL
-from kubeinfra.components.node import as_node
 from kubeinfra.components.pods import pods_say
 from kubeinfra.machine.render import template
 from kubeinfra.machine.wanted import File

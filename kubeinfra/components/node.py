@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from shlex import quote
 
 import yaml
 
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.types import is_ipv4
 from kubeinfra.components import flags
+from kubeinfra.components.as_node import as_node, status_as_node
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
 from kubeinfra.components.direct import CURL
 from kubeinfra.components.runtime import runtime
@@ -166,17 +166,6 @@ def own_resolv_conf(here: Here) -> str:
     return with_servers(text, (one for one in here.settings.dns_upstreams if is_ipv4(one)))
 
 
-def as_node(path: str) -> str:
-    """Shell that requests `path` as the kubelet does, with its certificate, from the endpoint that it uses now."""
-    return f"{_as_node()}{quote(path)}"
-
-
-def _as_node(header: str = "") -> str:
-    credentials = f"--cacert {KUBERNETES_CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
-    server = f"\"$(sed -n 's/^ *server: //p' {KUBELET_KUBECONFIG})\""
-    return f"{CURL} -sSf --max-time 5 {credentials}{f' {header}' if header else ''} {server}"
-
-
 def _own_node(machine: Machine) -> str:
     return as_node(f"/api/v1/nodes/{machine.node_name}")
 
@@ -196,7 +185,8 @@ def healthy(machine: Machine) -> Probe:
 
 def is_gone(machine: Machine) -> Probe:
     """Its Node object has been deleted."""
-    command = f"[ -s {KUBELET_CLIENT_PEM} ] && [ \"$({_own_node(machine)} -o /dev/null -w '%{{http_code}}')\" = 404 ]"
+    status = status_as_node(f"/api/v1/nodes/{machine.node_name}")
+    command = f'[ -s {KUBELET_CLIENT_PEM} ] && [ "$({status})" = 404 ]'
     return Probe("its Node is gone, and it registers only when it starts", command)
 
 
@@ -247,10 +237,10 @@ def _other_nodes_ready(node: str, but: int) -> str:
     It asks for what `kubectl get nodes` shows: a line for each node. Node objects have some 10 KB each, and every node
     that restarts asks for all others.
     """
-    path = quote(f"/api/v1/nodes?includeObject=None&fieldSelector=metadata.name!%3D{node}")
-    table = "-H 'Accept: application/json;as=Table;v=v1;g=meta.k8s.io'"
+    path = f"/api/v1/nodes?includeObject=None&fieldSelector=metadata.name!%3D{node}"
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
     unready = """grep -oE '"(NotReady|Unknown)[",]' | wc -l"""
-    return f'found=$({_as_node(table)}{path}) && [ "$(echo "$found" | {unready})" -le {but} ]'
+    return f'found=$({as_node(path, table)}) && [ "$(echo "$found" | {unready})" -le {but} ]'
 
 
 def _all_ready(path: str) -> str:
