@@ -7,12 +7,24 @@ from collections.abc import Iterable, Mapping
 from kubeinfra.errors import KubeinfraError
 from lab import machines
 from lab.containers import Containers
+from lab.image import Recipe
 from lab.inventory import Inventory
 from lab.machines import Kind, Planned
 from lab.vm.machines import VirtualMachines
 
-CONTAINERS: Kind = Containers()
-KINDS: tuple[Kind, ...] = (CONTAINERS, VirtualMachines("vm", prepared=True), VirtualMachines("bare-vm", prepared=False))
+CONTAINERS = Containers("container", Recipe())
+# Shells and a BusyBox: what a person may log in with, and the sparest tools that a machine may have.
+OTHER_CONTAINERS = (
+    Containers("debian-11", Recipe("debian-11", "bullseye", ("docker-ce",), ("busybox", "fish"))),
+    Containers("debian-13", Recipe("debian-13", "trixie", ("docker-ce",), ("csh", "docker-cli"))),
+    Containers("el-9", Recipe("el-9", parts=("el",))),
+)
+KINDS: tuple[Kind, ...] = (
+    CONTAINERS,
+    *OTHER_CONTAINERS,
+    VirtualMachines("vm", prepared=True),
+    VirtualMachines("bare-vm", prepared=False),
+)
 
 
 def plan(inventory: Inventory, asked: Mapping[str, str]) -> Planned:
