@@ -19,9 +19,10 @@ from rich.table import Table
 from kubeinfra.atomic import locked
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.errors import KubeinfraError
-from lab import artifacts, engine, host, image, inventory, keys, kinds, machines, network, settings
+from lab import artifacts, containers, engine, host, image, inventory, keys, kinds, machines, network, settings
 from lab import ssh as logins
 from lab.console import Phase, Phases
+from lab.containers import Containers
 from lab.machines import Found, Kind, Planned
 from lab.names import LAB, NAME
 from lab.process import run
@@ -117,9 +118,9 @@ def _up(options: argparse.Namespace, phases: Phases) -> tuple[Cluster, Planned]:
         planned = kinds.plan(read, asked)
         building = pool.submit(_artifacts, phases, cluster)
         _machines(phases, cluster, planned)
-        containers = [machine for machine, kind in planned.items() if kind is kinds.CONTAINERS]
+        in_containers = [machine for machine, kind in planned.items() if isinstance(kind, Containers)]
         values = settings.lab_settings(artifacts.BUILT, building.result())
-        settings.write(values, cluster.machines, containers)
+        settings.write(values, cluster.machines, in_containers)
         with phases("prefetch") as step:
             _prefetch(step, options.inventory)
     return cluster, planned
@@ -148,10 +149,15 @@ def _images(phases: Phases, planned: Planned) -> dict[str, str]:
     images = {}
     for kind in kinds.used(planned.values()):
         members = [machine.name for machine, other in planned.items() if other is kind]
-        name = "image" if kind is kinds.CONTAINERS else f"{kind.name} disk"
-        with phases(name) as step, _shared(kind.name, step):
+        with phases(_provided(kind)) as step, _shared(kind.name, step):
             images[kind.name] = kind.provide(step, len(set(members) - kind.found().keys()))
     return images
+
+
+def _provided(kind: Kind) -> str:
+    if kind is kinds.CONTAINERS:
+        return "image"
+    return f"{kind.name} image" if isinstance(kind, Containers) else f"{kind.name} disk"
 
 
 def _cluster_networks(cluster: Cluster) -> dict[str, IPv4Network]:
@@ -201,14 +207,15 @@ def _require_engine() -> None:
 def _down(phases: Phases) -> None:
     _require_engine()
     with phases("down") as step:
-        count = sum(kind.remove() for kind in reversed(kinds.KINDS))  # the network goes with the containers
+        count = sum(kind.remove() for kind in kinds.KINDS)
+        containers.remove_rest()
         with _shared("host", step):
             restored = [] if network.others() else _restore(step)
         step.result = f"{count} machines removed" + (f"; put back: {', '.join(restored)}" if restored else "")
 
 
 def _restore(step: Phase) -> list[str]:
-    reference = image.existing() or (image.provide(step) if SAVED_SYSCTLS.exists() else None)
+    reference = image.existing() or (image.provide(step, kinds.CONTAINERS.recipe) if SAVED_SYSCTLS.exists() else None)
     return host.restore(reference, SAVED_SYSCTLS) if reference else []
 
 

@@ -11,27 +11,33 @@ from kubeinfra.errors import KubeinfraError
 from lab import image, keys, ssh
 from lab.console import Phase
 from lab.docker import attempt, docker, lines
+from lab.image import Recipe
 from lab.machines import Found
 from lab.names import LABEL, NETWORK, OWN, container
 
 BOOT_SECONDS = 60
 STOP_SECONDS = 60
 ADDRESS_LABEL = f"{LABEL}.address"
+KIND_LABEL = f"{LABEL}.kind"
 # An overlay cannot lie on the container's own overlay, and kubelet measures the disk behind its directory.
 VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd", "kubelet": "/var/lib/kubelet"}
 
 
 class Containers:
-    """The kind that a machine is of where nothing else is said."""
+    """
+    + name: of the kind; + recipe: of its image
+    """
 
-    name = "container"
+    def __init__(self, name: str, recipe: Recipe) -> None:
+        self.name = name
+        self.recipe = recipe
 
     def provide(self, phase: Phase, new: int) -> str:
-        return image.provide(phase)
+        return image.provide(phase, self.recipe)
 
     def found(self) -> dict[str, Found]:
         fields = ["{{.Names}}", "{{.State}}", f'{{{{.Label "{ADDRESS_LABEL}"}}}}', "{{.Image}}"]
-        filters = (f"--filter=label={OWN}", f"--filter=label={ADDRESS_LABEL}")
+        filters = (f"--filter=label={OWN}", f"--filter=label={KIND_LABEL}={self.name}")
         rows = lines("ps", "--all", *filters, "--format", "\t".join(fields))
         members = (Found(*line.removeprefix(container("")).split("\t")) for line in rows)
         return {one.name: one for one in members}
@@ -39,7 +45,7 @@ class Containers:
     def up(self, machine: Machine, image: str, found: Found | None) -> None:
         name = container(machine.name)
         if found is None:
-            _create(machine, image)
+            _create(machine, image, self.name)
         if found is None or found.state != "running":
             docker("start", name)
         ready = attempt("exec", name, "lab-ready", str(BOOT_SECONDS), timeout=BOOT_SECONDS + 10)
@@ -63,25 +69,31 @@ class Containers:
         return said.stdout.decode().strip()
 
     def remove(self) -> int:
-        """Also the network, on which nothing may be any more, and what a container of the lab's own left behind."""
-        label = f"--filter=label={OWN}"
-        if found := lines("ps", "--all", "--quiet", label):
+        filters = (f"--filter=label={OWN}", f"--filter=label={KIND_LABEL}={self.name}")
+        if found := lines("ps", "--all", "--quiet", *filters):
             docker("rm", "--force", "--volumes", *found)
-        for kind in ("volume", "network"):
-            if names := lines(kind, "ls", "--quiet", label):
-                docker(kind, "rm", *names)
         return len(found)
 
 
-def _create(machine: Machine, image: str) -> None:
+def remove_rest() -> None:
+    """What no machine has any more: volumes, the network, and what a container of the lab's own left behind."""
+    label = f"--filter=label={OWN}"
+    for what, remove in (("ps", ("rm", "--force")), ("volume", ("volume", "rm")), ("network", ("network", "rm"))):
+        listing = ("ps", "--all") if what == "ps" else (what, "ls")
+        if names := lines(*listing, "--quiet", label):
+            docker(*remove, *names)
+
+
+def _create(machine: Machine, image: str, kind: str) -> None:
     """Container and keys. No host name is given: giving names is the deploy's business."""
     name = container(machine.name)
-    volumes = (f"type=volume,source={name}-{kind},target={path}" for kind, path in VOLUMES.items())
+    volumes = (f"type=volume,source={name}-{part},target={path}" for part, path in VOLUMES.items())
     docker(
         "create",
         f"--name={name}",
         f"--label={OWN}",
         f"--label={ADDRESS_LABEL}={machine.address}",
+        f"--label={KIND_LABEL}={kind}",
         "--privileged",
         "--cgroupns=private",
         "--tmpfs=/run",

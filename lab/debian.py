@@ -17,7 +17,7 @@ SUITE = "bookworm"
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 
-def bootstrap(phase: Phase, packages: Sequence[str], target: Path, *options: str) -> None:
+def bootstrap(phase: Phase, packages: Sequence[str], target: Path, *options: str, suite: str = SUITE) -> None:
     """
     Debian with these packages as a tar file, or as a directory where `options` (of mmdebstrap) say so.
 
@@ -27,7 +27,7 @@ def bootstrap(phase: Phase, packages: Sequence[str], target: Path, *options: str
         engine.install_packages(phase, "mmdebstrap", "debian-archive-keyring")
     with tempfile.TemporaryDirectory() as directory:
         given = [f"--include={','.join(packages)}", *_dpkg_options(), *_apt_options(Path(directory)), *options]
-        run(phase, "mmdebstrap", "--variant=minbase", *given, SUITE, str(target), *_own_sources())
+        run(phase, "mmdebstrap", "--variant=minbase", *given, suite, str(target), *_own_sources(suite))
 
 
 def package_names(text: str) -> list[str]:
@@ -35,15 +35,15 @@ def package_names(text: str) -> list[str]:
     return [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
 
 
-def sources(rows: Iterable[str], codename: str) -> list[str]:
+def sources(rows: Iterable[str], codename: str, suite: str) -> list[str]:
     """
     The package sources of a Debian machine as sources for an image: the same mirrors, the image's own suite.
 
     + rows: "SITE RELEASE COMPONENT", as `apt-get indextargets` prints them
-    + codename: the machine's own release of Debian, such as "bookworm"
+    + codename: the machine's own release of Debian, such as "bookworm"; + suite: the image's
     """
     fields = [row.split() for row in rows]
-    suites = {codename + kind: SUITE + kind for kind in ("", "-updates", "-security")}
+    suites = {codename + kind: suite + kind for kind in ("", "-updates", "-security")}
     return [
         f"deb {site} {suites[release]} main"
         for site, release, component in fields
@@ -62,7 +62,7 @@ def _apt_options(directory: Path) -> list[str]:
     return ["--aptopt=Apt::Install-Recommends false", f"--aptopt={settings}"]
 
 
-def _own_sources() -> list[str]:
+def _own_sources(suite: str) -> list[str]:
     """None on Ubuntu: mmdebstrap knows Debian's own."""
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
     if release.get("ID") != "debian":
@@ -74,4 +74,4 @@ def _own_sources() -> list[str]:
         "$(SITE) $(RELEASE) $(COMPONENT)",
         "Created-By: Packages",
     ]
-    return sources(subprocess.check_output(command, text=True).splitlines(), release["VERSION_CODENAME"])
+    return sources(subprocess.check_output(command, text=True).splitlines(), release["VERSION_CODENAME"], suite)

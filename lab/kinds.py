@@ -7,15 +7,23 @@ from collections.abc import Iterable, Mapping
 from kubeinfra.errors import KubeinfraError
 from lab import machines
 from lab.containers import Containers
+from lab.image import Recipe
 from lab.inventory import Inventory
 from lab.machines import Kind, Planned
 from lab.vm.machines import VirtualMachines
 from lab.vm.qemu import Qemu
 from lab.vm.user_mode import UserMode
 
-CONTAINERS: Kind = Containers()
+CONTAINERS = Containers("container", Recipe())
+# Shells and a BusyBox: what a person may log in with, and the sparest tools that a machine may have.
+OTHER_CONTAINERS = (
+    Containers("debian-11", Recipe("debian-11", "bullseye", ("docker-ce",), ("busybox", "fish"))),
+    Containers("debian-13", Recipe("debian-13", "trixie", ("docker-ce",), ("csh", "docker-cli"))),
+    Containers("el-9", Recipe("el-9", parts=("el",))),
+)
 KINDS: tuple[Kind, ...] = (
     CONTAINERS,
+    *OTHER_CONTAINERS,
     VirtualMachines("vm", prepared=True, computer=Qemu),
     VirtualMachines("bare-vm", prepared=False, computer=Qemu),
     VirtualMachines("uml", prepared=True, computer=UserMode),

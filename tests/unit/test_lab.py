@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 from ipaddress import IPv4Address, IPv4Network
@@ -15,7 +16,7 @@ from rich.console import Console
 from kubeinfra.cluster.cluster import Machine
 from kubeinfra.cluster.settings import Settings, read
 from kubeinfra.errors import KubeinfraError
-from lab import containers, debian, engine, host, image, keys, machines, network, settings
+from lab import containers, debian, engine, host, image, keys, kinds, machines, network, settings
 from lab.console import Phases
 from lab.machines import Kind
 from lab.vm.machines import VirtualMachines
@@ -105,7 +106,19 @@ class TestImage:
 
     def test_recipe_has_the_parts_that_matter(self) -> None:
         wanted = {"runc-shim", "image/Dockerfile", "image/packages", "image/root/usr/local/sbin/lab-init"}
-        assert wanted <= image.recipe().keys()
+        assert wanted <= image.Recipe().files().keys()
+
+    def test_each_kind_has_an_image_of_its_own(self) -> None:
+        recipes = [kinds.CONTAINERS.recipe, *(kind.recipe for kind in kinds.OTHER_CONTAINERS)]
+        assert len({recipe.repository for recipe in recipes} & {image.REPOSITORY}) == 1
+        assert len({recipe.cache for recipe in recipes}) == len({image.digest(recipe.files()) for recipe in recipes})
+        assert len({image.digest(recipe.files()) for recipe in recipes}) == len(recipes)
+
+    def test_what_a_part_adds_is_in_the_recipe(self) -> None:
+        recipe = image.Recipe("other", "trixie", ("el",), ("csh",))
+        assert {"parts/el/setup", "parts/el/make_rpms.py", "image/setup"} <= recipe.files().keys()
+        assert {"dnf", "csh", "socat"} <= {*debian.package_names(recipe.wanted_packages)}
+        assert recipe.pulled_base == "debian:trixie-slim"
 
     def test_package_names_without_comments(self) -> None:
         assert debian.package_names("# all\nsocat\n\nnginx  # a proxy\n") == ["socat", "nginx"]
@@ -117,7 +130,7 @@ class TestImage:
             "http://mirror.example/security trixie-security main",
             "https://other.example/apt cloud-sdk-trixie main",
         ]
-        assert debian.sources(rows, "trixie") == [
+        assert debian.sources(rows, "trixie", "bookworm") == [
             "deb http://mirror.example/debian bookworm main",
             "deb http://mirror.example/security bookworm-security main",
         ]
@@ -125,7 +138,7 @@ class TestImage:
 
 class TestMachines:
     NODE = machine("node01", "192.168.80.11", "node")
-    KINDS = (containers.Containers(), VirtualMachines("vm", prepared=True, computer=Qemu))
+    KINDS = (kinds.CONTAINERS, VirtualMachines("vm", prepared=True, computer=Qemu))
 
     def chosen(self, wanted: dict[str, str], *named: Machine) -> dict[Machine, Kind]:
         return machines.chosen(named or [self.NODE], self.KINDS, wanted, THERE)
@@ -146,11 +159,11 @@ class TestMachines:
         there = {"container": {}, "vm": {"node01": machines.Found("node01", "exited", "192.168.80.11", "image")}}
         other = machine("node02", "192.168.80.12", "node")
 
-        def kinds(wanted: dict[str, str]) -> list[str]:
+        def chosen(wanted: dict[str, str]) -> list[str]:
             return [kind.name for kind in machines.chosen([self.NODE, other], self.KINDS, wanted, there).values()]
 
-        assert kinds({}) == ["vm", "container"]
-        assert kinds({"node01": "container", "node02": "vm"}) == ["container", "vm"]
+        assert chosen({}) == ["vm", "container"]
+        assert chosen({"node01": "container", "node02": "vm"}) == ["container", "vm"]
 
     def test_what_is_not_as_in_a_fresh_lab_is_told(self) -> None:
         planned = self.chosen({}, machine("node02", "192.168.80.12"))
@@ -280,11 +293,13 @@ class TestShim:
         assert _shim(config, "kill", "name", "15") == ["kill", "name", "15"]
         assert config.read_text() == self.ASKED
 
-    def test_the_diverted_runc_goes_first(self, config: Path) -> None:
-        diverted = config.parent / "bin" / "runc.distrib"
-        diverted.write_text("#!/bin/sh\necho diverted\n")
-        diverted.chmod(0o755)
-        assert _shim(config, "list") == ["diverted"]
+    def test_in_place_of_runc_it_calls_the_other_one(self, config: Path) -> None:
+        """As in a machine, where it comes first on PATH."""
+        (config.parent / "local").mkdir()
+        copy = shutil.copy(SHIM, config.parent / "local" / "runc")
+        path = f"{config.parent / 'local'}:{config.parent / 'bin'}:{os.environ['PATH']}"
+        done = subprocess.run([copy, "list"], env={"PATH": path}, capture_output=True, text=True, timeout=20)
+        assert done.stdout.splitlines() == ["list"], done.stderr
 
 
 def _executed(text: str) -> dict[str, Any]:

@@ -139,9 +139,7 @@ class TestKinds:
         return Inventory(Cluster((NODE,), Settings()), said, [])
 
     def test_an_unknown_kind_is_told_with_those_that_there_are(self) -> None:
-        with pytest.raises(
-            KubeinfraError, match='node03: lab_machine is "vms", wanted one of container, vm, bare-vm, uml'
-        ):
+        with pytest.raises(KubeinfraError, match='node03: lab_machine is "vms", wanted one of container, debian-11'):
             kinds.plan(self.inventory(node03="vms"), {})
 
     def test_the_image_of_containers_is_always_needed(self) -> None:
