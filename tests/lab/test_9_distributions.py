@@ -32,9 +32,12 @@ machines = [
 master = etcd = lb = ["{EL}"]
 node = ["{EL}", "{OLD}", "{JUMP}"]
 """
-SETTINGS = f"""
+SETTINGS = """
 masters_schedulable = True
 load_balancer_port = 8443
+"""
+# Of how it is deployed to, after the machines are there.
+WAYS = f"""
 docker_source = "docker-ce"
 docker_repository = "http://127.0.0.1:8099/docker-ce"
 _sudo = True
@@ -64,13 +67,13 @@ systemctl restart ssh
 
 @pytest.fixture(scope="module")
 def mixed(bring_up: Callable[..., Lab]) -> Lab:
-    lab = bring_up("distributions", inventory=INVENTORY)
+    lab = bring_up("distributions", inventory=INVENTORY, settings=SETTINGS)
     for machine in lab.machines:
         allowed = "" if machine == JUMP else lab.address(JUMP)
         lab.run(machine, f"sh -s -- {allowed}", stdin=CONDITIONS)
     _second_cards(lab)
     with (lab.directory / "group_data" / "all.py").open("a") as file:
-        file.write(SETTINGS)
+        file.write(WAYS)
     # The lab's own settings come later, and name a Docker that these machines do not have.
     own = lab.directory / ".lab" / "group_data" / "all.py"
     own.write_text(re.sub("^docker_source = .*\n", "", own.read_text(), flags=re.MULTILINE))
@@ -101,7 +104,7 @@ def _ssh_config(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def deployed(mixed: Lab, figures: list[str]) -> Invocation:
-    done = mixed.deploy(user="operator")
+    done = mixed.deploy(user="operator", timeout=900)
     figures.append(f"three distributions, all ways in at once: {done.seconds:.1f} s")
     return done
 
