@@ -1,4 +1,4 @@
-"""The same cluster in other ways, each on fresh machines: by Docker, and in four goes."""
+"""Clusters made in other ways, each on fresh machines: by Docker, and in four goes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,22 @@ from observe import assert_finished, command_lines, processes, secrets, spoken
 BringUp = Callable[..., Lab]
 
 
-def test_the_docker_connector_makes_the_same_cluster_and_tells_no_secret(bring_up: BringUp, figures: list[str]) -> None:
+# A machine for each component.
+SMALL = """\
+machines = [
+    ("master01", {"ssh_hostname": "192.168.80.10"}),
+    ("node01", {"ssh_hostname": "192.168.80.11"}),
+    ("lb01", {"ssh_hostname": "192.168.80.13"}),
+]
+master = etcd = ["master01"]
+node = ["node01"]
+lb = ["lb01"]
+"""
+
+
+def test_the_docker_connector_makes_a_cluster_and_tells_no_secret(bring_up: BringUp, figures: list[str]) -> None:
     """With -vvv, and with an eye on every command line: this connector's are on this machine too."""
-    lab = bring_up("docker")
+    lab = bring_up("docker", inventory=SMALL)
     inventory = ".lab/docker_inventory.py"
     with command_lines() as seen:
         done = lab.deploy("-vvv", inventory=inventory)
