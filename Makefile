@@ -5,7 +5,7 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test container-test virtual-test
+.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -26,7 +26,7 @@ artifacts: .venv/installed ## fetch all releases that the cluster needs, ahead o
 test: .venv/installed ## style, types, unit, plan and lab, with the slowest tests and the time of each part; what CI runs
 	$(BIN)/python tests/budget.py quick lab-test
 
-test-all: test ## the same: no test takes so long yet that `make test` leaves it out
+test-all: test virtual-test ## that, and the tests which would take it over its budget
 
 quick: .venv/installed ## all but the lab, two things at a time
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target check unit plan
@@ -49,14 +49,10 @@ plan: .venv/installed ## the real command line on simulated machines, in several
 	$(PYTEST) --timeout 600 tests/plan
 
 lab-test: .venv/installed ## the real thing on the lab's machines, in about three quarters of an hour
-	$(MAKE) --no-print-directory --jobs 2 container-test virtual-test
-
-container-test: .venv/installed ## of the lab's tests those whose machines are containers
 	$(PYTEST) tests/lab --ignore tests/lab/test_virtual_machine.py
 
-# At the same time as the others, in a lab of its own, and with what processor these leave over.
-virtual-test: .venv/installed ## of the lab's tests those of a machine with a kernel of its own
-	nice -n 10 $(PYTEST) tests/lab/test_virtual_machine.py
+virtual-test: .venv/installed ## of the lab's tests those of a machine with a kernel of its own, in half an hour
+	$(PYTEST) tests/lab/test_virtual_machine.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
