@@ -15,7 +15,7 @@ from lab.vm.qemu import Qemu
 from lab.vm.user_mode import UserMode
 
 CONTAINERS = Containers("container", Recipe())
-# Shells and a BusyBox: what a person may log in with, and the sparest tools that a machine may have.
+# Login shells that are no sh, and the fewest tools that a machine may have (BusyBox).
 OTHER_CONTAINERS = (
     Containers("debian-11", Recipe("debian-11", "bullseye", ("docker-ce",), ("busybox", "fish"))),
     Containers("debian-13", Recipe("debian-13", "trixie", ("docker-ce",), ("csh", "docker-cli"))),
