@@ -19,10 +19,11 @@ _CURL = (
     f"{CURL} -sS --max-time {_SECONDS} --cacert {KUBERNETES_CA} --cert {KUBELET_CLIENT_PEM} --key {KUBELET_CLIENT_PEM}"
 )
 _OPENSSL = (
-    f'server=$({_SERVER}); name=${{server%:*}}; case $name in *[!0-9.]*) check="-servername $name -verify_hostname" ;; '
-    f"*) check=-verify_ip ;; esac; said=$(printf '%s\\r\\n' @lines@ | timeout {_SECONDS} "
-    "openssl s_client -quiet -verify_return_error -connect $server $check $name "
-    f"-CAfile {KUBERNETES_CA} -cert {KUBELET_CLIENT_PEM} -key {KUBELET_CLIENT_PEM} 2>/dev/null | tr -d '\\r'); "
+    f"server=$({_SERVER}); said=$(name=${{server%:*}}; case $name in "
+    '*[!0-9.]*) set -- -servername "$name" -verify_hostname "$name" ;; *) set -- -verify_ip "$name" ;; esac; '
+    f"printf '%s\\r\\n' @lines@ | timeout {_SECONDS} openssl s_client -quiet -verify_return_error "
+    f'-connect "$server" "$@" -CAfile {KUBERNETES_CA} -cert {KUBELET_CLIENT_PEM} -key {KUBELET_CLIENT_PEM} '
+    "2>/dev/null | tr -d '\\r'); "
     "status=$(printf '%s\\n' \"$said\" | sed -n '1s/^HTTP[^ ]* \\([0-9]*\\).*/\\1/p')"
 )
 # As curl --fail does.
