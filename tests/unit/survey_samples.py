@@ -107,3 +107,11 @@ WAL = b64encode(
 
 def machines(state: State) -> dict[str, MachineState]:
     return {one: machine(one, state.says.get(one, ()), state.has.get(one, ()), **state.seen) for one in HOME}
+
+
+def assert_told(state: State) -> None:
+    """Preflight tells exactly these findings of it, in their order, each beginning so, and all at its level."""
+    found = told(state, machines(state))
+    assert [sentence[: len(begin)] for (sentence, _), begin in zip(found, state.told, strict=False)] == list(state.told)
+    assert len(found) == len(state.told), found
+    assert {level for _, level in found} == {state.level}
