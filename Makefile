@@ -5,14 +5,14 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts test test-all check fix unit plan quick lab-test virtual-test
+.PHONY: help demo demo-down deploy artifacts flags test test-all check fix unit plan quick lab-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: .venv/installed ## machines at the inventory's addresses, and the cluster on them
-	$(LAB) demo
+demo: .venv/installed ## machines at the inventory's addresses, and the cluster on them; RELEASE=1.37.2 for another one
+	$(LAB) demo $(if $(RELEASE),--release $(RELEASE))
 
 demo-down: .venv/installed ## remove the machines, networks and routes; sysctls as before; .lab/ and the cache stay
 	$(LAB) down
@@ -23,10 +23,14 @@ deploy: .venv/installed ## deploy to the lab's machines once more; ARGS are pyin
 artifacts: .venv/installed ## fetch all releases that the cluster needs, ahead of time
 	$(BIN)/python -m kubeinfra artifacts inventory.py $(ARGS)
 
-test: .venv/installed ## style, types, unit, plan and lab, with the slowest tests and the time of each part; what CI runs
-	$(BIN)/python tests/budget.py quick lab-test
+flags: .venv/installed ## tests/data/flags: the flags of every minor's components, built from source; MINOR=1.29 for one
+	$(BIN)/python -m lab.flags $(MINOR)
 
-test-all: test virtual-test ## that, and the tests which would take it over its budget
+test: .venv/installed ## style, types, unit, plan and lab, with the slowest tests and the time of each part; what CI runs
+	$(BIN)/python tests/budget.py lab-test+quick
+
+test-all: .venv/installed ## that, and meanwhile the tests of a machine with a kernel of its own
+	$(BIN)/python tests/budget.py lab-test+virtual-test quick
 
 quick: .venv/installed ## all but the lab, two things at a time
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target check unit plan

@@ -9,6 +9,7 @@ from kubeinfra.operations.gates import barrier
 from tasks import (
     addons,
     artifacts,
+    containerd,
     control_plane,
     docker,
     etcd,
@@ -16,6 +17,7 @@ from tasks import (
     ipvs,
     load_balancer,
     network,
+    nftables,
     node,
     node_objects,
     preflight,
@@ -37,12 +39,15 @@ etcd.etcd()
 barrier(name="--- etcd is started")
 control_plane.control_plane()
 barrier(name="--- the control plane is started")
-artifacts.stage(components=["node"])  # while the control plane comes up: controller-manager 1.20 signs nothing for 11 s
+# While the control plane comes up: controller-manager 1.20 signs nothing for 11 s.
+artifacts.stage(components=["container runtime", "node"])
 barrier(name="--- binaries and images of the nodes are on the machines")
 load_balancer.load_balancer()
 barrier(name="--- load balancers are started")
 docker.docker()
+containerd.containerd()
 ipvs.ipvs()
+nftables.nftables()
 barrier(name="--- container runtimes are running")
 etcd.etcd_gate()
 barrier(name="--- etcd is healthy")

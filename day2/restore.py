@@ -9,6 +9,7 @@ from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 
 from kubeinfra.components import control_plane, etcd, node
+from kubeinfra.components.etcd_snapshot import revisions_go_on
 from kubeinfra.components.runtime import runtime
 from kubeinfra.controller.snapshots import cluster_of
 from kubeinfra.operations import snapshots
@@ -20,7 +21,7 @@ from kubeinfra.run.seen import here
 from tasks.network import network_gate
 from tasks.preflight import preflight
 
-# flannel and CoreDNS watch the API from where they were; it has gone back, so they would see nothing for long.
+# flannel and CoreDNS watch the API from where they were; if it has gone back, they would see nothing for long.
 WATCHERS = ["kube-flannel", "coredns"]
 
 
@@ -87,7 +88,12 @@ if "master" in host.groups:
     start(name="start the control plane", units=control_plane.UNITS, block=False)
     wait_until(name="API ready", probe=control_plane.READY)
 barrier(name="--- the API answers")
-if "node" in host.groups:
+if "node" in host.groups and revisions_go_on(cluster().etcd_version):
+    once(
+        name="watchers", what="note the time, so that what the kubelet says later counts", command=f"touch {node.NOTED}"
+    )
+    wait_until(name="Ready again", probe=node.ready_since(this_machine()))
+elif "node" in host.groups:
     once(name="watchers", what="restart kubelet, kube-proxy, flannel and CoreDNS", command=restart_watchers())
     wait_until(name="Ready again", probe=node.ready_again(this_machine()))
 barrier(name="--- nodes see the restored state")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ from kubeinfra.artifacts.images import image_path
 from kubeinfra.checks.catalogue import CHECKS, NUMBERS
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.artifacts_needed import node_images
 from kubeinfra.components.platforms import CANNED, PLATFORMS
 from kubeinfra.components.ports import ports
 from kubeinfra.releases import catalogue as releases
+from kubeinfra.reports import releases as releases_report
 
 ROOT = Path(__file__).resolve().parents[1]
 ARCH = "amd64"  # of the artifacts that are named as examples
@@ -58,6 +59,7 @@ _CHINESE = _Words(
         "number": "整数",
         "True or False": "True 或 False",
         "list": "列表",
+        "list or dictionary": "列表或字典",
         "dictionary": "字典",
         "address": "地址",
         "network": "网段",
@@ -77,6 +79,7 @@ _CHINESE = _Words(
         "nodes": "node",
         "nodes (Service `kubernetes`)": "node（Service `kubernetes`）",  # noqa: RUF001
         "nodes (flannel, vxlan)": "node（flannel vxlan）",  # noqa: RUF001
+        "nodes (metrics-server)": "node（metrics-server）",  # noqa: RUF001
         "you": "你自己",
         "you if there are no load balancers": "没有负载均衡时还有你自己",
         "each other": "彼此",
@@ -90,6 +93,13 @@ _CHINESE = _Words(
         "container": "容器",
         "real package manager": "真实的包管理器",
         "canned facts": "预置的 facts",
+        "minor": "次版本",
+        "newest": "最新补丁",
+        "supported until": "上游支持至",
+        "runtime": "默认运行时",
+        "CNI plugins": "CNI 插件",
+        "proved": "实际部署过",
+        "not proved": "未验证",
         "IP protocol": "IP 协议（VRRP）",  # noqa: RUF001
         ", ": "、",
     }
@@ -157,17 +167,55 @@ def checks_table(words: Mapping[str, str] = _ENGLISH, translated: Mapping[str, s
 
 
 def artifacts_table() -> str:
-    """What `artifacts_dir` needs for the newest release: each file, and its source."""
-    release = releases.release(releases.SUPPORTED[-1])
+    """What `artifacts_dir` needs for the default release: each file, and its source."""
+    release = releases.release(releases.DEFAULT)
     versions = {"kubernetes": release.kubernetes, "etcd": release.etcd, "cni-plugins": release.cni_plugins}
+    if release.container_runtime == "containerd":
+        versions |= {"containerd": release.containerd, "runc": release.runc, "crictl": release.crictl}
     rows = []
     for name, version in versions.items():
         artifact = releases.artifact(name, version, ARCH)
         checksums = "" if artifact.digest else f", and `{artifact.checksum_url.rpartition('/')[2]}` of the same place"
         rows.append((f"`{artifact.path}`", f"<{artifact.url}>{checksums}"))
-    images = [getattr(release, field.name) for field in fields(release) if field.name.endswith("_image")]
+    images = node_images(Cluster((), Settings()))
     rows += [(f"`{image_path(image, ARCH)}`", f"`docker save {image}`") for image in images]
     return _table((f"file below `artifacts_dir`, for {ARCH}", "from"), rows)
+
+
+def releases_table(words: Mapping[str, str] = _ENGLISH) -> str:
+    """Every minor, with what goes with it."""
+    header = (
+        "minor",
+        "newest",
+        "supported until",
+        "runtime",
+        "etcd",
+        "containerd",
+        "runc",
+        "CNI plugins",
+        "CoreDNS",
+        "metrics-server",
+        "pause",
+        "proved",
+    )
+    lines = [
+        (
+            row.minor,
+            row.release.newest,
+            str(row.end_of_life),
+            row.release.container_runtime,
+            row.etcd,
+            row.containerd,
+            row.release.runc,
+            row.release.cni_plugins,
+            row.tag("coredns"),
+            row.tag("metrics_server"),
+            row.tag("pause"),
+            words[row.proved],
+        )
+        for row in releases_report.rows()
+    ]
+    return _table(tuple(words[word] for word in header), lines)
 
 
 def platforms_table(words: Mapping[str, str] = _ENGLISH) -> str:
@@ -182,7 +230,7 @@ def platforms_table(words: Mapping[str, str] = _ENGLISH) -> str:
         "packages of docker-ce",
         "checked",
     )
-    rows = [
+    lines = [
         (
             one.title,
             one.release,
@@ -195,20 +243,22 @@ def platforms_table(words: Mapping[str, str] = _ENGLISH) -> str:
         )
         for one in PLATFORMS.values()
     ]
-    return _table(tuple(words[word] for word in header), rows)
+    return _table(tuple(words[word] for word in header), lines)
 
 
 def packages_table() -> str:
     """What each family installs, by the part of a machine that needs it."""
-    families = {one.family: one for one in reversed(list(PLATFORMS.values()))}
+    families = {one.family: one for one in PLATFORMS.values()}
     names = (
         "host",
         "apparmor",
         "ipvs",
+        "nftables",
         "etcd",
         "load_balancer",
         "nginx_packages",
         "docker",
+        "containerd",
         "chrony",
         "chrony_conf",
         "nginx_user",
@@ -231,6 +281,8 @@ def _block(block: re.Match[str], chinese: bool) -> str:
         return f"{begin}{ports_table(_CHINESE if chinese else _ENGLISH)}\n"
     if name == "platforms":
         return f"{begin}{platforms_table(_CHINESE if chinese else _ENGLISH)}\n"
+    if name == "releases":
+        return f"{begin}{releases_table(_CHINESE if chinese else _ENGLISH)}\n"
     if name == "packages":
         return f"{begin}{packages_table()}\n"
     if name == "settings":

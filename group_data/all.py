@@ -1,5 +1,9 @@
 """Settings of the cluster. docs/settings.md lists all of them; these are the likeliest to be changed."""
 
+# The Kubernetes release. The newest that is known here is 1.37.2; `python -m kubeinfra releases` lists them.
+# Decide before the first run: of a running cluster only the patch, the third number, may be changed here.
+kubernetes_version = "1.20.15"
+
 # Networks of Services and pods: no machine may be in them. Decide before the first run: a later change breaks the
 # cluster.
 service_cidr = "10.0.0.0/24"

@@ -4,6 +4,7 @@ python -m kubeinfra: what needs no machine.
     check INVENTORY      read inventory and settings, report every error; connects nowhere
     artifacts INVENTORY  fetch all that the cluster needs ahead of time
     report [INVENTORY]   one HTML page of the newest run, or of a named one
+    releases             the Kubernetes releases that can be deployed
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "artifacts":
             command.add_argument("--arch", default="amd64", help="amd64 (default) or arm64")
     _add_report(commands)
+    what = "the Kubernetes releases that can be deployed, what goes with each, and which were"
+    commands.add_parser("releases", help=what, description=what)
     options = parser.parse_args(arguments)
     try:
-        return _report(options) if options.command == "report" else _run(options)
+        return {"report": _report, "releases": _releases}.get(options.command, _run)(options)
     except KubeinfraError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -95,6 +98,15 @@ def _fetch(cluster: Cluster, arch: str) -> None:
     for reference in node_images(cluster):
         image = place.image(reference, arch)
         console.print(f"{image.label}: tar file" if image else f"{reference}: no tar file, nodes pull it")
+
+
+def _releases(options: argparse.Namespace) -> int:
+    from kubeinfra.reports.releases import summary, table
+
+    console = Console()
+    console.print(table(datetime.now(UTC).date()))
+    console.print(summary(), highlight=False)
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -59,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_machine_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fresh", action="store_true", help="remove the machines that are there first")
+    command.add_argument(
+        "--release",
+        metavar="X.Y.Z",
+        help="of Kubernetes, in place of group_data's, until the machines go",
+    )
     command.set_defaults(kinds=[])
     for name, what in (
         ("vm", "make this machine a virtual one, emulated where there is no KVM; may be repeated"),

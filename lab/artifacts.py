@@ -5,10 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from kubeinfra.artifacts.images import image_path
 from kubeinfra.artifacts.store import Store
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.releases import catalogue as releases
-from lab import build
+from lab.build import build, stack
+from lab.build.base import Build
+from lab.build.images import ARCH
 from lab.console import Phase
 
 CACHE = Path("~/.cache/kubeinfra").expanduser()
@@ -31,9 +34,17 @@ def provide(phase: Phase, cluster: Cluster) -> dict[str, str]:
         phase.result = "upstream can be reached"
         return {}
     phase.note("upstream cannot be reached: building from Go modules and Debian packages")
-    built = build.build(build.BUILDS, BUILT, CACHE / "build-work", phase.console)
+    built = build(wanted(cluster), BUILT, CACHE / "build-work", phase.console)
     phase.result = f"{len(built)} built here, in {BUILT}"
     return built
+
+
+def wanted(cluster: Cluster) -> list[Build]:
+    """What this cluster needs of all that goes with its release."""
+    unused = [] if cluster.container_runtime == "containerd" else ["containerd/", "runc/", "crictl/"]
+    if not cluster.metrics_server:
+        unused.append(image_path(cluster.release.metrics_server_image, ARCH))
+    return [one for path, one in stack.builds(cluster.release).items() if not path.startswith(tuple(unused))]
 
 
 def _upstream_answers(cluster: Cluster) -> bool:

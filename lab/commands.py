@@ -105,7 +105,8 @@ def deploy_command(inventory: Path) -> list[str]:
 
 
 def _up(options: argparse.Namespace, phases: Phases) -> tuple[Cluster, Planned]:
-    read = inventory.read(options.inventory)
+    release = _release(options)
+    read = inventory.read(options.inventory, release)
     cluster = read.cluster
     for warning in read.warnings:
         phases.console.print(f"warning: {warning}", markup=False)
@@ -119,11 +120,20 @@ def _up(options: argparse.Namespace, phases: Phases) -> tuple[Cluster, Planned]:
         building = pool.submit(_artifacts, phases, cluster)
         _machines(phases, cluster, planned)
         in_containers = [machine for machine, kind in planned.items() if isinstance(kind, Containers)]
-        values = settings.lab_settings(artifacts.BUILT, building.result())
-        settings.write(values, cluster.machines, in_containers)
+        values = settings.lab_settings(
+            cluster.release, artifacts.BUILT, building.result(), restricted=engine.lacks_sys_resource()
+        )
+        settings.write({**values, **release}, cluster.machines, in_containers)
         with phases("prefetch") as step:
             _prefetch(step, options.inventory)
     return cluster, planned
+
+
+def _release(options: argparse.Namespace) -> dict[str, object]:
+    """What is said for this lab only holds until the machines go: a later `up` or `make deploy` need not say it."""
+    if options.release:
+        return {settings.RELEASE: options.release}
+    return {} if options.fresh else settings.release_asked_for()
 
 
 def _artifacts(phases: Phases, cluster: Cluster) -> dict[str, str]:
@@ -209,6 +219,7 @@ def _down(phases: Phases) -> None:
     with phases("down") as step:
         count = sum(kind.remove() for kind in kinds.KINDS)
         containers.remove_rest()
+        settings.forget()
         with _shared("host", step):
             restored = [] if network.others() else _restore(step)
         step.result = f"{count} machines removed" + (f"; put back: {', '.join(restored)}" if restored else "")

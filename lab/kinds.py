@@ -15,10 +15,10 @@ from lab.vm.qemu import Qemu
 from lab.vm.user_mode import UserMode
 
 CONTAINERS = Containers("container", Recipe())
-# Login shells that are no sh, and the fewest tools that a machine may have (BusyBox).
+# Login shells that are no sh, the fewest tools that a machine may have (BusyBox), firewalls, a time daemon.
 OTHER_CONTAINERS = (
-    Containers("debian-11", Recipe("debian-11", "bullseye", ("docker-ce",), ("busybox", "fish"))),
-    Containers("debian-13", Recipe("debian-13", "trixie", ("docker-ce",), ("csh", "docker-cli"))),
+    Containers("debian-11", Recipe("debian-11", "bullseye", ("chrony", "docker-ce"), ("busybox", "fish", "ufw"))),
+    Containers("debian-13", Recipe("debian-13", "trixie", ("chrony", "docker-ce"), ("csh", "docker-cli", "nftables"))),
     Containers("el-9", Recipe("el-9", parts=("el",))),
 )
 KINDS: tuple[Kind, ...] = (

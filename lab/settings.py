@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from pprint import pformat
+from runpy import run_path
 
 from kubeinfra.cluster.cluster import GROUPS, Machine
+from kubeinfra.releases.catalogue import Release
 from lab import keys
 from lab.names import LAB, container
 
 GROUP_DATA = LAB / "group_data"
+_FILE = GROUP_DATA / "all.py"
 DOCKER_INVENTORY = LAB / "docker_inventory.py"
+RELEASE = "kubernetes_version"
 _HEADER = "# Written by `python -m lab up`: what only the lab needs. Changes here do not last.\n\n"
 
 
-def lab_settings(artifacts_dir: Path, own_builds: Mapping[str, str]) -> dict[str, object]:
+def lab_settings(
+    release: Release, artifacts_dir: Path, own_builds: Mapping[str, str], restricted: bool
+) -> dict[str, object]:
     """
     Settings for machines that are containers on one disk and one kernel.
 
     + artifacts_dir, own_builds: what was built instead of downloaded, path below it -> "sha256:<hex>";
       nothing where upstream can be reached, and then the versions are the release's own
+    + restricted: whether the machines lack CAP_SYS_RESOURCE
     """
     settings: dict[str, object] = {
         # Its CAs are not those of a cluster of yours that is deployed from the same directory.
@@ -32,6 +39,8 @@ def lab_settings(artifacts_dir: Path, own_builds: Mapping[str, str]) -> dict[str
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
         },
+        # That the guide's release is past it, nobody who tries the lab need read each time.
+        "preflight_ignore": ["end-of-life"],
         # Nobody answers for names outside the lab.
         "dns_upstreams": [],
         # nf_conntrack_max can be written in the first network namespace only; kube-proxy exits if it tries.
@@ -41,13 +50,26 @@ def lab_settings(artifacts_dir: Path, own_builds: Mapping[str, str]) -> dict[str
     if own_builds:
         settings["artifacts_dir"] = str(artifacts_dir.resolve())
         settings["own_builds"] = dict(own_builds)
-        settings["etcd_version"] = built_version("etcd", own_builds)
+        settings["etcd_version"] = built_versions("etcd", own_builds)[0]
+    if release.container_runtime == "containerd":
+        settings |= _containerd(release, own_builds, restricted)
     return settings
 
 
-def built_version(name: str, own_builds: Iterable[str]) -> str:
-    """The version of an artifact among paths such as "etcd/3.4.23/etcd-v3.4.23-linux-amd64.tar.gz"."""
-    return next(path.split("/")[1] for path in own_builds if path.startswith(f"{name}/"))
+def built_versions(name: str, own_builds: Iterable[str]) -> list[str]:
+    """The versions of an artifact among paths such as "etcd/3.4.23/etcd-v3.4.23-linux-amd64.tar.gz"."""
+    return [path.split("/")[1] for path in own_builds if path.startswith(f"{name}/")]
+
+
+def _containerd(release: Release, own_builds: Mapping[str, str], restricted: bool) -> dict[str, object]:
+    settings: dict[str, object] = {}
+    if own_builds and not built_versions("crictl", own_builds):
+        settings["crictl"] = False
+    if restricted:
+        # Without the capability nobody can have a lower oom_score_adj than containerd itself, such as a sandbox has.
+        cri = "io.containerd.grpc.v1.cri" if release.containerd.startswith("1.") else "io.containerd.cri.v1.runtime"
+        settings["containerd_extra_config"] = {"plugins": {cri: {"restrict_oom_score_adj": True}}}
+    return settings
 
 
 def assignments(values: Mapping[str, object]) -> str:
@@ -67,8 +89,19 @@ def docker_inventory(machines: Sequence[Machine], containers: Collection[Machine
 
 def write(settings: Mapping[str, object], machines: Sequence[Machine], containers: Collection[Machine]) -> None:
     GROUP_DATA.mkdir(parents=True, exist_ok=True)
-    (GROUP_DATA / "all.py").write_text(assignments(dict(sorted(settings.items()))))
+    _FILE.write_text(assignments(dict(sorted(settings.items()))))
     DOCKER_INVENTORY.write_text(docker_inventory(machines, containers))
+
+
+def release_asked_for() -> dict[str, object]:
+    """The release that the machines which are there were made for, as a setting, if the lab was told of one."""
+    values = run_path(str(_FILE)) if _FILE.exists() else {}
+    return {name: value for name, value in values.items() if name == RELEASE}
+
+
+def forget() -> None:
+    """Nothing holds any more once the machines are gone."""
+    _FILE.unlink(missing_ok=True)
 
 
 def _docker_host(machine: Machine) -> tuple[str, dict[str, str]]:

@@ -1,14 +1,17 @@
-"""What every cluster needs on top: DNS."""
+"""What a cluster needs on top: DNS, and what measures its nodes and pods."""
 
 from __future__ import annotations
 
+from pyinfra import host
 from pyinfra.api import deploy
 
 from kubeinfra.components import addons as component
+from kubeinfra.components import metrics_server
 from kubeinfra.components.control_plane import KUBECTL, READY
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import apply, require, wait_until
-from kubeinfra.run.hosts import is_deploy_file, is_kubectl_host
+from kubeinfra.run.hosts import awaited_nodes, is_deploy_file, is_kubectl_host
+from kubeinfra.run.inventory import cluster
 from tasks.preflight import preflight
 
 
@@ -18,12 +21,20 @@ def addons() -> None:
     if is_kubectl_host():
         install(name="manifest", describe=component.describe)
         apply(name="CoreDNS", kubectl=KUBECTL, manifest=component.MANIFEST)
+        if cluster().metrics_server:
+            theirs, manifest = metrics_server.THEIRS, metrics_server.MANIFEST
+            apply(name="metrics-server", kubectl=KUBECTL, manifest=manifest, unless=theirs)
 
 
 @deploy("add-ons")
 def addons_gate() -> None:
-    if is_kubectl_host():
+    """CoreDNS runs; metrics-server too, where there is one, as each API server sees it."""
+    measured = metrics_server.measures(awaited_nodes())
+    if not cluster().metrics_server and is_kubectl_host():
         wait_until(name="CoreDNS rolled out", probe=component.ROLLED_OUT)
+    elif cluster().metrics_server and "master" in host.groups:
+        probe = component.ROLLED_OUT.and_then(measured) if is_kubectl_host() else measured
+        wait_until(name="CoreDNS rolled out, nodes measured", probe=probe)
 
 
 if is_deploy_file(__file__):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
+from kubeinfra.checks.secrets import needed_secrets
 from kubeinfra.components import control_plane as component
 from kubeinfra.components.etcd import answers
 from kubeinfra.operations.controller import admin_kubeconfig, create
@@ -26,7 +27,7 @@ def control_plane() -> None:
         create(
             name="CAs",
             cas=["kubernetes", "front-proxy", "etcd"],
-            shared=["service-account-key", "bootstrap-token"],
+            shared=[name for name in needed_secrets(cluster()) if name != "vrrp-password"],
         )
     barrier(name="the CAs of Kubernetes are there")
     if "master" in host.groups:

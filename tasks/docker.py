@@ -8,7 +8,7 @@ from pyinfra.api import deploy
 from kubeinfra.components import network, node
 from kubeinfra.components.runtime import docker as component
 from kubeinfra.components.runtime import docker_repository
-from kubeinfra.operations.docker import docker_ce
+from kubeinfra.operations.docker_repository import from_docker
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import note, packages
 from kubeinfra.operations.units import converge, start
@@ -23,7 +23,7 @@ RUNTIME = component.Docker()
 @deploy("docker")
 def docker() -> None:
     """The container runtime of the nodes."""
-    if "node" in host.groups:
+    if "node" in host.groups and cluster().container_runtime == RUNTIME.name:
         _packages()
         install(name="files", describe=RUNTIME.describe)
         start(name="start", units=[RUNTIME.unit])
@@ -32,22 +32,22 @@ def docker() -> None:
 
 def _packages() -> None:
     """An installed Docker stays, whoever installed it; preflight has rejected one that is too new."""
-    seen, settings = here().seen, cluster().settings
-    platform = here().platform
-    names = component.CE_PACKAGES if settings.docker_source == "docker-ce" else platform.docker
-    if seen.runtime_major is not None and seen.runtime_package != names[0]:
-        note(f"Docker {seen.runtime_major} is there and stays ({seen.runtime_package or 'from no package'})")
+    seen, settings, platform = here().seen, cluster().settings, here().platform
+    own = component.ce_packages(cluster())
+    names = own.names if settings.docker_source == "docker-ce" else platform.docker
+    found = seen.runtimes.get(RUNTIME.name)
+    if found and found.version and found.package != names[0]:
+        note(f"Docker {found.version[0]} is there and stays ({found.package or 'from no package'})")
     elif settings.docker_source == "distribution":
         packages(name="packages", names=names, family=platform.family)
     else:
         for file in docker_repository.used(settings, platform, seen):
             note(f"Docker's repository is in {file} already, which is used")
         install(name="repository", describe=docker_repository.describe)
-        docker_ce(
+        from_docker(
             name="packages",
+            packages=own,
             repository=docker_repository.base(settings, platform),
-            version=settings.docker_version,
-            below=cluster().release.docker_below,
             family=platform.family,
         )
 

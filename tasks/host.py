@@ -29,6 +29,7 @@ def operating_system() -> None:
         hostname=me.machine.hostname,
         modules=component.MODULES,
         sysctls=component.sysctls(cluster()),
+        without_swap=not component.keeps_swap(me),
     )
     if chrony:
         converge(name="chrony", units=[chrony], starts=True)

@@ -18,10 +18,10 @@ FALLBACK = "kube-proxy falls back to iptables up to Kubernetes 1.25, and does no
 
 @deploy("ipvs")
 def ipvs() -> None:
-    """Only if kube-proxy is to use it; else they are loaded at boot no longer."""
+    """Only where kube-proxy is to use it; else they are loaded at boot no longer."""
     if "node" not in host.groups:
         return
-    uses_ipvs = component.uses_ipvs(cluster())
+    uses_ipvs = component.uses_ipvs(here())
     if uses_ipvs:
         packages(name="packages", names=here().platform.ipvs, family=here().platform.family)
     install(name="files", describe=component.describe_ipvs)

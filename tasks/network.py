@@ -5,13 +5,19 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
-from kubeinfra.cluster.cluster import Machine
 from kubeinfra.components import network as component
 from kubeinfra.components.control_plane import KUBECTL, READY
 from kubeinfra.operations.files import install
 from kubeinfra.operations.gates import apply, barrier, once, require, wait_until
 from kubeinfra.operations.system import note
-from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_kubectl_host, is_lead_host, this_machine
+from kubeinfra.run.hosts import (
+    awaited_nodes,
+    is_deploy_file,
+    is_in_this_run,
+    is_kubectl_host,
+    is_lead_host,
+    this_machine,
+)
 from kubeinfra.run.inventory import cluster
 from tasks.preflight import preflight
 
@@ -44,11 +50,6 @@ def network_gate() -> None:
     if awaited_nodes() == cluster().nodes:  # a node that is down is left out of the run, and has no flannel
         wait_until(name="flannel rolled out", probe=component.ROLLED_OUT)
     wait_until(name="nodes Ready", probe=component.nodes_ready(awaited_nodes()))
-
-
-def awaited_nodes() -> tuple[Machine, ...]:
-    """Those of this run; all of them if it has none (--limit master)."""
-    return tuple(filter(is_in_this_run, cluster().nodes)) or cluster().nodes
 
 
 if is_deploy_file(__file__):

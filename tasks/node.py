@@ -9,15 +9,17 @@ from pyinfra.api.exceptions import PyinfraError
 from kubeinfra.components import kube_proxy
 from kubeinfra.components import node as component
 from kubeinfra.components.artifacts_needed import node_images
+from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.runtime import runtime
 from kubeinfra.operations import images
+from kubeinfra.operations.bootstrap import admit
 from kubeinfra.operations.files import install
-from kubeinfra.operations.gates import require
+from kubeinfra.operations.gates import barrier, require
 from kubeinfra.operations.units import Demand, converge, start
 from kubeinfra.run.controller import controller, secrets
-from kubeinfra.run.hosts import is_deploy_file, this_machine
+from kubeinfra.run.hosts import is_deploy_file, is_in_this_run, is_kubectl_host, is_lead_host, this_machine
 from kubeinfra.run.inventory import cluster
-from kubeinfra.run.seen import here
+from kubeinfra.run.seen import here, joining
 from tasks.artifacts import bring
 from tasks.preflight import preflight
 
@@ -37,9 +39,25 @@ def preload_images() -> None:
 @deploy("node")
 def node() -> None:
     """kube-proxy with kubelet: flannel's pods look for the API server at its Service address."""
+    if cluster().bootstrap_tokens == "secret":
+        if is_lead_host():
+            require_masters()
+        if is_kubectl_host():
+            admit(name="nodes that join", kubectl=KUBECTL)
+        barrier(name="nodes may ask for their certificates")
     if "node" in host.groups:
         install(name="files", describe=component.describe)
         start(name="start", units=component.UNITS, block=False)
+
+
+def require_masters() -> None:
+    """A token that ends is made on a master, for the nodes that join."""
+    joins = ", ".join(node.name for node in joining())
+    if joins and not any(map(is_in_this_run, cluster().masters)):
+        raise PyinfraError(
+            f"\n{joins}: no certificate yet, and no master takes part in this run, on which to make a bootstrap token "
+            "for it; run again with --limit node --limit master"
+        )
 
 
 @deploy("node")
@@ -55,11 +73,14 @@ def node_gate() -> None:
         # its inputs say whether it had one when it started, so it is restarted when it has.
         awaited=component.SIGNED,
         healthy=component.healthy(machine),
-        # All nodes at once: their pods go on. One at a time where the rules of kube-proxy's other mode go before.
+        # All nodes at once: their pods go on. One at a time where the rules of kube-proxy's other modes go before.
         guard=component.endpoint_answers(cluster()),
         demands=[
             Demand(component.KUBELET, component.is_gone(machine)),
-            Demand(component.KUBE_PROXY, kube_proxy.other_mode(cluster()), meanwhile=kube_proxy.clean_up(cluster())),
+            *(
+                Demand(component.KUBE_PROXY, one.found, meanwhile=one.clean_up)
+                for one in kube_proxy.left_by_other_modes(here())
+            ),
         ],
     )
 
@@ -72,8 +93,8 @@ if is_deploy_file(__file__):
             "directory from the controller that set the cluster up"
         )
     if "node" in host.groups:
-        ready, answers = runtime(cluster()).ready, component.endpoint_answers(cluster())
-        require(name="the container runtime runs", probe=ready, remedy="run tasks/docker.py first")
+        own, answers = runtime(cluster()), component.endpoint_answers(cluster())
+        require(name="the container runtime runs", probe=own.ready, remedy=f"run tasks/{own.name}.py first")
         require(name="the API server answers", probe=answers, remedy="run tasks/control_plane.py first")
     bring(["node"])
     preload_images()

@@ -15,12 +15,20 @@ nearest() { # the path, or the first directory above it that is there
 }
 
 size() {
-    say kernel "$(uname -r)"
+    kernel=$(uname -r)
+    say kernel "$kernel"
     say cpus "$(grep -c ^processor /proc/cpuinfo)"
     say memory "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
-    for path in /opt /var/lib/etcd /var/lib/docker /var/lib/kubelet; do
+    for path in /opt /var/lib/etcd /var/lib/docker /var/lib/containerd /var/lib/kubelet; do
         say disk "$path $(df -Pk "$(nearest "$path")" | awk 'NR == 2 {print $4}')"
     done
+}
+
+kube_proxy() { # what its modes need
+    if [ -e /proc/net/ip_vs ] ||
+        grep -qs '/ip_vs\.ko' "/lib/modules/$kernel/modules.dep" "/lib/modules/$kernel/modules.builtin"
+    then say ip-vs yes; else say ip-vs no; fi
+    ! has nft || say nft-version "$(nft --version)"
 }
 
 identity() {
@@ -81,6 +89,19 @@ processes() {
     done
 }
 
+releases() { # of the process, which may be older than the file if a run was cut off; else of the file
+    for name in kube-apiserver kubelet; do
+        [ -e "/etc/systemd/system/$name.service" ] || continue
+        pid=$(systemctl show "$name.service" -p MainPID 2>/dev/null | tr -dc 0-9)
+        for program in "/proc/${pid:-0}/exe" "/opt/kubernetes/bin/$name"; do
+            if release=$("$program" --version 2>/dev/null); then
+                say release "$name $release"
+                break
+            fi
+        done
+    done
+}
+
 left_behind() {
     for unit in etcd kubelet kube-proxy kube-apiserver kube-controller-manager kube-scheduler; do
         for place in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system; do
@@ -132,7 +153,8 @@ firewall() {
         [ -z "$rules" ] || printf '%s\n' "$rules"
         case "$("$save" -V 2>/dev/null) $rules" in *nf_tables*"$save :INPUT "*) shown=yes ;; esac
     done
-    if has nft && [ -d /sys/module/nf_tables ]; then nft_tables; fi
+    # nft would load the module. One that is built in and has no parameter is not below /sys/module.
+    if has nft && { [ -d /sys/module/nf_tables ] || grep -q ' nf_tables_newtable' /proc/kallsyms; }; then nft_tables; fi
 }
 
 nft_tables() { # those that see what comes in or is passed on; what iptables has made is left to it: on a node it can be megabytes
@@ -140,7 +162,7 @@ nft_tables() { # those that see what comes in or is passed on; what iptables has
     echo "$chains" | awk '$1 == "table" {table = $2 " " $3} / hook (input|forward) / && !told[table]++ {print table}' |
         while read -r family table; do
             case "$family $table" in
-                "ip nat" | "ip mangle" | "ip raw" | "ip security") continue ;;
+                "ip nat" | "ip mangle" | "ip raw" | "ip security" | "ip kube-proxy") continue ;;
                 "ip filter") [ -z "$shown" ] || continue ;;
                 "ip "* | "inet "*) ;;
                 *) continue ;;
@@ -175,9 +197,11 @@ latency() { # of 100 writes as etcd makes them (https://etcd.io/docs/v3.5/faq/),
 echo
 if [ "${reach:-}" ]; then reach "$reach" & fi
 size
+kube_proxy
 identity
 network
 processes
+releases
 left_behind
 firewall
 wait

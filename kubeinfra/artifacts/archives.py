@@ -6,7 +6,7 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from kubeinfra.artifacts.digests import hash_file, stamp
 from kubeinfra.atomic import sync, whole_directory, whole_file, write_whole
-from kubeinfra.errors import KubeinfraError
+from kubeinfra.errors import KubeinfraError, file_errors
 
 CHUNK = 1 << 20
 RECORD = "index.json"
@@ -49,12 +49,28 @@ def unpack(archive: Path, members: Mapping[str, str], directory: Path) -> None:
     The directory gets its name when all is in it and on the disk. KubeinfraError if the archive is not a tar
     file, lacks a member, or holds something else than a regular file under its name.
     """
+    _fill(directory, lambda part: _written(archive, members, part))
+
+
+def place(file: Path, name: str, directory: Path) -> None:
+    """As `unpack`, for a file that is no archive but the binary itself, which gets this name."""
+    _fill(directory, lambda part: [_copied(file, part / name)])
+
+
+def _fill(directory: Path, write: Callable[[Path], Iterable[Path]]) -> None:
     with whole_directory(directory, 0o755) as part:
         with ThreadPoolExecutor() as pool:  # hashlib and fsync let go of the interpreter
-            entries = {path.name: pool.submit(_entry, path) for path in _written(archive, members, part)}
+            entries = {path.name: pool.submit(_entry, path) for path in write(part)}
         record = {name: entry.result() for name, entry in sorted(entries.items())}
         write_whole(part / RECORD, json.dumps(record, indent=1))
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _copied(file: Path, target: Path) -> Path:
+    with file_errors(file, "read"):
+        shutil.copyfile(file, target)
+    target.chmod(0o755)
+    return target
 
 
 def compress(copies: Mapping[Path, Path]) -> None:

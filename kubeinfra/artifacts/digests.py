@@ -52,7 +52,7 @@ class Index:
     The index of a cache (`index.json`), so that hundreds of megabytes are not hashed in every run.
 
     `files` are digests of files by absolute path, each valid as long as size and mtime stay. `pins` are digests of
-    artifacts for which catalogue.toml has none, by artifact path: recorded at the first fetch and then final.
+    artifacts for which pins.toml has none, by artifact path: recorded at the first fetch and then final.
     """
 
     def __init__(self, path: Path) -> None:

@@ -55,7 +55,7 @@ class Sources:
         if own := self.own_builds.get(artifact.path):
             return Pin(own, "own_builds")
         if artifact.digest:
-            return Pin(artifact.digest, f"catalogue.toml, from {artifact.source}")
+            return Pin(artifact.digest, f"pins.toml, from {artifact.source}")
         if recorded := self.index.pins.get(artifact.path):
             return Pin(recorded, f"{self.index.path}, recorded when it was first fetched")
         return self._adjacent_pin(artifact)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kubeinfra.artifacts import download
-from kubeinfra.artifacts.archives import Member, compress, unpack, unpacked
+from kubeinfra.artifacts.archives import Member, compress, place, unpack, unpacked
 from kubeinfra.artifacts.digests import Index, is_digest
 from kubeinfra.artifacts.download import Progress
 from kubeinfra.artifacts.images import Image, image_id, image_path
@@ -198,7 +198,10 @@ class Store:
         directory = self._directory(pin)
         if (members := self._unpacked(artifact, pin)) is None:
             self.sources.progress(f"unpacking {archive.name}", 0, None)
-            unpack(archive, artifact.members, directory)
+            if artifact.is_archive:
+                unpack(archive, artifact.members, directory)
+            else:
+                place(archive, artifact.name, directory)
             members = unpacked(directory)
         assert members is not None, f"{directory} was just written"
         return members

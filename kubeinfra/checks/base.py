@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from kubeinfra.cluster.cluster import Cluster, Machine
@@ -37,11 +38,13 @@ class Seen:
 
     + states: machine name -> what was seen of it; without machines that take no part in this run
     + kept: None where the controller's directory is not looked at
+    + today: the controller's date; None where it does not matter
     """
 
     cluster: Cluster
     states: Mapping[str, MachineState]
     kept: Kept | None = None
+    today: date | None = None
 
     @property
     def machines(self) -> Iterator[tuple[Machine, MachineState]]:

@@ -14,12 +14,16 @@ from itertools import chain
 from kubeinfra.checks import clones, hardware, leftovers, machine, network, platform
 from kubeinfra.checks.base import Check, Seen, each
 from kubeinfra.checks.cgroups import cgroups
+from kubeinfra.checks.etcd_version import etcd_version
 from kubeinfra.checks.firewall import firewall_rules, forward_rules
 from kubeinfra.checks.identity import etcd_cluster_findings, identity_findings
+from kubeinfra.checks.kube_proxy import kube_proxy_mode
 from kubeinfra.checks.listeners import free_ports
 from kubeinfra.checks.networks import networks
 from kubeinfra.checks.reach import unreached
+from kubeinfra.checks.releases import end_of_life, running_release
 from kubeinfra.checks.secrets import secret_findings
+from kubeinfra.checks.swap import swap
 from kubeinfra.checks.trust import trust_findings
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.controller.identity import known
@@ -111,7 +115,9 @@ CHECKS = (
         "ssh-over-ipv6", "the run comes in over IPv6, which `disable_ipv6` switches off", each(network.ssh_over_ipv6)
     ),
     Check(
-        "default-route", "no route leads to Services, and kube-proxy is in iptables mode", each(network.default_route)
+        "default-route",
+        "no route leads to Services, and kube-proxy is in iptables or nftables mode",
+        each(network.default_route),
     ),
     Check("mtu", "its MTU is not that of most machines", network.mtu, _WARNING),
     Check(
@@ -130,18 +136,33 @@ CHECKS = (
     Check("name-servers", "pods could reach none of `/etc/resolv.conf`", each(machine.name_servers)),
     Check(
         "container-runtime",
-        "Docker is too new for the release, cannot be had, has our keys in its command line, or meets packages or a "
+        "Docker or containerd does not go with the release, cannot be had, is not the one that runs the node's pods, "
+        "would take the place of one that has containers, has our keys in its command line, or meets packages or a "
         "disk that do not go with it",
         each(machine.container_runtime),
     ),
     Check(
         "cgroups",
-        "it has cgroup v2, on which this release's kubelet does not see the node's memory",
+        "it has cgroup v2, on which this release's kubelet does not see the node's memory; a note if it has v1, and "
+        "1.35 or newer",
         each(cgroups),
-        _WARNING,
+        ("warning", "note"),
     ),
+    Check("swap", "pods are to have swap, and it has cgroup v1", each(swap)),
+    Check(
+        "running-release",
+        "an API server or a kubelet of another minor than `kubernetes_version` runs; a note if its patch is newer",
+        each(running_release),
+        ("error", "note"),
+    ),
+    Check("end-of-life", "upstream no longer supports the Kubernetes minor", end_of_life, ("note",)),
     Check(
         "etcd-data", "there is data of another etcd; a warning where ours is not affected", leftovers.etcd_data, _BOTH
+    ),
+    Check(
+        "etcd-version",
+        "its etcd would go back by a minor release, or up by more than one",
+        each(etcd_version),
     ),
     Check(
         "unit-drop-ins",
@@ -161,6 +182,13 @@ CHECKS = (
     Check("left-over-mounts", "there are mounts of another cluster", each(leftovers.mounts), _BOTH),
     Check("left-over-rules", "there are iptables chains of another cluster", each(leftovers.chains), _BOTH),
     *OF_WHAT_IS_KEPT,
+    Check(
+        "kube-proxy-mode",
+        "kube-proxy would not start in the mode of `kube_proxy_mode`; without that setting, a note where a node cannot "
+        "have the mode that is best in this release",
+        each(kube_proxy_mode),
+        ("error", "note"),
+    ),
     Check("not-asked", "something that other checks look at could not be asked", each(machine.not_asked), ("note",)),
 )
 """All of them; the number of a check is its place."""

@@ -11,6 +11,7 @@ from kubeinfra.checks.base import Seen
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Port
 from kubeinfra.components.ports import ports
+from kubeinfra.components.proxy_mode import proxy_mode
 from kubeinfra.findings import Finding
 from kubeinfra.machine import iptables, nftables
 from kubeinfra.machine.filters import Chain, Packet, dropped_by, may_drop
@@ -38,6 +39,31 @@ def firewall_rules(seen: Seen) -> Iterator[Finding]:
         for text, what in dropped.items():
             remedy = "let these in from the other machines (README, the table of ports)"
             yield _finding(machine, what, text, remedy)
+        yield from _from_own_pods(seen.cluster, machine, found, filters)
+
+
+def _from_own_pods(cluster: Cluster, machine: Machine, found: MachineState, filters: Chains) -> Iterator[Finding]:
+    """
+    Of a node: what its own pods send to the machine itself. With ipvs that is all that they send to Services, whose
+    addresses are on kube-ipvs0: input comes before ipvs. Those of other nodes come with their node's address.
+    """
+    if "node" not in machine.groups:
+        return
+    settings = cluster.settings
+    wanted = []
+    if proxy_mode(cluster, machine, found) == "ipvs" and found.survey.ip_vs:
+        wanted.append(("to Services", "udp", 53, settings.dns_address))
+    if "master" in machine.groups:
+        wanted.append(
+            (f"to its API server (tcp {settings.apiserver_port})", "tcp", settings.apiserver_port, machine.address)
+        )
+    pod = settings.cluster_cidr[2]
+    dropped: dict[str, list[str]] = defaultdict(list)
+    for what, protocol, port, target in wanted:
+        for text in _drops(filters, Packet(protocol, port, pod, target, "cni0")):
+            dropped[text].append(f"packets from its own pods {what}")
+    for text, whats in dropped.items():
+        yield _finding(machine, whats, text, f"let cluster_cidr {settings.cluster_cidr} in there")
 
 
 def forward_rules(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:

@@ -11,9 +11,9 @@ from kubeinfra.machine.state import MachineState
 from kubeinfra.machine.survey import Listener, Process, Survey
 from kubeinfra.paths import ETCD_BIN, KUBERNETES_BIN
 
-# Processes that are ours under whatever path, and the group whose ports they hold: flannel is in a container, the
-# others are the distribution's.
-_OURS = {"flanneld": "node", "nginx": "lb", "haproxy": "lb", "keepalived": "lb"}
+# Processes that are ours under whatever path, and the group whose ports they hold: flannel and metrics-server are
+# in containers, the others are the distribution's.
+_OURS = {"flanneld": "node", "metrics-server": "node", "nginx": "lb", "haproxy": "lb", "keepalived": "lb"}
 
 
 def free_ports(cluster: Cluster, machine: Machine, found: MachineState) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.edits import has_resolver_for_pods
 from kubeinfra.machine.state import MachineState
+from kubeinfra.paths import UNITS
 from kubeinfra.releases.catalogue import ARCHES
 
 # CentOS 7's, the oldest whose options and sections everything that we send keeps to.
@@ -136,9 +137,25 @@ def sets_clock(cluster: Cluster, found: MachineState) -> bool:
 
 def container_runtime(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     if "node" in machine.groups:
+        yield from _kept(cluster, machine, found)
         yield from runtime(cluster).findings(cluster, machine, found)
         if platform := find(found, cluster.settings_of(machine)):
             yield from runtime(cluster).packages_findings(cluster, machine, found, platform)
+
+
+def _kept(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """A node's pods stay where they run: the other runtime would start each of them a second time."""
+    has, wanted = found.kubelet_runtime, runtime(cluster).name
+    if has not in ("", wanted):
+        yield _error(
+            check="container runtime",
+            machine=machine.name,
+            found=f"its kubelet runs its pods with {has}",
+            wanted=f"and this cluster's container_runtime is {wanted}",
+            remedy=f'set container_runtime = "{has}"; or, one node at a time with --limit: drain it, stop kubelet, '
+            f"remove {has} with its containers and {UNITS}/kubelet.service, and run again",
+            joints=EXPLAINED,
+        )
 
 
 def name_servers(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:

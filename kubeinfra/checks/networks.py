@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from kubeinfra.checks.base import Seen, is_running, new_groups
 from kubeinfra.cluster.cluster import Cluster
+from kubeinfra.cluster.registries import by_registry, proxy_hosts
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.findings import Finding
 from kubeinfra.machine.state import MachineState
@@ -96,8 +97,9 @@ def reaches(cluster: Cluster, found: MachineState) -> Iterator[Used]:
     settings, survey = cluster.settings, found.survey
     yield from _addresses("name server", [*survey.name_servers, *settings.dns_upstreams])
     yield from _addresses("time server", [*survey.time_servers, *settings.time_servers])
-    yield from _addresses("proxy", survey.proxies)
-    yield from _addresses("registry mirror", [urlsplit(url).netloc for url in settings.registry_mirrors or ()])
+    yield from _addresses("proxy", [*survey.proxies, *proxy_hosts(settings.runtime_proxy)])
+    mirrors = [one for every in by_registry(settings.registry_mirrors).values() for one in every]
+    yield from _addresses("registry mirror", [urlsplit(one.url).netloc for one in mirrors])
     yield from _addresses("package repository", [urlsplit(settings.docker_repository).netloc])
     yield from _addresses("ssh client, this controller or a jump host", [survey.ssh.removeprefix("::ffff:")])
 

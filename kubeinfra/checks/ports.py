@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.cluster.consistency import with_addresses
 from kubeinfra.components.ports import ports
-from kubeinfra.releases.catalogue import SUPPORTED
 
 
 def ports_do_not_collide(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
     """The ports of the API server and of the load balancer, against those of every other component."""
     settings = cluster.settings
-    if settings.kubernetes_version not in SUPPORTED:
-        return  # another check reports it; the ports of that release are not known
     for setting, port, group, taken_by in (
         ("load_balancer_port", settings.load_balancer_port, "lb", ("master", "node", "etcd")),
         ("apiserver_port", settings.apiserver_port, "master", ("node", "etcd")),

@@ -12,9 +12,13 @@ from kubeinfra.pki.secrets import SECRET_NAMES, SecretName
 
 
 def needed_secrets(cluster: Cluster) -> list[SecretName]:
-    """The secrets that the controller creates; the VRRP password only for load balancers without the setting."""
+    """
+    The secrets that the controller creates: a VRRP password for load balancers without the setting, and a bootstrap
+    token that does not end; one that does is made by the run that needs it.
+    """
     is_given = cluster.settings.vrrp_password or not cluster.load_balancers
-    return [name for name in SECRET_NAMES if name != "vrrp-password" or not is_given]
+    others = {"vrrp-password": is_given, "bootstrap-token": cluster.bootstrap_tokens == "secret"}
+    return [name for name in SECRET_NAMES if not others.get(name)]
 
 
 def secret_findings(

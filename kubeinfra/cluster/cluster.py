@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address
+from typing import Literal
 
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.cluster.types import is_ipv4
@@ -107,6 +108,15 @@ class Cluster:
         return self.settings.etcd_version or self.release.etcd
 
     @property
+    def container_runtime(self) -> str:
+        """ "docker" or "containerd"."""
+        return self.settings.container_runtime or self.release.container_runtime
+
+    @property
+    def containerd_version(self) -> str:
+        return self.settings.containerd_version or self.release.containerd
+
+    @property
     def pause_image(self) -> str:
         return self.settings.pause_image or self.release.pause_image
 
@@ -121,6 +131,21 @@ class Cluster:
     @property
     def coredns_image(self) -> str:
         return self.settings.coredns_image or self.release.coredns_image
+
+    @property
+    def bootstrap_tokens(self) -> Literal["static", "secret"]:
+        """How a new node asks for its certificate; the guide, for releases of its time, has a token that never ends."""
+        return self.settings.bootstrap_tokens or ("secret" if self.release.minor >= (1, 34) else "static")
+
+    @property
+    def metrics_server(self) -> bool:
+        """Whether it is an add-on here: up to 1.23 the cluster is the guide's, which has none."""
+        wanted = self.settings.metrics_server
+        return self.release.minor >= (1, 24) if wanted is None else wanted
+
+    @property
+    def metrics_server_image(self) -> str:
+        return self.settings.metrics_server_image or self.release.metrics_server_image
 
     @property
     def verify_image(self) -> str:

@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
+from kubeinfra.cluster import runtimes
 from kubeinfra.cluster.cluster import Cluster, Machine
-from kubeinfra.cluster.settings import MachineSettings, read
-from kubeinfra.errors import KubeinfraError
-from kubeinfra.releases import catalogue as releases
+from kubeinfra.cluster.known_names import release_knows_the_names
+from kubeinfra.cluster.settings import MachineSettings, Mode, read
 
 Check = Callable[[Cluster, Callable[[str], str]], Iterable[str]]
 
@@ -66,13 +66,6 @@ def host_names_are_valid(cluster: Cluster, where: Callable[[str], str]) -> Itera
     for machine in cluster.machines:
         _, wrong = read(MachineSettings, {"hostname": machine.hostname}, {"hostname": f"inventory: {machine.name}"})
         yield from wrong
-
-
-def release_is_supported(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
-    try:
-        releases.release(cluster.settings.kubernetes_version)
-    except KubeinfraError as error:
-        yield f"{where('kubernetes_version')}: {error}"
 
 
 def networks_do_not_overlap(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
@@ -201,6 +194,30 @@ def kube_proxy_mode_has_its_own_setting(cluster: Cluster, where: Callable[[str],
         )
 
 
+def kube_proxy_sets_its_sysctls(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    """
+    What kube-proxy sets whenever it starts; it and the deploy would undo each other's values, run by run.
+
+    Source: NewProxier in pkg/proxy/ipvs/proxier.go, the same from 1.20 to 1.37.
+    """
+    # Without the setting a node has mode ipvs up to 1.32, and from 1.33 on only where it cannot have nftables.
+    of_itself: Mode = "ipvs" if cluster.release.minor <= (1, 32) else "nftables"
+    if (cluster.settings.kube_proxy_mode or of_itself) != "ipvs":
+        return
+    its = {"net.ipv4.ip_forward": 1, "net.ipv4.vs.conntrack": 1}
+    arp = {"net.ipv4.conf.all.arp_ignore": 1, "net.ipv4.conf.all.arp_announce": 2}
+    extras = [cluster.settings_of(node).kube_proxy_extra_config.get("ipvs", {}) for node in cluster.nodes]
+    if any(isinstance(one, dict) and one.get("strictARP", True) for one in extras):
+        its |= arp
+    for key, value in cluster.settings.extra_sysctls.items():
+        if key in its and str(value) != str(its[key]):
+            without = ", or set kube_proxy_extra_config = {'ipvs': {'strictARP': False}}" if key in arp else ""
+            yield (
+                f"{where('extra_sysctls')}: extra_sysctls['{key}'] is {value}, and kube-proxy in ipvs mode sets it to "
+                f"{its[key]} whenever it starts; take it out{without}"
+            )
+
+
 def vxlans_settings_need_vxlan(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
     """With host-gw pods' packets are routed as they are: no port, and the MTU of the nodes' interface."""
     if cluster.settings.flannel_backend == "vxlan":
@@ -214,6 +231,16 @@ def vxlans_settings_need_vxlan(cluster: Cluster, where: Callable[[str], str]) ->
             )
 
 
+def etcd_goes_with_the_release(cluster: Cluster, where: Callable[[str], str]) -> Iterator[str]:
+    release, version = cluster.release, cluster.etcd_version
+    first, (major, below) = release.etcd_from, release.etcd_below
+    if not first <= tuple(map(int, version.split(".")[:2])) < release.etcd_below:
+        yield (
+            f"{where('etcd_version')}: etcd_version is {version}, and Kubernetes {release.kubernetes} needs etcd "
+            f"{'.'.join(map(str, first))} to {major}.{below - 1}; take one of these, or leave it out"
+        )
+
+
 def with_addresses(machines: Iterable[Machine]) -> str:
     """Such as "m1 (192.168.80.10), n1 (192.168.80.11)"."""
     return ", ".join(f"{machine.name} ({machine.address})" for machine in machines)
@@ -223,7 +250,7 @@ CHECKS: tuple[Check, ...] = (
     groups_are_filled,
     names_and_addresses_are_unique,
     host_names_are_valid,
-    release_is_supported,
+    release_knows_the_names,
     networks_do_not_overlap,
     service_network_has_a_fitting_size,
     dns_address_is_a_service,
@@ -233,5 +260,8 @@ CHECKS: tuple[Check, ...] = (
     node_ports_are_a_range,
     health_is_asked_without_a_certificate,
     kube_proxy_mode_has_its_own_setting,
+    kube_proxy_sets_its_sysctls,
     vxlans_settings_need_vxlan,
+    *runtimes.CHECKS,
+    etcd_goes_with_the_release,
 )

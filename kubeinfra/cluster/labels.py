@@ -15,6 +15,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+CONTROL_PLANE_TAINTS = ("node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane")
+"""Keys of the taints that masters have in one minor or another; the setting masters_schedulable decides about them."""
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _KEY = (
@@ -118,7 +120,7 @@ def _taint(text: str) -> str:
 
 
 def _not_of_others(key: str) -> None:
-    if key in ("node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"):
+    if key in CONTROL_PLANE_TAINTS:
         raise ValueError("the setting masters_schedulable decides about this taint; set that one")
     if key.startswith("node.kubernetes.io/"):
         raise ValueError("Kubernetes sets and removes the taints of node.kubernetes.io itself; take it out")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema, field_validator
 
 from kubeinfra.cluster.labels import Labels, Taints
+from kubeinfra.cluster.registries import RegistryMirrors, RuntimeProxy
 from kubeinfra.cluster.types import (
     Address,
     ArtifactMirror,
     BaseUrl,
+    ContainerdVersion,
     Digest,
     Directory,
     DnsLabel,
@@ -27,6 +29,7 @@ from kubeinfra.cluster.types import (
     Host,
     HostName,
     ImageReference,
+    KubernetesVersion,
     LocalPath,
     LogSize,
     Network,
@@ -34,7 +37,6 @@ from kubeinfra.cluster.types import (
     OwnBuild,
     Port,
     Ports,
-    RegistryMirror,
     Retention,
     SysctlName,
     VrrpPassword,
@@ -65,14 +67,19 @@ _Value = TypeVar("_Value")
 PerMachine = Annotated[_Value, _PerMachine()]
 
 
+Mode = Literal["ipvs", "iptables", "nftables"]
+"""How kube-proxy balances Services."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
 class Settings(_Strict):
     """What `group_data/` may set; for the whole cluster, unless it is PerMachine."""
 
     # The cluster
     cluster_name: DnsLabel = "kubernetes"
     """Name of the cluster: in kubeconfigs, and the directory of its CAs, `.kubeinfra/<cluster_name>/`."""
-    kubernetes_version: str = releases.SUPPORTED[-1]
-    """Kubernetes release; what goes with it (etcd, CNI plugins, images) follows from it."""
+    kubernetes_version: KubernetesVersion = releases.DEFAULT
+    """Kubernetes release, any patch of a minor in docs/releases.md; runtime, etcd and images follow from it."""
     etcd_version: EtcdVersion | None = None
     """etcd release; by default the one that goes with the Kubernetes release."""
     service_cidr: Network = IPv4Network("10.0.0.0/24")
@@ -123,20 +130,32 @@ class Settings(_Strict):
     """NTP servers for chrony; not used if another time daemon keeps the clock right already."""
 
     # Container runtime
+    container_runtime: Literal["docker", "containerd"] | None = None
+    """What runs the containers; by default Docker up to Kubernetes 1.23, the last that can use it, then containerd."""
+    registry_mirrors: RegistryMirrors | None = None
+    """Mirrors of Docker Hub; of each registry `{"quay.io": ["https://m.io/quay"]}` with containerd; by default none."""
+    runtime_proxy: Annotated[RuntimeProxy, WithJsonSchema({"type": "object"})] | None = None
+    """Proxy to pull images through: `http_proxy`, `https_proxy`, `no_proxy`; a password in it is kept secret."""
+    container_log_max_size: LogSize = "500m"
+    """Size at which a container's log is rotated."""
+    container_log_max_files: Annotated[int, Field(ge=1)] = 3
+    """How many log files of a container are kept; containerd's kubelets keep at least 2."""
     docker_source: Literal["docker-ce", "distribution"] = "docker-ce"
     """Where Docker comes from: Docker's packages, or Debian's and Ubuntu's own (`docker.io`)."""
     docker_repository: BaseUrl = "https://mirrors.aliyun.com/docker-ce"
     """Base URL of Docker's packages; Docker's own is `https://download.docker.com`."""
     docker_version: DockerVersion | None = None
     """Release of docker-ce, a prefix such as `24.0`; by default the newest that goes with the Kubernetes release."""
-    registry_mirrors: list[RegistryMirror] | None = None
-    """Registry mirrors of Docker, such as `https://<yours>.mirror.aliyuncs.com`; by default what is there stays."""
-    docker_log_max_size: LogSize = "500m"
-    """Size at which a container's log is rotated."""
-    docker_log_max_files: Annotated[int, Field(ge=1)] = 3
-    """How many log files of a container are kept."""
     docker_extra_config: DockerConfig = Field(default_factory=dict)
     """Further keys of daemon.json; keys that others wrote into it are kept in any case."""
+    containerd_source: Literal["upstream", "docker-ce", "distribution"] = "upstream"
+    """Where containerd comes from: upstream, Docker's package `containerd.io`, or Debian's and Ubuntu's own."""
+    containerd_version: ContainerdVersion | None = None
+    """Release of containerd, of `containerd.io` a prefix; by default one that goes with the Kubernetes release."""
+    containerd_extra_config: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further keys of containerd's config.toml, merged with the deploy's own."""
+    crictl: bool = True
+    """Bring crictl, which shows containerd's pods and images, to the nodes; nothing depends on it."""
 
     max_unavailable: NumberOrPercentage = "10%"
     """Nodes whose container runtime a run may restart at a time, a number or a percentage, rounded up."""
@@ -180,6 +199,10 @@ class Settings(_Strict):
     """Do not move the virtual address back when the first load balancer returns."""
 
     # Nodes and network
+    swap: PerMachine[Literal["off", "limited"]] = "off"
+    """Swap of a node: off, or left as it is for pods (1.30 and newer, cgroup v2); may differ by group and machine."""
+    bootstrap_tokens: Literal["static", "secret"] | None = None
+    """Token with which a new node asks for its certificate: in token.csv, or in a Secret that ends (from 1.34 on)."""
     masters_schedulable: bool = False
     """Let ordinary pods run on masters that are nodes too; by default they carry the master's taint."""
     node_labels: PerMachine[Labels] = Field(default_factory=dict)
@@ -188,8 +211,8 @@ class Settings(_Strict):
     """Taints of the node, such as `["example.com/gpu=yes:NoSchedule"]`; may differ by group and machine."""
     kubelet_extra_config: PerMachine[dict[str, JsonValue]] = Field(default_factory=dict)
     """Further fields of KubeletConfiguration; they override the deploy's own; may differ by group and machine."""
-    kube_proxy_mode: Literal["ipvs", "iptables"] = "ipvs"
-    """How kube-proxy balances Services; without ip_vs in the kernel, 1.20 falls back to iptables."""
+    kube_proxy_mode: Mode | None = None
+    """How kube-proxy balances Services; by default ipvs up to 1.32, then on each node nftables if it can."""
     ipvs_scheduler: Literal["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq"] = "rr"
     """How ipvs picks a backend: rr is round robin, lc is least connections."""
     kube_proxy_conntrack: dict[str, JsonValue] = Field(default_factory=dict)
@@ -212,6 +235,10 @@ class Settings(_Strict):
     """Image of CoreDNS; by default the one that goes with the release."""
     coredns_replicas: Annotated[int, Field(ge=1)] = 2
     """How many pods answer DNS questions."""
+    metrics_server: bool | None = None
+    """Run metrics-server, for `kubectl top` and HorizontalPodAutoscalers; by default from Kubernetes 1.24 on."""
+    metrics_server_image: ImageReference | None = None
+    """Image of metrics-server; by default the one that goes with the release."""
     dns_upstreams: list[DnsUpstream] = Field(default_factory=lambda: ["/etc/resolv.conf"])
     """Where CoreDNS asks for names outside the cluster: name servers, or a resolv.conf; empty: nowhere."""
     verify_traffic: Literal["sample", "all"] = "sample"
@@ -254,7 +281,11 @@ def read(model: type[Model], values: dict[str, Any], source: dict[str, str]) -> 
 
 
 # Names that settings had before -> their names now.
-_RENAMED = {"authority_years": "ca_years"}
+_RENAMED = {
+    "authority_years": "ca_years",
+    "docker_log_max_size": "container_log_max_size",
+    "docker_log_max_files": "container_log_max_files",
+}
 
 
 def _unknown(key: str, where: str, known: dict[str, Any]) -> str:
@@ -267,11 +298,12 @@ def _unknown(key: str, where: str, known: dict[str, Any]) -> str:
 
 def _mistyped(entry: Any, source: dict[str, str]) -> str:
     name = str(entry["loc"][0])
-    inner = "".join(f"[{part!r}]" for part in entry["loc"][1:] if part != "[key]")  # "[key]": the key is wrong
+    inner = "".join(f"[{part!r}]" for part in entry["loc"][1:] if str(part)[:1] != "[")  # "[key]", tags: no key
     reason = entry["msg"].removeprefix("Value error, ")
     return f"{source.get(name, '')}: {name}{inner} is {shown(name, entry['input'])}: {reason[0].lower()}{reason[1:]}"
 
 
 def shown(name: str, value: object) -> str:
     """A setting's value as a message may have it, without passwords."""
-    return "(secret)" if "password" in name else re.sub(r"://[^/@]*@", "://(secret)@", repr(value))
+    is_secret = "password" in name or name == "runtime_proxy"
+    return "(secret)" if is_secret else re.sub(r"://[^/@]*@", "://(secret)@", repr(value))

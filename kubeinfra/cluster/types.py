@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
+
+from kubeinfra.releases.catalogue import reason_against
 
 _IPV6 = "this is IPv6; the cluster uses IPv4, such as "
 _HOST = "use a host name or an IPv4 address, such as 'ntp.example.com' or '192.168.80.1'"
@@ -159,7 +161,7 @@ def _dns_upstream(text: str) -> str:
     return text
 
 
-def _url(path: str, example: str) -> AfterValidator:
+def _url(path: str, example: str) -> Callable[[str], str]:
     """http or https, a host, perhaps a port, and the path that the regular expression `path` allows."""
     wanted = f"use https:// or http:// and a host, {example}"
 
@@ -175,7 +177,11 @@ def _url(path: str, example: str) -> AfterValidator:
             raise ValueError(wanted)
         return text
 
-    return AfterValidator(checked)
+    return checked
+
+
+# The newest Docker takes one with a path; 20.10 to 26.1 do not start with it (ValidateMirror in moby's registry).
+_registry_mirror = _url("/?", "without a path, such as 'https://mirror.example.com'")
 
 
 def _docker_config(value: dict[str, Any]) -> dict[str, Any]:
@@ -184,6 +190,14 @@ def _docker_config(value: dict[str, Any]) -> dict[str, Any]:
             "take 'hosts' out: Docker's unit has it on its command line, and Docker does not start with both; use a "
             "drop-in of docker.service"
         )
+    mirrors = value.get("registry-mirrors", [])
+    if not isinstance(mirrors, list):
+        raise ValueError("its 'registry-mirrors' is no list; use the setting registry_mirrors")
+    for mirror in mirrors:
+        try:
+            _registry_mirror(str(mirror))
+        except ValueError as error:
+            raise ValueError(f"its mirror {mirror!r} is one that Docker does not start with: {error}") from None
     return value
 
 
@@ -193,6 +207,13 @@ def _own_build(text: str) -> str:
     if not fitting or len(parts) != (2 if parts[0] == "images" else 3):
         raise ValueError("use its path below artifacts_dir, <name>/<version>/<file> or images/<file>")
     return text
+
+
+def _release(value: object) -> object:
+    """Before pydantic reads it, which would not say what to write for a number."""
+    if reason := reason_against(value):
+        raise ValueError(reason)
+    return value
 
 
 def _number_or_percentage(value: object) -> int | str:
@@ -237,14 +258,37 @@ Years = Annotated[int, Field(ge=1, le=50)]
 Host = Annotated[str, AfterValidator(_host)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 DnsUpstream = Annotated[str, AfterValidator(_dns_upstream)]
-RegistryMirror = Annotated[str, _url("/?", "without a path, such as 'https://mirror.example.com'")]
-BaseUrl = Annotated[str, _url(_PATH, "such as 'https://mirror.example.com/docker-ce'")]
-ArtifactMirror = Annotated[str, _url(_PATH, "and no braces but {host}, such as 'https://mirror.example.com/{host}'")]
+Registry = Annotated[
+    str,
+    _like(r"([a-z0-9-]+(\.[a-z0-9-]+)+|localhost)(:\d+)?|[a-z0-9-]+:\d+", "use its name in images, such as 'quay.io'"),
+]
+MirrorUrl = Annotated[str, AfterValidator(_url(_PATH, "such as 'https://mirror.example.com/k8s'"))]
+ProxyUrl = Annotated[
+    str,
+    _like(
+        r"https?://([^@/\s\"'\\]+@)?[\w.-]+(:\d+)?/?",
+        "use http:// or https://, perhaps user:password@, a host and a port, such as 'http://proxy.example.com:3128'",
+    ),
+]
+NoProxy = Annotated[
+    str,
+    _like(
+        r"[\w.*:/,\[\]-]+",
+        "use names, domains, addresses and networks with commas between them, such as '.example.com,10.0.0.0/8'",
+    ),
+]
+RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]
+BaseUrl = Annotated[str, AfterValidator(_url(_PATH, "such as 'https://mirror.example.com/docker-ce'"))]
+ArtifactMirror = Annotated[
+    str, AfterValidator(_url(_PATH, "and no braces but {host}, such as 'https://mirror.example.com/{host}'"))
+]
 LocalPath = Annotated[str, _like(r".*\S.*", "use a path, such as '/data/artifacts'")]
 ImageReference = Annotated[
     str, _like(_IMAGE, "use an image's name with its tag, such as 'registry.example.com/pause:3.2'")
 ]
+KubernetesVersion = Annotated[str, BeforeValidator(_release)]
 EtcdVersion = Annotated[str, _like(r"\d+\.\d+\.\d+(-[\w.]+)?", "use a version of three numbers, without v")]
+ContainerdVersion = Annotated[str, _like(r"\d+\.\d+(\.[\w.~+-]*)?", "use a version of two or three numbers, without v")]
 DockerConfig = Annotated[dict[str, JsonValue], AfterValidator(_docker_config)]
 DockerVersion = Annotated[
     str, _like(r"\d+(\.[\w.~+-]*)?", "use the beginning of a version, without v or 5: before it, such as '24.0'")

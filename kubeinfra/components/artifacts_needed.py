@@ -7,10 +7,17 @@ from collections.abc import Iterable
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components import control_plane, etcd, node
 from kubeinfra.components.base import Needed
+from kubeinfra.components.runtime import runtime
+
+
+def _runtime(cluster: Cluster, arch: str) -> tuple[Needed, ...]:
+    return runtime(cluster).binaries(cluster, arch)
+
 
 COMPONENTS = {
     "etcd": ("etcd", etcd.binaries),
     "control plane": ("master", control_plane.binaries),
+    "container runtime": ("node", _runtime),
     "node": ("node", node.binaries),
 }
 """Component -> the group whose machines have it, and what they need."""
@@ -31,5 +38,6 @@ def node_images(cluster: Cluster) -> list[str]:
         cluster.flannel_image,
         cluster.flannel_cni_plugin_image,
         cluster.coredns_image,
+        *([cluster.metrics_server_image] if cluster.metrics_server else []),
         cluster.verify_image,
     ]

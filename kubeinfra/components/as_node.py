@@ -1,6 +1,9 @@
 """
 What a machine asks the API as its kubelet does: with the kubelet's certificate, at the endpoint that it uses now.
 
+It may ask for its own Node by name, and for pods with fieldSelector spec.nodeName=<its own>: from 1.32 on for nothing
+else of these (AuthorizeNodeWithSelectors; plugin/pkg/auth/authorizer/node of kubernetes). The rest a master is asked.
+
 curl asks, where it can read the elliptic key that a kubelet makes for itself. CentOS 7's, which is built with NSS,
 cannot ("unable to load client key: -8178"): there openssl does, in the simplest HTTP that there is.
 """
@@ -33,20 +36,18 @@ _BODY = (
 )
 
 
-def as_node(path: str, accept: str = "") -> str:
-    """Shell that prints what a GET of `path` answers, and fails if that is an error; + accept: media type."""
-    headers = [f"Accept: {accept}"] if accept else []
-    options = "".join(f" -H {quote(header)}" for header in headers)
-    by_curl = f'{_CURL} -f{options} "https://$({_SERVER})"{quote(path)}'
-    return f"{{ if {_BY_NSS}; then {_by_openssl(path, headers)}; {_BODY}; else {by_curl}; fi; }}"
+def as_node(path: str) -> str:
+    """Shell that prints what a GET of `path` answers, and fails if that is an error."""
+    by_curl = f'{_CURL} -f "https://$({_SERVER})"{quote(path)}'
+    return f"{{ if {_BY_NSS}; then {_by_openssl(path)}; {_BODY}; else {by_curl}; fi; }}"
 
 
 def status_as_node(path: str) -> str:
     """Shell that prints the number with which a GET of `path` is answered."""
     by_curl = f"{_CURL} -o /dev/null -w '%{{http_code}}' \"https://$({_SERVER})\"{quote(path)}"
-    return f'{{ if {_BY_NSS}; then {_by_openssl(path, [])}; echo "$status"; else {by_curl}; fi; }}'
+    return f'{{ if {_BY_NSS}; then {_by_openssl(path)}; echo "$status"; else {by_curl}; fi; }}'
 
 
-def _by_openssl(path: str, headers: list[str]) -> str:
-    lines = [quote(f"GET {path} HTTP/1.0"), '"Host: $server"', *map(quote, headers), "''"]
+def _by_openssl(path: str) -> str:
+    lines = [quote(f"GET {path} HTTP/1.0"), '"Host: $server"', "''"]
     return _OPENSSL.replace("@lines@", " ".join(lines))

@@ -47,6 +47,8 @@ class Probe:
     + what: the condition in words; + command: shell that succeeds if it is true
     + timeout: seconds to wait for it; + unit: the unit whose journal is shown if it does not become true
     + why: shell that says on stderr why it does not become true; `pods_say` is one
+    + on_master: for a guard: it is asked on a master, as the machine's own credentials may not see it
+    + unless: for a guard: shell that succeeds on the machine if the condition does not matter there
     """
 
     what: str
@@ -54,6 +56,17 @@ class Probe:
     timeout: int = 120
     unit: str = ""
     why: str = ""
+    on_master: bool = False
+    unless: str = ""
+
+    def and_then(self, other: Probe) -> Probe:
+        """Both, asked in one command; for probes of no unit, on the machine itself."""
+        return Probe(
+            f"{self.what}, and {other.what}",
+            f"{{ {self.command}; }} && {{ {other.command}; }}",
+            max(self.timeout, other.timeout),
+            why=f"{self.why}\n{other.why}",
+        )
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ class Here:
 
     + seen: state of this machine in preflight; + others: machine name -> its state, for machines that were read
     + secrets: CAs and shared secrets; what the run has yet to create is None
+    + joins: it is a node that has yet to get its certificate, or whose certificate has ended
     """
 
     cluster: Cluster
@@ -93,6 +107,7 @@ class Here:
     seen: MachineState
     secrets: ClusterSecrets = field(repr=False)
     others: Mapping[str, MachineState] = field(default_factory=dict)
+    joins: bool = False
 
     @property
     def settings(self) -> Settings:

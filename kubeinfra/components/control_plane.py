@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from kubeinfra.cluster.cluster import Cluster, Machine
-from kubeinfra.components import flags
+from kubeinfra.components import bootstrap, flags
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
 from kubeinfra.components.direct import CURL, WITHOUT_PROXY
 from kubeinfra.machine.render import static, template
@@ -56,11 +56,13 @@ SOURCES = ("masters", "load balancers", "nodes (Service `kubernetes`)", "you if 
 
 def ports(cluster: Cluster) -> tuple[Port, ...]:
     """https://kubernetes.io/docs/reference/networking/ports-and-protocols/"""
-    plain = flags.has_plain_status(cluster)
     return (
         Port(cluster.settings.apiserver_port, "the API server", SOURCES),
-        *(Port(number, "the scheduler") for number in (10259, *([10251] if plain else []))),
-        *(Port(number, "the controller-manager") for number in (10257, *([10252] if plain else []))),
+        *(Port(number, "the scheduler") for number in (10259, *flags.plain_ports(cluster, "kube-scheduler"))),
+        *(
+            Port(number, "the controller-manager")
+            for number in (10257, *flags.plain_ports(cluster, "kube-controller-manager"))
+        ),
     )
 
 
@@ -78,9 +80,9 @@ def describe(here: Here) -> Component:
         File(FRONT_PROXY_CA, secrets.bundle("front-proxy")),
         File(SERVICE_ACCOUNT_KEY, secrets.service_account_key, "600", secret=True),
         File(SERVICE_ACCOUNT_PUBLIC_KEY, secrets.service_account_public_key),
-        File(TOKEN_CSV, token_csv(secrets.bootstrap_token), "600", secret=True),
+        *bootstrap.tokens(here.cluster, secrets.bootstrap_token),
         File(f"{KUBERNETES_CFG}/audit-policy.yaml", static("control_plane/audit-policy.yaml")),
-        File(RBAC, static("control_plane/rbac.yaml")),
+        File(RBAC, template("control_plane/rbac.yaml.j2", joiner=bootstrap.subject(here.cluster))),
         # These refer to keys by path; a file edited by hand may embed its key, and a diff would show it.
         *(
             File(f"{KUBERNETES_CFG}/{user}.kubeconfig", _kubeconfig(here.cluster, master, user), mode, secret=True)
@@ -113,7 +115,7 @@ def units(cluster: Cluster, master: Machine, signing_ca: str = KUBERNETES_CA) ->
                 *apiserver_certificates,
                 MASTER_ETCD_CA,
                 SERVICE_ACCOUNT_PUBLIC_KEY,
-                TOKEN_CSV,
+                *([TOKEN_CSV] if cluster.bootstrap_tokens == "static" else []),
                 f"{KUBERNETES_CFG}/audit-policy.yaml",
             ],
             [
@@ -169,11 +171,6 @@ def _kubeconfig(cluster: Cluster, master: Machine, user: str) -> str:
         certificate=PurePosixPath(f"{KUBERNETES_SSL}/{user}.pem"),
         key=PurePosixPath(f"{KUBERNETES_SSL}/{user}-key.pem"),
     )
-
-
-def token_csv(token: str | None) -> str | None:
-    """The static token file: token, user, uid, groups (https://kubernetes.io/docs/reference/access-authn-authz/)."""
-    return f'{token},kubelet-bootstrap,10001,"system:kubelet-bootstrap"\n' if token else None
 
 
 def others_ready(here: Here) -> Probe | None:

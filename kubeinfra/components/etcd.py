@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+from re import findall
 
 from kubeinfra.cluster.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster, Machine
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
 from kubeinfra.components.direct import CURL
 from kubeinfra.machine.render import template
 from kubeinfra.machine.state import MachineState
-from kubeinfra.machine.wanted import Directory, File, Link
-from kubeinfra.paths import ETCD_BIN, ETCD_CA, ETCD_CFG, ETCD_DATA, ETCD_HOME, ETCD_SSL, ETCDCTL, LINKS
+from kubeinfra.machine.wanted import Directory, File, Link, Wanted
+from kubeinfra.paths import ETCD_BIN, ETCD_CA, ETCD_CFG, ETCD_DATA, ETCD_HOME, ETCD_SSL, ETCDCTL, ETCDUTL, LINKS
 from kubeinfra.pki.certificates import etcd_server
 from kubeinfra.releases.catalogue import artifact
 
@@ -22,7 +23,7 @@ PORTS = (
     Port(ETCD_PEER_PORT, "etcd", ("etcd members",)),
     Port(2381, "etcd's metrics"),
 )
-OWNS = ("/opt/etcd", ETCD_HOME, UNIT.file, ETCDCTL, f"{LINKS}/etcd")
+OWNS = ("/opt/etcd", ETCD_HOME, UNIT.file, ETCDCTL, ETCDUTL, f"{LINKS}/etcd")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def describe(here: Here) -> Component:
         compaction_retention=settings.etcd_compaction_retention,
     )
     at_birth = template("etcd/etcd.initial.j2", member=own, members=every, state=initial_cluster_state(here))
-    files = (
+    files: tuple[Wanted, ...] = (
         Directory(ETCD_CFG),
         Directory(ETCD_SSL, "700"),
         Directory(ETCD_HOME, "700"),
@@ -80,7 +81,8 @@ def describe(here: Here) -> Component:
         File(ETCD_CA, here.secrets.bundle("etcd")),
         File(f"{ETCD_CFG}/etcd", environment),
         File(f"{ETCD_CFG}/etcd.initial", at_birth, unless=f"{ETCD_DATA}/member"),
-        File(ETCDCTL, template("etcd/etcdctl.j2", members=every), mode="755"),
+        File(ETCDCTL, template("etcd/etcdctl.j2", members=every, minor=minor(here.cluster.etcd_version)), mode="755"),
+        *([Link(ETCDUTL, f"{ETCD_BIN}/etcdutl")] if has_etcdutl(here.cluster.etcd_version) else []),
         Link(f"{LINKS}/etcd", UNIT.binary),
         File(UNIT.file, template("etcd/etcd.service.j2", inputs=inputs)),
     )
@@ -94,7 +96,19 @@ def initial_cluster_state(here: Here) -> str:
 
 
 def binaries(cluster: Cluster, arch: str) -> tuple[Needed, ...]:
-    return (Needed(artifact("etcd", cluster.etcd_version, arch), ETCD_BIN, ("etcd", "etcdctl")),)
+    names = ("etcd", "etcdctl", *(["etcdutl"] if has_etcdutl(cluster.etcd_version) else []))
+    return (Needed(artifact("etcd", cluster.etcd_version, arch), ETCD_BIN, names),)
+
+
+def minor(version: str) -> tuple[int, int]:
+    """Major and minor of a release of etcd, fit for comparing: (3, 5)."""
+    first, second = findall(r"\d+", version)[:2]
+    return int(first), int(second)
+
+
+def has_etcdutl(version: str) -> bool:
+    """What works on files came with 3.5, and etcdctl has it no more from 3.6 on (etcd's CHANGELOG-3.5, -3.6)."""
+    return minor(version) >= (3, 5)
 
 
 def healthy(here: Here) -> Probe:

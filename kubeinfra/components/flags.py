@@ -5,10 +5,11 @@ Source: `kubernetes/CHANGELOG` of each minor, and the components' reference page
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.cluster.settings import Mode, Settings
+from kubeinfra.components.documents import merged
 from kubeinfra.components.runtime import runtime
 from kubeinfra.paths import (
     FRONT_PROXY_CA,
@@ -68,7 +69,7 @@ def apiserver_flags(cluster: Cluster, master: Machine) -> dict[str, str]:
         "service-node-port-range": settings.node_port_range,
         "tls-cert-file": serving.certificate_path,
         "tls-private-key-file": serving.key_path,
-        "token-auth-file": TOKEN_CSV,
+        **({"token-auth-file": TOKEN_CSV} if cluster.bootstrap_tokens == "static" else {}),
         "v": "2",
         **settings.apiserver_extra_args,
     }
@@ -103,7 +104,7 @@ def controller_manager_flags(cluster: Cluster, signing_ca: str = KUBERNETES_CA) 
         "service-cluster-ip-range": str(settings.service_cidr),
         "use-service-account-credentials": "true",
         "v": "2",
-        **_loopback_status(cluster, "10252"),
+        **_loopback_status(cluster, "kube-controller-manager"),
         **settings.controller_manager_extra_args,
     }
 
@@ -118,22 +119,30 @@ def scheduler_flags(cluster: Cluster) -> dict[str, str]:
         "leader-elect": "true",
         "profiling": "false",
         "v": "2",
-        **_loopback_status(cluster, "10251"),
+        **_loopback_status(cluster, "kube-scheduler"),
         **cluster.settings.scheduler_extra_args,
     }
 
 
-def has_plain_status(cluster: Cluster) -> bool:
-    """Up to 1.21 `kubectl get componentstatuses` asks plain ports of scheduler and controller-manager."""
-    return cluster.release.minor <= (1, 21)
+# The last minor whose `kubectl get componentstatuses` asks this port without TLS, and whose program listens there on
+# all interfaces if it is told nothing: serversToValidate in pkg/registry/core/rest/storage_core.go.
+_PLAIN = {"kube-controller-manager": (10252, (1, 21)), "kube-scheduler": (10251, (1, 22))}
 
 
-def _loopback_status(cluster: Cluster, port: str) -> dict[str, str]:
-    """On the master itself only."""
-    return {"address": "127.0.0.1", "port": port} if has_plain_status(cluster) else {}
+def plain_ports(cluster: Cluster, program: str) -> list[int]:
+    """The ports, on the master itself only, where the program tells its health without TLS."""
+    port, until = _PLAIN[program]
+    return [port] if cluster.release.minor <= until else []
 
 
-MASTER_TAINT = "node-role.kubernetes.io/master:NoSchedule"
+def _loopback_status(cluster: Cluster, program: str) -> dict[str, str]:
+    ports = plain_ports(cluster, program)
+    return {"address": "127.0.0.1", "port": str(ports[0])} if ports else {}
+
+
+def master_taints(cluster: Cluster) -> list[str]:
+    """As the API has them: "key:NoSchedule"."""
+    return [f"{key}:NoSchedule" for key in cluster.release.control_plane_taints]
 
 
 def is_tainted(cluster: Cluster, node: Machine) -> bool:
@@ -142,7 +151,7 @@ def is_tainted(cluster: Cluster, node: Machine) -> bool:
 
 
 def kubelet_flags(cluster: Cluster, node: Machine) -> dict[str, str]:
-    taints = [*([MASTER_TAINT] if is_tainted(cluster, node) else []), *cluster.settings_of(node).node_taints]
+    taints = [*(master_taints(cluster) if is_tainted(cluster, node) else []), *cluster.settings_of(node).node_taints]
     with_value = ",".join(taint if "=" in taint else taint.replace(":", "=:", 1) for taint in taints)
     return {
         # From registration on; a taint that a setting changes later is updated by tasks/node_objects.py.
@@ -156,6 +165,11 @@ def kubelet_flags(cluster: Cluster, node: Machine) -> dict[str, str]:
         "node-ip": str(node.address),
         "v": "2",
     }
+
+
+def fails_on_cgroup_v1(cluster: Cluster) -> bool:
+    """From 1.35 on a kubelet does not start there, unless it is told to (SetDefaults_KubeletConfiguration)."""
+    return cluster.release.minor >= (1, 35)
 
 
 SMALL = 100
@@ -174,7 +188,15 @@ def _status_updates(nodes: int) -> dict[str, str]:
     return {"nodeStatusUpdateFrequency": "4s"} if nodes <= SMALL else {}
 
 
-def kubelet_configuration(cluster: Cluster, node: Machine, resolv_conf: str) -> dict[str, Any]:
+def _swap(settings: Settings) -> dict[str, Any]:
+    """Source: KubeletConfiguration, memorySwap; Burstable pods get swap, in proportion to their memory request."""
+    if settings.swap == "limited":
+        return {"failSwapOn": False, "memorySwap": {"swapBehavior": "LimitedSwap"}}
+    return {"failSwapOn": True}
+
+
+def kubelet_configuration(cluster: Cluster, node: Machine, resolv_conf: str, cgroup_v1: bool = False) -> dict[str, Any]:
+    """+ resolv_conf: path of the pods' own; + cgroup_v1: whether the machine has no unified hierarchy"""
     settings = cluster.settings_of(node)
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -189,18 +211,20 @@ def kubelet_configuration(cluster: Cluster, node: Machine, resolv_conf: str) -> 
         "cgroupDriver": "systemd",
         "clusterDNS": [str(settings.dns_address)],
         "clusterDomain": settings.cluster_domain,
-        "failSwapOn": True,
+        **({"failCgroupV1": False} if cgroup_v1 and fails_on_cgroup_v1(cluster) else {}),
+        **_swap(settings),
         **_status_updates(len(cluster.nodes)),
         "readOnlyPort": 0,
         "resolvConf": resolv_conf,
         "rotateCertificates": True,
         "tlsCertFile": f"{KUBERNETES_SSL}/kubelet-serving.pem",
         "tlsPrivateKeyFile": f"{KUBERNETES_SSL}/kubelet-serving-key.pem",
+        **runtime(cluster).kubelet_configuration(cluster),
         **settings.kubelet_extra_config,
     }
 
 
-def kube_proxy_configuration(cluster: Cluster, node: Machine) -> dict[str, Any]:
+def kube_proxy_configuration(cluster: Cluster, node: Machine, mode: Mode) -> dict[str, Any]:
     settings = cluster.settings_of(node)
     own = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -211,29 +235,21 @@ def kube_proxy_configuration(cluster: Cluster, node: Machine) -> dict[str, Any]:
         "clusterCIDR": str(settings.cluster_cidr),
         "conntrack": settings.kube_proxy_conntrack,
         "hostnameOverride": node.node_name,
-        "ipvs": _ipvs(cluster),
+        **_ipvs(mode, settings.ipvs_scheduler),
         "metricsBindAddress": "127.0.0.1:10249",
-        "mode": settings.kube_proxy_mode,
+        "mode": mode,
     }
     return merged(own, settings.kube_proxy_extra_config)
 
 
-def _ipvs(cluster: Cluster) -> dict[str, Any]:
+def _ipvs(mode: Mode, scheduler: str) -> dict[str, Any]:
     """
     With strictARP a node answers ARP for its own addresses only. kube-ipvs0 has the address of every Service, and
     without it each node answers for all of them, on every network that it is in.
     """
-    scheduler = {"scheduler": cluster.settings.ipvs_scheduler}
-    return scheduler | {"strictARP": True} if cluster.settings.kube_proxy_mode == "ipvs" else scheduler
-
-
-def merged(own: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; where both have a value, the further one, unless both values are mappings, which are merged as well."""
-    found = {**own, **further}
-    for key in own.keys() & further.keys():
-        if isinstance(own[key], Mapping) and isinstance(further[key], Mapping):
-            found[key] = merged(own[key], further[key])
-    return found
+    if mode == "nftables":
+        return {}
+    return {"ipvs": {"scheduler": scheduler} | ({"strictARP": True} if mode == "ipvs" else {})}
 
 
 def kube_proxy_flags() -> dict[str, str]:

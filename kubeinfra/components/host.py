@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components.base import Component, Here, Unit
+from kubeinfra.components.proxy_mode import proxy_mode
 from kubeinfra.machine.edits import (
     MODULES_MARK,
     fstab_swap_lines,
@@ -38,7 +39,7 @@ def describe(here: Here) -> Component:
     files: tuple[Wanted, ...] = (
         Edit("/etc/hosts", lambda text: hosts_file(text, here.cluster), in_place=True),
         Edit("/etc/hostname", lambda _: f"{hostname}\n", in_place=True),
-        Edit("/etc/fstab", fstab_without_swap, create=False, shown=fstab_swap_lines),
+        *([] if keeps_swap(here) else [Edit("/etc/fstab", fstab_without_swap, create=False, shown=fstab_swap_lines)]),
         Edit("/etc/selinux/config", selinux_config, create=False),
         *cloud_init_files(here),
         File(MODULES_CONF, modules_conf(MODULES)),
@@ -46,6 +47,11 @@ def describe(here: Here) -> Component:
         *(chrony_files(here, chrony) if chrony else ()),
     )
     return Component(files)
+
+
+def keeps_swap(here: Here) -> bool:
+    """Whether the machine's swap stays as it is: on a node whose pods may use it."""
+    return here.settings.swap == "limited" and "node" in here.machine.groups
 
 
 def cloud_init_files(here: Here) -> list[Wanted]:
@@ -108,8 +114,12 @@ def chrony_files(here: Here, unit: Unit) -> list[Wanted]:
     ]
 
 
-def uses_ipvs(cluster: Cluster) -> bool:
-    return cluster.settings.kube_proxy_mode == "ipvs"
+def uses_ipvs(here: Here) -> bool:
+    return proxy_mode(here.cluster, here.machine, here.seen) == "ipvs"
+
+
+def uses_nftables(here: Here) -> bool:
+    return proxy_mode(here.cluster, here.machine, here.seen) == "nftables"
 
 
 def ipvs_modules(scheduler: str, kernel: tuple[int, int] | None) -> dict[str, str]:
@@ -125,7 +135,7 @@ def ipvs_modules(scheduler: str, kernel: tuple[int, int] | None) -> dict[str, st
 
 def describe_ipvs(here: Here) -> Component:
     """kube-proxy's modules, loaded at boot; no longer, if its mode is another now."""
-    if not uses_ipvs(here.cluster):
+    if not uses_ipvs(here):
         return Component((NoFile(IPVS_MODULES_CONF, MODULES_MARK),))
     modules = ipvs_modules(here.settings.ipvs_scheduler, here.seen.kernel)
     return Component((File(IPVS_MODULES_CONF, modules_conf(modules)),))

@@ -1,38 +1,51 @@
-"""A change of kube-proxy's mode: what the other mode has made in the kernel stays until somebody removes it."""
+"""A change of kube-proxy's mode: what another mode has made in the kernel stays until somebody removes it."""
 
 from __future__ import annotations
 
-from kubeinfra.cluster.cluster import Cluster
-from kubeinfra.components.base import Probe
+from dataclasses import dataclass
+
+from kubeinfra.cluster.settings import Mode
+from kubeinfra.components.base import Here, Probe
 from kubeinfra.components.node import KUBE_PROXY, KUBE_PROXY_CONFIG
+from kubeinfra.components.proxy_mode import known_modes, proxy_mode
 from kubeinfra.machine.render import template
 from kubeinfra.paths import RUN
 
-# kube_proxy_mode -> what the other one leaves.
-_LEFT = {
-    "iptables": "kube-ipvs0, which mode ipvs has left with its virtual servers, goes before",
-    "ipvs": "the chains KUBE-SVC-..., which mode iptables has left, go before",
+# Mode -> what only it makes.
+_LEAVES: dict[Mode, str] = {
+    "ipvs": "kube-ipvs0, which mode ipvs has left with its virtual servers, goes before",
+    "iptables": "the chains KUBE-SVC-..., which mode iptables has left, go before",
+    "nftables": "the tables kube-proxy, which mode nftables has left, go before",
 }
 
 
-def other_mode(cluster: Cluster) -> Probe:
+@dataclass(frozen=True)
+class Left:
     """
-    What only kube-proxy's other mode makes is there: the mode changes now, or has been changed by something that left
-    it. With virtual servers left, Services that were deleted still answer. Asked of the kernel, not of a marker.
+    What a mode that is not a node's leaves there.
+
+    + found: it is there: the mode changes now, or has been changed by something that left it. With virtual servers
+      left, Services that were deleted still answer. Asked of the kernel, not of a marker
+    + clean_up: shell that removes it, while kube-proxy is stopped; it fails, and says why, if it is still there then
     """
-    return Probe(_LEFT[cluster.settings.kube_proxy_mode], _script(cluster, clean=False))
+
+    found: Probe
+    clean_up: str
 
 
-def clean_up(cluster: Cluster) -> str:
-    """Shell that removes it, while kube-proxy is stopped; it fails, and says why, if it is still there then."""
-    return _script(cluster, clean=True)
+def left_by_other_modes(here: Here) -> list[Left]:
+    """One for each of the release's other modes."""
+    wanted = proxy_mode(here.cluster, here.machine, here.seen)
+    others = [mode for mode in known_modes(here.cluster) if mode != wanted]
+    return [Left(Probe(_LEAVES[one], _script(here, wanted, one)), _script(here, wanted, one, True)) for one in others]
 
 
-def _script(cluster: Cluster, clean: bool) -> str:
+def _script(here: Here, wanted: Mode, left: Mode, clean: bool = False) -> str:
     return template(
         "node/other-mode.sh.j2",
-        mode=cluster.settings.kube_proxy_mode,
-        node_ports=cluster.settings.node_port_range,
+        wanted=wanted,
+        left=left,
+        node_ports=here.cluster.settings.node_port_range,
         binary=KUBE_PROXY.binary,
         config=KUBE_PROXY_CONFIG,
         inputs=f"{RUN}/{KUBE_PROXY.name}.inputs",

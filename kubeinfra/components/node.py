@@ -12,7 +12,9 @@ from kubeinfra.cluster.types import is_ipv4
 from kubeinfra.components import flags
 from kubeinfra.components.as_node import as_node, status_as_node
 from kubeinfra.components.base import Component, Here, Needed, Port, Probe, Unit
+from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.direct import CURL
+from kubeinfra.components.proxy_mode import proxy_mode
 from kubeinfra.components.runtime import runtime
 from kubeinfra.machine.edits import has_local_resolver, has_resolver_for_pods, resolv_conf_for_pods, with_servers
 from kubeinfra.machine.render import template
@@ -38,12 +40,6 @@ KUBELET = Unit("kubelet.service", f"{KUBERNETES_BIN}/kubelet")
 KUBE_PROXY = Unit("kube-proxy.service", f"{KUBERNETES_BIN}/kube-proxy")
 UNITS = [KUBE_PROXY, KUBELET]
 BINARIES = ("kubelet", "kube-proxy")
-PORTS = (
-    Port(10250, "kubelet", ("masters",)),
-    Port(10248, "kubelet"),
-    Port(10249, "kube-proxy"),
-    Port(10256, "kube-proxy"),
-)
 OWNS = (
     *(f"{KUBERNETES_BIN}/{name}" for name in BINARIES),
     *(f"{LINKS}/{name}" for name in BINARIES),
@@ -62,11 +58,21 @@ KUBE_PROXY_KUBECONFIG = f"{KUBERNETES_CFG}/kube-proxy.kubeconfig"
 SIGNED = Probe("the kubelet's certificate is signed", f"[ -s {KUBELET_CLIENT_PEM} ]", 180, "kubelet")
 
 
+def ports(cluster: Cluster) -> tuple[Port, ...]:
+    measures = ("nodes (metrics-server)",) if cluster.metrics_server else ()
+    return (
+        Port(10250, "kubelet", ("masters", *measures)),
+        Port(10248, "kubelet"),
+        Port(10249, "kube-proxy"),
+        Port(10256, "kube-proxy"),
+    )
+
+
 def describe(here: Here) -> Component:
     cluster, machine = here.cluster, here.machine
     pods_resolv_conf = resolv_conf(here.seen)
-    kubelet = flags.kubelet_configuration(cluster, machine, pods_resolv_conf)
-    kube_proxy = flags.kube_proxy_configuration(cluster, machine)
+    kubelet = flags.kubelet_configuration(cluster, machine, pods_resolv_conf, not here.seen.cgroup_v2)
+    kube_proxy = flags.kube_proxy_configuration(cluster, machine, proxy_mode(cluster, machine, here.seen))
     files = (
         Directory(KUBERNETES_CFG),
         Directory(KUBERNETES_SSL, "700"),
@@ -75,7 +81,7 @@ def describe(here: Here) -> Component:
         File(KUBERNETES_CA, here.secrets.bundle("kubernetes")),
         File(KUBELET_CONFIG, yaml.safe_dump(kubelet, sort_keys=True)),
         File(KUBE_PROXY_CONFIG, yaml.safe_dump(kube_proxy, sort_keys=True)),
-        File(BOOTSTRAP_KUBECONFIG, bootstrap_kubeconfig(here), "600", secret=True),
+        *_bootstrap_kubeconfig(here),
         # As on a master: a file edited by hand may embed its key.
         File(KUBE_PROXY_KUBECONFIG, _kube_proxy_kubeconfig(cluster), secret=True),
         # The kubelet writes it when it bootstraps; afterwards only the endpoint in it is updated.
@@ -97,14 +103,21 @@ def units(cluster: Cluster, machine: Machine) -> list[Wanted]:
     serving, proxy = node_certificates(machine)
     reference = "https://kubernetes.io/docs/reference/command-line-tools-reference"
     container_runtime = runtime(cluster).unit.name
+    is_static = cluster.bootstrap_tokens == "static"
     kubelet = template(
         "component.service.j2",
         description="Kubernetes kubelet",
         documentation=f"{reference}/kubelet/",
         unit_lines=[f"After={container_runtime}", f"Wants={container_runtime}"],
         unit=KUBELET.name,
-        inputs=[KUBELET.file, KUBERNETES_CA, KUBELET_CONFIG, BOOTSTRAP_KUBECONFIG, *serving.files],
-        optional=[KUBELET_KUBECONFIG],
+        inputs=[
+            KUBELET.file,
+            KUBERNETES_CA,
+            KUBELET_CONFIG,
+            *([BOOTSTRAP_KUBECONFIG] if is_static else []),
+            *serving.files,
+        ],
+        optional=[*([] if is_static else [BOOTSTRAP_KUBECONFIG]), KUBELET_KUBECONFIG],
         existence=[KUBELET_CLIENT_PEM],
         binary=KUBELET.binary,
         flags=flags.kubelet_flags(cluster, machine),
@@ -119,6 +132,12 @@ def units(cluster: Cluster, machine: Machine) -> list[Wanted]:
         flags=flags.kube_proxy_flags(),
     )
     return [File(KUBELET.file, kubelet), File(KUBE_PROXY.file, kube_proxy)]
+
+
+def _bootstrap_kubeconfig(here: Here) -> list[File]:
+    """With a token that ends it is for a node that joins; on others it stays as it is, and is not read any more."""
+    is_read = here.joins or here.cluster.bootstrap_tokens == "static"
+    return [File(BOOTSTRAP_KUBECONFIG, bootstrap_kubeconfig(here), "600", secret=True)] if is_read else []
 
 
 def bootstrap_kubeconfig(here: Here) -> str | None:
@@ -203,51 +222,48 @@ def ready_again(machine: Machine) -> Probe:
     )
 
 
-_UNREADY = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
+NOTED = f"{RUN}/api-is-back"
+"""A file whose time of change is the moment after which a kubelet must have spoken to the API; see `ready_since`."""
+
+
+def ready_since(machine: Machine) -> Probe:
+    """It is Ready, and its kubelet has renewed the node's lease, as it does every 10 s, since NOTED was touched."""
+    lease = as_node(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{machine.node_name}")
+    renewed = """tr -d ' \\n' | sed -n 's/.*"renewTime":"\\([^"]*\\)".*/\\1/p'"""
+    return Probe(
+        f"node {machine.node_name} has renewed its lease, and is Ready",
+        f'at=$({lease} | {renewed}); [ "$at" ] && [ "$(date -d "$at" +%s)" -gt "$(stat -c %Y {NOTED})" ] && '
+        f"""{_own_node(machine)} | tr -d ' \\n' | grep -q '"type":"Ready","status":"True"'""",
+        120,
+        "kubelet",
+    )
 
 
 def other_nodes_ready(machine: Machine, but: int = 0) -> Probe:
     """
     The other nodes must be Ready before this one's container runtime, and with it its pods, restarts; a node that is
-    not Ready itself may always restart.
+    not Ready itself may always restart. A master is asked: from 1.32 on a node sees its own Node only (KEP 4601).
 
     + but: how many of the others need not be Ready
     """
-    here = machine.node_name
-    unready = _some_unready(f"nodes?fieldSelector=metadata.name%3D{here}")
-    others = _other_nodes_ready(here, but)
-    without_cluster = f"[ ! -s {KUBELET_CLIENT_PEM} ]"
     return Probe(
         f"the other nodes{f', all but {but},' if but else ''} are Ready (kubectl get nodes)",
-        f"{without_cluster} || {{ {unready}; }} || {{ {others}; }}",
+        f'found=$({KUBECTL} get nodes --no-headers) && echo "$found" | awk -v own={machine.node_name} -v most={but} \''
+        '$2 ~ /^Ready/ { next } $1 == own { is_away = 1; next } { others = others $1 " "; away++ } '
+        'END { if (!is_away && away > most) { print "not Ready: " others; exit 1 } }\'',
         60,
+        on_master=True,
+        unless=f"[ ! -s {KUBELET_CLIENT_PEM} ]",  # it is of no cluster yet
     )
 
 
 def pods_ready(machine: Machine) -> Probe:
     """All running pods of this node are Ready; the next node waits for that, unless a pod was not Ready before."""
-    here = _all_ready(f"pods?fieldSelector=spec.nodeName%3D{machine.node_name},status.phase%3DRunning")
-    return Probe("the pods of this node are ready again", f"[ -s {KUBELET_CLIENT_PEM} ] && {here}", 120, "kubelet")
-
-
-def _other_nodes_ready(node: str, but: int) -> str:
-    """
-    Shell that succeeds if at most so many other nodes are not Ready.
-
-    It asks for what `kubectl get nodes` shows: a line for each node. Node objects have some 10 KB each, and every node
-    that restarts asks for all others.
-    """
-    path = f"/api/v1/nodes?includeObject=None&fieldSelector=metadata.name!%3D{node}"
-    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
-    unready = """grep -oE '"(NotReady|Unknown)[",]' | wc -l"""
-    return f'found=$({as_node(path, table)}) && [ "$(echo "$found" | {unready})" -le {but} ]'
-
-
-def _all_ready(path: str) -> str:
-    """Shell that succeeds if none of these pods has a condition Ready that is not True."""
-    return f'found=$({as_node(f"/api/v1/{path}")}) && ! echo "$found" | {_UNREADY}'
-
-
-def _some_unready(path: str) -> str:
-    """Shell that succeeds if the API answers, and one of these has a condition Ready that is not True."""
-    return f'found=$({as_node(f"/api/v1/{path}")}) && echo "$found" | {_UNREADY}'
+    here = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{machine.node_name},status.phase%3DRunning"
+    unready = """tr -d ' \\n' | grep -qE '"type":"Ready","status":"(False|Unknown)"'"""
+    return Probe(
+        "the pods of this node are ready again",
+        f'[ -s {KUBELET_CLIENT_PEM} ] && found=$({as_node(here)}) && ! echo "$found" | {unready}',
+        120,
+        "kubelet",
+    )

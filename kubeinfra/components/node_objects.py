@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from shlex import join
 
 from kubeinfra.cluster.cluster import Cluster, Machine
-from kubeinfra.cluster.labels import NodeTaint
-from kubeinfra.components.flags import MASTER_TAINT, is_tainted
+from kubeinfra.cluster.labels import CONTROL_PLANE_TAINTS, NodeTaint
+from kubeinfra.components.flags import is_tainted, master_taints
 
 # Record which labels and taints of a Node come from settings: they are removed when the setting no longer has them.
 LABELS_ANNOTATION = "kubeinfra/labels"
 TAINTS_ANNOTATION = "kubeinfra/taints"
-MASTER = NodeTaint.parse(MASTER_TAINT)
+# Whether a master has these follows from masters_schedulable and the release, whoever has set them.
+OF_MASTERS = frozenset(f"{key}:NoSchedule" for key in CONTROL_PLANE_TAINTS)
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,12 @@ def wanted(cluster: Cluster) -> dict[str, NodeObject]:
 def _wanted(cluster: Cluster, node: Machine) -> NodeObject:
     settings = cluster.settings_of(node)
     taints = frozenset(NodeTaint.parse(text) for text in settings.node_taints)
-    masters = frozenset([MASTER]) if is_tainted(cluster, node) else frozenset()
-    # masters_schedulable decides about a master's taint, whoever set it; on other nodes that taint is the user's own.
-    own = {_identity(taint) for taint in taints} | ({_identity(MASTER)} if "master" in node.groups else set())
-    return NodeObject(settings.node_labels, taints | masters, frozenset(settings.node_labels), frozenset(own))
+    masters = frozenset(map(NodeTaint.parse, master_taints(cluster) if is_tainted(cluster, node) else []))
+    is_master = "master" in node.groups
+    roles = dict.fromkeys(cluster.release.control_plane_labels, "") if is_master else {}
+    # On other nodes a master's taint is the user's own.
+    own = {_identity(taint) for taint in taints} | (OF_MASTERS if is_master else set())
+    return NodeObject(roles | settings.node_labels, taints | masters, frozenset(settings.node_labels), frozenset(own))
 
 
 def changes(wanted: Mapping[str, NodeObject], found: Mapping[str, NodeObject]) -> list[NodeChange]:
@@ -84,7 +87,7 @@ def _change(kind: str, name: str, put: list[str], removed: list[str], arguments:
 def _annotation(name: str, wanted: NodeObject, found: NodeObject) -> list[NodeChange]:
     notes = [
         (LABELS_ANNOTATION, wanted.own_labels, found.own_labels),
-        (TAINTS_ANNOTATION, wanted.own_taints - {_identity(MASTER)}, found.own_taints),
+        (TAINTS_ANNOTATION, wanted.own_taints - OF_MASTERS, found.own_taints),
     ]
     given = [f"{key}={','.join(sorted(now))}" for key, now, before in notes if now != before]
     command = join(["annotate", "node", name, "--overwrite", *given])

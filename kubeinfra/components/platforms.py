@@ -31,10 +31,13 @@ class Platform:
     manager: Literal["apt-get", "dnf", "yum"]
     host: Packages
     ipvs: Packages
+    nftables: Packages
     load_balancer: Packages
     etcd: Packages
     apparmor: Packages
     docker: Packages
+    containerd: Packages
+    containerd_release: str
     conflicts: Packages
     tools: Mapping[str, str]
     chrony: str

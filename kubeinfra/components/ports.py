@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubeinfra.cluster.cluster import Cluster
-from kubeinfra.components import control_plane, etcd, load_balancer, network, node
+from kubeinfra.components import control_plane, etcd, load_balancer, metrics_server, network, node
 from kubeinfra.components.base import Port
 
 
@@ -13,5 +13,5 @@ def ports(cluster: Cluster) -> dict[str, tuple[Port, ...]]:
         "etcd": etcd.PORTS,
         "master": control_plane.ports(cluster),
         "lb": load_balancer.ports(cluster),
-        "node": (*node.PORTS, *network.ports(cluster)),
+        "node": (*node.ports(cluster), *network.ports(cluster), *metrics_server.ports(cluster)),
     }

@@ -19,6 +19,20 @@ class Succeeds(FactBase[bool]):
         return output == ["yes"]
 
 
+class Awaited(FactBase[str]):
+    """Nothing if a script that waits for something succeeds, else what it says. + script: the loop of `waiting`"""
+
+    @staticmethod
+    def default() -> str:
+        return "no answer"
+
+    def command(self, script: str) -> str:
+        return f'if said=$(sh -c {quote(script)} 2>&1); then echo yes; else printf "%s\\n" no "$said"; fi'
+
+    def process(self, output: list[str]) -> str:
+        return "" if output == ["yes"] else "\n".join(output[1:]).strip() or "no answer"
+
+
 class Health(FactBase[list[Row]]):
     """
     The Rows for the questions about this machine's components: one each, and one for each node. One command.

@@ -10,13 +10,14 @@ from time import time
 
 from pyinfra.api import FactBase
 
-from kubeinfra.components.runtime import VERSIONS, given_flags
+from kubeinfra.components.runtime import NAMES, VERSIONS, installed
 from kubeinfra.facts.software import SOFTWARE, software
 from kubeinfra.machine.packages import UNREACHED
 from kubeinfra.machine.render import static
 from kubeinfra.machine.state import CHRONY_MARK, InterfaceAddress, MachineState, SystemState
 from kubeinfra.machine.survey import survey
 from kubeinfra.paths import (
+    ETCD_BIN,
     ETCD_CA,
     ETCD_CFG,
     ETCD_DATA,
@@ -39,7 +40,9 @@ SECRET_FILES = {
 _ETCD = (
     f'if [ -d {ETCD_DATA}/member ]; then echo "etcd-name=$(sed -n s/^ETCD_NAME=//p {ETCD_CFG}/etcd 2>/dev/null)"; '
     f'asks() {{ ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 timeout 5 {ETCDCTL} endpoint "$@" 2>/dev/null; }}; '
-    "asks status -w json | sed -n 's/.*\"cluster_id\":\\([0-9]*\\).*/etcd-cluster=\\1/p'; "
+    'said=$(asks status -w json); echo "$said" | sed -n \'s/.*"cluster_id":\\([0-9]*\\).*/etcd-cluster=\\1/p\'; '
+    f"{{ echo \"$said\"; {ETCD_BIN}/etcd --version; }} 2>/dev/null | sed -n -e 's/^etcd Version: /etcd-version=/p' "
+    '-e \'s/.*"version":"\\([0-9.]*\\)".*/etcd-version=\\1/p\' | head -n 1; '
     "if asks health >/dev/null; then echo etcd-serves=yes; fi; fi"
 )
 # What a cloud says of /etc/hosts wins over files below /etc; a file that was made from the template says so at its top.
@@ -135,12 +138,11 @@ class MachineFacts(FactBase[MachineState]):
             cloud_init="cloud-init" in values,
             cloud_init_hosts="cloud-init-hosts" in values,
             keeps_time="time" in values,
-            runtime_major=_major(values.get("runtime", "")),
-            runtime_package=values.get("runtime-package", ""),
-            runtime_flags=given_flags(b64decode(values.get("runtime-unit", "")).decode(errors="replace")),
-            runtime_used="runtime-used" in values,
+            runtimes={name: installed(name, values) for name in NAMES if name in values},
+            kubelet_runtime=values.get("kubelet-runtime", ""),
             clock_ahead=float(values.get("clock", now)) - now,
             etcd_name=values.get("etcd-name"),
+            etcd_version=values.get("etcd-version", ""),
             etcd_cluster=f"{int(values['etcd-cluster']):x}" if "etcd-cluster" in values else None,
             etcd_serves="etcd-serves" in values,
             interfaces=tuple(interfaces),

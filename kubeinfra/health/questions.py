@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from shlex import quote
 
-from kubeinfra.components import etcd
+from kubeinfra.components import etcd, metrics_server
 from kubeinfra.components.base import Here
 from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.direct import CURL
 from kubeinfra.components.engines import ENGINES, engine
 from kubeinfra.components.load_balancer import has_address
+from kubeinfra.components.metrics_server import OF_OTHERS
 from kubeinfra.components.network import pod_network
 from kubeinfra.paths import ETCDCTL
 
@@ -48,6 +49,8 @@ def probes(here: Here, asks_api: bool) -> list[tuple[str, str, str]]:
                 (name, machine.name, f"{CURL} -sS --insecure --max-time 5 https://127.0.0.1:{port}/healthz")
             )
         commands.append((TO_PODS, machine.name, _reaches_pods("node" in machine.groups)))
+        if cluster.metrics_server:
+            commands.append((METRICS, machine.name, metrics_server.answers(cluster.nodes)))
     if asks_api:
         leases = "kube-controller-manager kube-scheduler"
         holders = "{range .items[*]}{.metadata.name}={.spec.holderIdentity} {end}"
@@ -89,6 +92,7 @@ _KUBE_PROXY = (
 # CoreDNS runs in every cluster, in pods with addresses of their own; 8181 is its plugin "ready".
 _DNS_PODS = f"{KUBECTL} -n kube-system get pods -l k8s-app=kube-dns --field-selector status.phase=Running"
 TO_PODS = "pods from masters"
+METRICS = "metrics of nodes"
 REACHED, NOT_REACHED = "reached", "not reached"
 VIRTUAL_ADDRESS = "virtual address"
 NODES = "node"
@@ -154,6 +158,9 @@ def parse_answer(component: str, subject: str, exit_code: str, output: str) -> R
         return Row(component, subject, "/" in output, output or "flannel.1 has no address")
     if component == TO_PODS:
         return Row(component, subject, True, output, note=output.startswith(NOT_REACHED))
+    if component == METRICS and output.startswith(OF_OTHERS):
+        detail = f"{output}, which is not ours and stays: metrics_server = False says so"
+        return Row(component, subject, True, detail, note=True)
     return Row(component, subject, True, output)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
@@ -22,6 +23,30 @@ class InterfaceAddress:
 
 
 @dataclass(frozen=True)
+class InstalledRuntime:
+    """
+    A container runtime that a machine has.
+
+    + version: numbers of its release, such as (20, 10, 24); empty if it does not say them
+    + path: of the program; + package: the package that it is from, "" if it is from none
+    + flags: what its command line says, as keys of its configuration
+    + used: whether it has containers; mirrors: files of ours that name mirrors of registries
+    """
+
+    version: tuple[int, ...] = ()
+    path: str = ""
+    package: str = ""
+    flags: tuple[str, ...] = ()
+    used: bool = False
+    mirrors: tuple[str, ...] = ()
+
+    @property
+    def release(self) -> str:
+        """Its first two numbers, such as "20.10"."""
+        return ".".join(map(str, self.version[:2]))
+
+
+@dataclass(frozen=True)
 class MachineState:
     """
     What must be known of a machine before anything is decided.
@@ -37,10 +62,10 @@ class MachineState:
       itself; "" without such a file
     + cloud_init: whether cloud-init may set the host name at boot; cloud_init_hosts: whether it also makes /etc/hosts
     + keeps_time: whether a time daemon runs that this project has not set up
-    + runtime_major: major release of the container runtime that is installed; None without one
-    + runtime_package: the package that it is from; "" if it is from none
-    + runtime_flags: what its command line says, as keys of its configuration; runtime_used: whether it has containers
+    + runtimes: container runtimes that are installed, by name; kubelet_runtime: name of the one that its kubelet was
+      set up with, "" without a kubelet of ours
     + etcd_name: the member name that its etcd data was made with; None without data
+    + etcd_version: of the etcd that runs with its data, or else is installed; "" without data
     + etcd_cluster: id of the cluster that its etcd is a member of, in hex; None if it does not run
     + etcd_serves: whether its etcd answers a read that needs a quorum
     + clock_ahead: seconds by which its clock is ahead of the controller's; negative: behind
@@ -61,11 +86,10 @@ class MachineState:
     keeps_time: bool
     cgroup_v2: bool = False
     interfaces: tuple[InterfaceAddress, ...] = ()
-    runtime_major: int | None = None
-    runtime_package: str = ""
-    runtime_flags: tuple[str, ...] = ()
-    runtime_used: bool = False
+    runtimes: Mapping[str, InstalledRuntime] = field(default_factory=dict)
+    kubelet_runtime: str = ""
     etcd_name: str | None = None
+    etcd_version: str = ""
     etcd_cluster: str | None = None
     etcd_serves: bool = False
     clock_ahead: float = 0

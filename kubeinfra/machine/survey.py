@@ -91,18 +91,23 @@ class Survey:
     """
     One machine; what was not asked, or could not be, is None or empty.
 
-    + kernel: such as "5.10.0-30-amd64"; + memory, disks: KiB, of disks what is free where a path is or will be
+    + kernel: such as "5.10.0-30-amd64"; ip_vs: whether it has that module, loaded or not
+    + nft_version: of the program nft, such as (1, 0, 6); None without it
+    + memory, disks: KiB, of disks what is free where a path is or will be
     + ssh: address of the other end of the controller's own connection; + proxies, time_servers: hosts, as written
     + iptables: what listed them -> the lines of table filter; + nft: each table, as JSON
     + latencies: seconds of each synchronous write where etcd's data will be
     + binaries: where /opt/etcd/bin and /opt/kubernetes/bin really are, if /opt is a link
     + kubelet_certificate: PEM of the kubelet's own, as a client of the API; "" without one
+    + releases: "kube-apiserver" and "kubelet" of ours, which run or would be started -> release, such as "1.20.1"
     + left_files: paths of other clusters; + mounts, chains: where, or how they are called -> how many there are
     + reached: "address:port" of other machines to which a TCP connection could be made; None if it was not asked
     + unasked: what this machine could not be asked, such as "ports" or "nft-table inet mine"
     """
 
     kernel: str = ""
+    ip_vs: bool | None = None
+    nft_version: tuple[int, ...] | None = None
     cpus: int | None = None
     memory: int | None = None
     disks: dict[str, int] = field(default_factory=dict)
@@ -126,6 +131,7 @@ class Survey:
     latencies: tuple[float, ...] = ()
     binaries: tuple[str, ...] = ()
     kubelet_certificate: str = ""
+    releases: dict[str, str] = field(default_factory=dict)
     left_files: tuple[str, ...] = ()
     mounts: dict[str, int] = field(default_factory=dict)
     chains: dict[str, int] = field(default_factory=dict)
@@ -153,6 +159,8 @@ def survey(output: Iterable[str]) -> Survey:
 
     return Survey(
         kernel=first("kernel"),
+        ip_vs={"yes": True, "no": False}.get(first("ip-vs")),
+        nft_version=_nft(first("nft-version")),
         cpus=_number(first("cpus")),
         memory=_number(first("memory")),
         disks=_numbers(said["disk"]),
@@ -176,6 +184,7 @@ def survey(output: Iterable[str]) -> Survey:
         latencies=tuple(map(float, first("fsync").split())),
         binaries=tuple(said["binaries"]),
         kubelet_certificate=b64decode(first("kubelet-certificate")).decode(errors="replace"),
+        releases=dict(_each(_release, said["release"])),
         left_files=tuple(said["left-file"]),
         mounts=_numbers(said["mounts"]),
         chains=_numbers(said["chains"]),
@@ -201,6 +210,14 @@ def _number(text: str) -> int | None:
 
 def _numbers(lines: Iterable[str]) -> dict[str, int]:
     return {what: int(number) for what, _, number in map(_halves, lines) if number.isdecimal()}
+
+
+def _nft(said: str) -> tuple[int, ...] | None:
+    """Such as "nftables v1.0.6 (Lester Gooch #5)"; a version that cannot be read is older than any."""
+    if not said:
+        return None
+    found = re.search(r"v(\d+(?:\.\d+)*)", said)
+    return tuple(map(int, found[1].split("."))) if found else ()
 
 
 def _halves(line: str) -> tuple[str, str, str]:
@@ -242,6 +259,15 @@ def _listener(line: str) -> Listener:
 def _process(line: str) -> Process:
     pid, exe, cgroup, name = line.split("|", 3)
     return Process(int(pid), exe, cgroup, name)
+
+
+def _release(line: str) -> tuple[str, str]:
+    """Such as "kubelet Kubernetes v1.20.1"; of a build of one's own there may follow more: "v1.20.1+mine"."""
+    program, _, said = line.partition(" ")
+    found = re.search(r" v(\d+\.\d+\.\d+)", said)
+    if not found:
+        raise ValueError(line)
+    return program, found[1]
 
 
 def _etcd_data(line: str) -> EtcdData:

@@ -78,10 +78,14 @@ class Edit:
 
 @dataclass(frozen=True)
 class NoFile:
-    """No file of ours at this path: one whose text begins with `mark` is removed, another's stays."""
+    """
+    No file of ours at this path: one whose text begins with `mark` is removed, another's stays.
+
+    + mark: None if whatever is there is ours; its text is not read then, as it may be secret
+    """
 
     path: str
-    mark: str
+    mark: str | None
 
 
 Wanted = Directory | Link | File | Edit | NoFile
@@ -97,7 +101,7 @@ def texts_of(wanted: Iterable[Wanted]) -> dict[str, str]:
     """Path -> SHA-256 of the wanted text, "" where it depends on the present one; without secret files."""
     texts = {}
     for item in wanted:
-        if isinstance(item, Edit | NoFile):
+        if isinstance(item, Edit) or (isinstance(item, NoFile) and item.mark is not None):
             texts[item.path] = ""
         elif isinstance(item, File) and not item.secret and (digest := item.digest):
             texts[item.path] = digest
@@ -143,7 +147,7 @@ def _compare_one(item: Wanted, every: Mapping[str, PathState]) -> Change | None:
     if isinstance(item, Edit):
         return _compare_edit(item, found)
     if isinstance(item, NoFile):
-        is_ours = found is not None and (found.text or "").startswith(item.mark)
+        is_ours = found is not None and (item.mark is None or (found.text or "").startswith(item.mark))
         return Change(item.path, f"remove {item.path}", (), f"remove {item.path}", "") if is_ours else None
     return None if item.unless in every else _compare_file(item, found)
 

@@ -9,7 +9,8 @@ from pyinfra import host, state
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from kubeinfra.components.base import Probe
-from kubeinfra.facts.health import Succeeds
+from kubeinfra.facts.health import Awaited, Succeeds
+from kubeinfra.run.masters import ask_master
 from kubeinfra.run.plan import announce, announce_wait, announced, waits_for
 
 
@@ -38,17 +39,32 @@ def wait_until(probe: Probe) -> Generator[StringCommand, None, None]:
 def waiting(probe: Probe) -> StringCommand:
     """The loop; when the time is over it says what was waited for, the last answer, and what else the probe knows."""
     waits_for(probe.what)
+    return StringCommand("sh", "-c", QuoteString(_loop(probe)))
+
+
+def _loop(probe: Probe) -> str:
     journal = f"echo 'the last of {probe.unit}:' >&2; journalctl -u {probe.unit} -n 20 --no-pager -o cat >&2\n"
     why = f"{journal if probe.unit else ''}{probe.why}"
     sentence = f"waited {probe.timeout} s until {probe.what}; last answer:"
-    script = (
+    return (
         f"deadline=$(($(date +%s) + {probe.timeout})); "
         f"until last=$(timeout 15 sh -c {quote(probe.command)} 2>&1); do "
         f'[ "$(date +%s)" -lt $deadline ] || {{ printf \'%s\\n\' {quote(sentence)} "$last" >&2; '
         f"{why}\nexit 1; }}; "
         "sleep 0.2; done"
     )
-    return StringCommand("sh", "-c", QuoteString(script))
+
+
+def guarding(guard: Probe) -> Generator[StringCommand, None, bool]:
+    """Wait for what must be true before this host goes on, for an operation that does more; returns whether it may."""
+    if not guard.on_master:
+        yield waiting(guard)
+    elif state.is_executing:
+        waits_for(guard.what)
+        if why_not := ask_master(Awaited, script=_loop(guard)):
+            yield failure(why_not)
+            return False
+    return True
 
 
 @operation(is_idempotent=False)
@@ -86,14 +102,17 @@ def require(probe: Probe, remedy: str) -> Generator[StringCommand, None, None]:
 
 
 @operation()
-def apply(kubectl: str, manifest: str) -> Generator[StringCommand, None, None]:
+def apply(kubectl: str, manifest: str, unless: str | None = None) -> Generator[StringCommand, None, None]:
     """
     Apply a manifest if the cluster has something else.
 
     + kubectl: command with its kubeconfig; + manifest: file on the host
+    + unless: shell that succeeds if the cluster has what somebody else has put there, which stays
     """
-    if manifest not in announced() and host.get_fact(Succeeds, probe=f"{kubectl} diff -f {manifest}"):
-        host.noop(f"the cluster has what {manifest} says")
+    same = [f"{kubectl} diff -f {manifest}"] if manifest not in announced() else []
+    probe = " || ".join([*([f"{{ {unless}; }}"] if unless else []), *same])
+    if probe and host.get_fact(Succeeds, probe=probe):
+        host.noop(f"the cluster has what {manifest} says{', or another one that stays' if unless else ''}")
         return
     announce(f"apply {manifest}")
     yield StringCommand("sh", "-c", QuoteString(f"{kubectl} apply -f {manifest} >/dev/null"))

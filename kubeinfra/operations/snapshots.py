@@ -6,12 +6,14 @@ from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from shlex import quote
 
 from pyinfra import host, state
 from pyinfra.api import FileDownloadCommand, FileUploadCommand, FunctionCommand, QuoteString, StringCommand, operation
 
 from kubeinfra.atomic import part_of, whole_path, write_whole
 from kubeinfra.components.etcd import EtcdMember
+from kubeinfra.components.etcd_snapshot import restore, status
 from kubeinfra.controller import snapshots
 from kubeinfra.facts.health import Succeeds
 from kubeinfra.facts.snapshots import Digest
@@ -95,7 +97,7 @@ def _save(etcdctl: str, directory: str, path: str, keep: int) -> str:
         # What a run left behind that was cut off has its time in the name, and would stay for ever.
         f"umask 077; mkdir -p {directory}; rm -f {pattern}.part*; "
         f"{etcdctl} snapshot save {path}.part >/dev/null 2>&1 || {etcdctl} snapshot save {path}.part >&2; "
-        f"keys=$({etcdctl} snapshot status {path}.part -w json | sed -n 's/.*\"totalKey\":\\([0-9]*\\).*/\\1/p'); "
+        f"keys=$({status(f'{path}.part')} | sed -n 's/.*\"totalKey\":\\([0-9]*\\).*/\\1/p'); "
         f'[ "${{keys:-0}}" -gt 0 ] || {{ echo "{path}.part holds no key" >&2; exit 1; }}; '
         f"{flush(f'{path}.part')}; mv {path}.part {path}; "
         f"printf '%s\\n' {pattern} | head -n -{keep} | xargs -r rm -f"
@@ -135,7 +137,7 @@ def send(snapshot: Path, digest: str) -> Commands:
         QuoteString(
             f"trap 'rm -rf {EXCHANGE}' EXIT; install -m 600 -o root -g root {EXCHANGE}/snapshot {RESTORE}; "
             f"echo '{digest}  {RESTORE}' | sha256sum --check --quiet; "
-            f"{ETCDCTL} snapshot status {RESTORE} >/dev/null"
+            f"{status(RESTORE)} >/dev/null"
         ),
     )
 
@@ -151,9 +153,9 @@ def _room_for(size: int) -> str:
 
 
 @lru_cache
-def _this_run() -> str:
+def _this_run() -> datetime:
     """The same moment for all hosts of a run."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    return datetime.now(UTC)
 
 
 @operation(is_idempotent=False)
@@ -164,19 +166,16 @@ def unpack(member: EtcdMember, members: Sequence[EtcdMember]) -> Commands:
 
     + member: this host's; + members: all of them
     """
-    # A token that was never used before: a member that was forgotten cannot join with its old data.
-    token = f"etcd-cluster-{_this_run()}"
-    initial_cluster = ",".join(f"{one.name}={one.peer_url}" for one in members)
+    version = cluster().etcd_version
+    command = restore(version, RESTORE, RESTORED, member, members, _this_run())
+    failed = f"nothing was stopped; if {member.name} has another etcd than {version}, run tasks/etcd.py first"
     announce(f"make new data for {member.name} from {RESTORE}")
     yield StringCommand(
         "sh",
         "-ec",
         QuoteString(
-            f"umask 077; rm -rf {RESTORED}; "
-            f"said=$({ETCDCTL} snapshot restore {RESTORE} --data-dir {RESTORED} --name {member.name} "
-            f"--initial-cluster {initial_cluster} --initial-cluster-token {token} "
-            f"--initial-advertise-peer-urls {member.peer_url} 2>&1) || "
-            f'{{ rm -rf {RESTORED} {RESTORE}; echo "$said" >&2; exit 1; }}; '
+            f"umask 077; rm -rf {RESTORED}; said=$({command} 2>&1) || {{ "
+            f"rm -rf {RESTORED} {RESTORE}; printf '%s\\n' \"$said\" {quote(failed)} >&2; exit 1; }}; "
             f"sync; rm {RESTORE}"
         ),
     )
@@ -185,7 +184,7 @@ def unpack(member: EtcdMember, members: Sequence[EtcdMember]) -> Commands:
 @operation(is_idempotent=False)
 def swap() -> Commands:
     """Give this stopped member its new data; the old is kept aside."""
-    aside = f"{DATA}.before-restore-{_this_run()}"
+    aside = f"{DATA}.before-restore-{_this_run():%Y%m%dT%H%M%SZ}"
     yield FunctionCommand(controller().forget_etcd_cluster, (), {})
     announce(f"{RESTORED} becomes {DATA}; the old data goes to {aside}")
     yield StringCommand(

@@ -50,23 +50,24 @@ def tell_unreached() -> None:
 
 
 @operation()
-def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str]) -> Commands:
+def prepare(hostname: str, modules: dict[str, str], sysctls: dict[str, str], without_swap: bool = True) -> Commands:
     """
     Bring the running system into the state that its files give it at boot. Judged by the resulting state; what the
     kernel or a container does not allow is told in one line.
 
     + modules: kernel module -> a path that exists when it is there; + sysctls: key -> value
+    + without_swap: whether swap is switched off, now and at boot
     """
     now: SystemState = host.get_fact(System, modules=modules, sysctls=list(sysctls))
     _note([*missing_modules(host.name, now), *sysctls_out_of_reach(host.name, now, sysctls)])
-    _note(swap_scripts(host.name, now))
+    _note(swap_scripts(host.name, now) if without_swap else [])
     required = [*_firewall(now), *_hostname(now, hostname)]
-    attempts = [*_selinux(now), *_swap(now), *_loadable(now)]
+    attempts = _attempts(now, without_swap)
     later = list(_sysctls(now, sysctls))
     yield from _carry_out([*required, *_tried(attempts), *later], "the operating system is as wanted")
     if attempts and state.is_executing:
         now = host.get_fact(System, modules=modules, sysctls=[])
-        _note_refused([*_selinux(now), *_swap(now), *_loadable(now)])
+        _note_refused(_attempts(now, without_swap))
 
 
 @operation()
@@ -103,6 +104,10 @@ def _tried(steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _note_refused(left: Iterable[tuple[str, str]]) -> None:
     _note(refused(host.name, sentence, command) for sentence, command in left)
+
+
+def _attempts(now: SystemState, without_swap: bool) -> list[tuple[str, str]]:
+    return [*_selinux(now), *(_swap(now) if without_swap else []), *_loadable(now)]
 
 
 Steps = Iterator[tuple[str, str]]

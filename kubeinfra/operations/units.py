@@ -14,7 +14,7 @@ from kubeinfra.components.base import Probe, Unit
 from kubeinfra.facts.units import UnitsAndHealth, UnitStates
 from kubeinfra.machine.state import UnitState
 from kubeinfra.machine.wanted import before
-from kubeinfra.operations.gates import failure, waiting
+from kubeinfra.operations.gates import failure, guarding, waiting
 from kubeinfra.operations.rolling import turn
 from kubeinfra.run.context import run
 from kubeinfra.run.journal import Verb
@@ -165,8 +165,9 @@ class _Wish:
         return {f"recovers-{number}": probe for number, probe in enumerate(self.recovers)}
 
     def look(self) -> _Found:
+        exempt = {"exempt": self.guard.unless} if self.guard and self.guard.unless else {}
         others = self._taken | {f"demand-{number}": one.reason for number, one in enumerate(self.demands)}
-        probes = self._wanted | {word: probe.command for word, probe in others.items()}
+        probes = self._wanted | {word: probe.command for word, probe in others.items()} | exempt
         binaries = _binaries([*_one(self.replaces), *self.units])
         return _Found(*host.get_fact(UnitsAndHealth, binaries=binaries, probes=probes))
 
@@ -190,15 +191,15 @@ class _Wish:
     def fulfil(self, found: _Found, mine: Turn | None) -> Commands:
         healthy = self.healthy
         if self.awaited and "awaited" not in found.holding:
-            announce_wait(self.awaited.what)
-            yield waiting(self.awaited)
+            yield from self._await(self.awaited, found)
             if state.is_executing:
                 units: dict[str, UnitState] = host.get_fact(UnitStates, binaries=_binaries(self.units))
                 found = _Found(units, found.holding)
         steps = self.steps(found)
         _announce(steps)
-        if steps and self.guard:
-            yield waiting(self.guard)
+        guard = self.guard if steps and "exempt" not in found.holding else None
+        if guard and not (yield from guarding(guard)):
+            return
         if steps and mine and mine.failed:
             yield _left(mine)
             return
@@ -213,6 +214,15 @@ class _Wish:
                 yield waiting(probe)
         if not steps and found.holding >= self._wanted.keys():
             host.noop(f"{_names(self.units)}: run from what is on the disk")
+
+    def _await(self, awaited: Probe, found: _Found) -> Commands:
+        """A unit that was started from something else than the disk has would wait for good, and serves nobody yet."""
+        waits = [unit for unit in self.units if unit.name == f"{awaited.unit}.service"]
+        if state.is_executing and (steps := _restarts(waits, found.units, [])):
+            _announce(steps)
+            yield _all(steps, waits)
+        announce_wait(awaited.what)
+        yield waiting(awaited)
 
 
 def _left(turn: Turn) -> StringCommand:

@@ -18,7 +18,7 @@ LOOPBACK = IPv4Address("127.0.0.1")
 CONTROLLER_MANAGER_USER = "system:kube-controller-manager"
 SCHEDULER_USER = "system:kube-scheduler"
 KUBE_PROXY_USER = "system:kube-proxy"
-# Users that files/control_plane/rbac.yaml and the API server's flags name.
+# Users that templates/control_plane/rbac.yaml.j2 and the API server's flags name.
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"
 FRONT_PROXY_CLIENT = "front-proxy-client"
 

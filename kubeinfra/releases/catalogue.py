@@ -1,61 +1,116 @@
-"""The versions that belong to each Kubernetes release, and the sources of its files: catalogue.toml, typed."""
+"""The versions that belong to each Kubernetes release, and the sources of its files: the TOML files here, typed."""
+
+from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.releases.versions import is_release, minor_of, numbers, why_not
 
-TABLES: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8"))
 
-SUPPORTED = tuple(str(version) for version in TABLES["release"])
-"""Kubernetes versions that can be deployed, in the order of catalogue.toml."""
+def _read(name: str) -> Mapping[str, Any]:
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+def _whole(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each minor with all that holds for it: what its table does not say, the minor before it has said."""
+    holds: dict[str, Any] = {}
+    for minor, table in tables.items():
+        holds = {**holds, **table}
+        yield minor, holds
+
+
+TABLES = _read("catalogue.toml")
+PINS = _read("pins.toml")
+"""Artifact -> version -> "amd64", "arm64": digest, and "source": where they were read."""
+_MINORS = dict(_whole(TABLES["minor"]))
+NEWEST: Mapping[str, str] = {minor: table["newest"] for minor, table in _MINORS.items()}
+"""Each minor that can be deployed, such as "1.20", oldest first -> its newest release that is known here."""
 
 ARCHES = ("amd64", "arm64")
 """Machine architectures in upstream's spelling (`uname -m` says x86_64 and aarch64)."""
 
 
 @dataclass(frozen=True)
+class Proof:
+    """That a release was deployed for real: when, and how."""
+
+    date: date
+    how: str
+
+
+PROVED: Mapping[str, Proof] = {version: Proof(**table) for version, table in TABLES["proved"].items()}
+"""Release -> its proof; the others are as upstream's documentation has it, and were not tried."""
+DEFAULT = max(PROVED, key=numbers)
+"""The release that is deployed if no setting says which: the newest of those that are proved."""
+
+
+@dataclass(frozen=True)
 class Release:
-    """One Kubernetes version and what goes with it; versions without "v", images as full references."""
+    """
+    One Kubernetes version and what goes with it; versions without "v", images as full references.
+
+    + newest: newest patch release of this minor; + end_of_life: last day on which upstream supports the minor
+    + etcd, containerd, runc, cni_plugins, crictl: default versions
+    + etcd_from, etcd_below, containerd_from, containerd_below: minors that may be set, the second no longer: (3, 4)
+    + docker_below: major version of Docker that is too new, None where Docker cannot be used at all
+    + control_plane_taints, control_plane_labels: keys that a master has as a node
+    """
 
     kubernetes: str
+    newest: str
+    end_of_life: date
     etcd: str
+    etcd_from: tuple[int, ...]
+    etcd_below: tuple[int, ...]
+    container_runtime: Literal["docker", "containerd"]
+    docker_below: int | None
+    containerd: str
+    containerd_from: tuple[int, ...]
+    containerd_below: tuple[int, ...]
+    runc: str
     cni_plugins: str
-    docker_below: int
     cni_config_version: str
+    crictl: str
     pause_image: str
     flannel_image: str
     flannel_cni_plugin_image: str
     coredns_image: str
+    metrics_server_image: str
     verify_image: str
+    control_plane_taints: tuple[str, ...]
+    control_plane_labels: tuple[str, ...]
 
     @property
     def minor(self) -> tuple[int, int]:
         """Major and minor as numbers, fit for comparing: (1, 20)."""
-        major, minor = self.kubernetes.split(".")[:2]
-        return int(major), int(minor)
+        major, minor, _ = numbers(self.kubernetes)
+        return major, minor
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One archive of upstream's, for one version and architecture."""
+    """One file of upstream's, mostly an archive, for one version and architecture."""
 
     name: str
     version: str
     arch: str
     url: str
     digest: str | None
-    """The pin, "sha256:<hex>" or "sha512:<hex>"; None if catalogue.toml has none."""
+    """The pin, "sha256:<hex>" or "sha512:<hex>"; None if pins.toml has none."""
     source: str | None
     """The page or file that the pin was taken from; None without a pin."""
     checksum_url: str
     """Upstream's own checksum file for this archive."""
     members: Mapping[str, str] = field(hash=False)
     """Name of a binary -> its path in the archive; empty: every executable file of the archive."""
+    is_archive: bool = True
+    """False: the file itself is the binary, and gets the artifact's name."""
 
     @property
     def file(self) -> str:
@@ -68,25 +123,35 @@ class Artifact:
         return f"{self.name}/{self.version}/{self.file}"
 
 
+def reason_against(kubernetes_version: object) -> str | None:
+    """Why this value of the setting kubernetes_version cannot be deployed, with what to write; None if it can."""
+    return why_not(kubernetes_version, NEWEST)
+
+
 def release(kubernetes_version: str) -> Release:
-    """What goes with this Kubernetes version; KubeinfraError if it is not a supported one."""
-    if kubernetes_version not in SUPPORTED:
-        raise KubeinfraError(_unsupported(kubernetes_version))
-    return Release(kubernetes=kubernetes_version, **TABLES["release"][kubernetes_version])
+    """What goes with this Kubernetes version, any patch of a known minor; KubeinfraError if it is none."""
+    if reason := reason_against(kubernetes_version):
+        raise KubeinfraError(f"kubernetes_version is {kubernetes_version!r}: {reason}")
+    table = dict(_MINORS[minor_of(kubernetes_version)])
+    for name in ("etcd_from", "etcd_below", "containerd_from", "containerd_below"):
+        table[name] = numbers(table[name])
+    for name in ("control_plane_taints", "control_plane_labels"):
+        table[name] = tuple(table[name])
+    return Release(**{**table, "kubernetes": kubernetes_version, "docker_below": table["docker_below"] or None})
 
 
 def artifact(name: str, version: str, arch: str) -> Artifact:
     """
-    The archive of one component: "kubernetes", "etcd" or "cni-plugins" (another name is a KeyError).
+    A file of one component: "kubernetes", "etcd", "cni-plugins", "containerd", "runc" or "crictl" (else a KeyError).
 
-    Any version is accepted: one that is not listed in catalogue.toml merely has no digest.
+    Any version is accepted: one that is not listed in pins.toml merely has no digest.
     KubeinfraError if `arch` is not one of ARCHES.
     """
     if arch not in ARCHES:
         raise KubeinfraError(f"architecture {arch!r} is not supported: machines must be {' or '.join(ARCHES)}")
     table = TABLES["artifact"][name]
-    pin = table["pins"].get(version, {})
-    paths = [path.format(version=version, arch=arch) for path in table.get("members", ())]
+    pin = PINS.get(name, {}).get(version, {})
+    paths = [path.format(version=version, arch=arch) for path in _members(table, version)]
     return Artifact(
         name=name,
         version=version,
@@ -96,10 +161,12 @@ def artifact(name: str, version: str, arch: str) -> Artifact:
         source=pin.get("source"),
         checksum_url=table["checksums"].format(version=version, arch=arch),
         members={path.rpartition("/")[2]: path for path in paths},
+        is_archive=table.get("is_archive", True),
     )
 
 
-def _unsupported(version: str) -> str:
-    near = get_close_matches(version.removeprefix("v"), SUPPORTED, n=1)
-    suggestion = f"did you mean {near[0]!r}? " if near else ""
-    return f"kubernetes_version {version!r} is not supported: {suggestion}supported: {', '.join(SUPPORTED)}"
+def _members(table: Mapping[str, Any], version: str) -> Iterator[str]:
+    yield from table.get("members", ())
+    for since, further in table.get("members_from", {}).items():
+        if is_release(version) and numbers(version) >= numbers(since):
+            yield from further

@@ -31,6 +31,7 @@ class Run:
     + binaries: artifact, and whether the run changes machines -> what the controller knows of the binaries in it
     + outdated: machine name -> its units that ran from something else than the disk has, when they were last looked at
       to be started
+    + bootstrap_token: what this run has made for the nodes that join, if it has
     + turns: operation (its hash) -> who may act in it now
     + keeps_record: whether it may change something, so that a record is kept of it
     """
@@ -41,6 +42,7 @@ class Run:
     announced: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     binaries: dict[tuple[Artifact, bool], Sequence[Binary | PlannedBinary]] = field(default_factory=dict)
     outdated: dict[str, frozenset[str]] = field(default_factory=dict)
+    bootstrap_token: str | None = field(default=None, repr=False)
     turns: dict[str, Turns] = field(default_factory=dict)
     screen: Screen = field(default_factory=EveryLine)
     journal: Journal = field(default_factory=Journal)

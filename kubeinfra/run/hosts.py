@@ -26,6 +26,11 @@ def is_in_this_run(machine: Machine) -> bool:
     return state.inventory.get_host(machine.name) in state.activated_hosts
 
 
+def awaited_nodes() -> tuple[Machine, ...]:
+    """Nodes for which a gate on masters waits: those of this run; all of them if it has none (--limit master)."""
+    return tuple(filter(is_in_this_run, cluster().nodes)) or cluster().nodes
+
+
 def is_lead_host() -> bool:
     """Whether the controller's own steps are done in this host's name: the first machine of this run."""
     return _is_first(cluster().machines)

@@ -18,9 +18,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import connector_data_meta
 from pyinfra.context import ctx_state
 
-from kubeinfra.checks.catalogue import ignored_checks_exist
-from kubeinfra.checks.platform import unlisted_distribution_is_listed
-from kubeinfra.checks.ports import ports_do_not_collide
+from kubeinfra.checks.settings import OF_SETTINGS
 from kubeinfra.cluster import groups
 from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.cluster import GROUPS, Cluster
@@ -106,8 +104,7 @@ def from_inventory(inventory: Inventory) -> tuple[Cluster, list[str]]:
     strangers = groups.strangers(in_groups)
     entries = [_entry(inventory, name, meant.get(name, set())) for name in inventory.hosts if name not in strangers]
     try:
-        further = [ports_do_not_collide, unlisted_distribution_is_listed, ignored_checks_exist]
-        found = build(entries, values, source, by_group, further=further)
+        found = build(entries, values, source, by_group, further=OF_SETTINGS)
     except KubeinfraError as error:
         problems += error.problems
     if problems:

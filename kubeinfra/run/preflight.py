@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from threading import Lock
 
@@ -58,7 +59,8 @@ def _findings(checks: Iterable[Check], hosts: Iterable[Host]) -> list[Finding]:
     names = {one.name for one in hosts}
     states = {name: found for name, found in run().machines.items() if name in names}
     kept, damaged = _kept()
-    return [*damaged, *findings(Seen(cluster(), states, kept), checks, cluster().settings.preflight_ignore)]
+    seen = Seen(cluster(), states, kept, date.today())
+    return [*damaged, *findings(seen, checks, cluster().settings.preflight_ignore)]
 
 
 def _kept() -> tuple[Kept | None, list[Finding]]:

@@ -1,122 +1,67 @@
 """
 Builds the lab's artifacts from Go modules and Debian packages, for machines that reach nothing else.
 
-Each recipe is a page: kubernetes.py, etcd.py, cni.py, flannel.py, coredns.py. It runs what it has made.
+Each recipe is a page, such as kubernetes.py or etcd.py, and it runs what it has made; stack.py has which of them make
+what goes with a Kubernetes release.
 """
 
-import ast
-import hashlib
-import inspect
 import platform
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from kubeinfra.artifacts.images import image_path
 from kubeinfra.atomic import locked, whole_file
 from kubeinfra.errors import KubeinfraError
 
-from . import cni, coredns, debian, etcd, flannel, index, kubernetes
-from .images import ARCH
+from . import debian, index
+from .base import Build
 from .workspace import Workspace
 
-# Raise it when a change to the helpers (go, debian, archive, images) changes what the recipes make.
-EDITION = 1
 _index = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Build:
-    """
-    One artifact that can be built.
-
-    path: its place below an artifact directory
-    recipe: writes the artifact to the path that it is given
-    minutes: about how long that takes from nothing, on two cores
-    packages: Debian packages that must be installed on this machine for it
-    """
-
-    path: str
-    recipe: Callable[[Path, Workspace], None]
-    minutes: float
-    packages: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Changes with the code of the recipe's page (not with its comments): then the artifact is built again."""
-        page = ast.parse(Path(inspect.getfile(self.recipe)).read_bytes())
-        return hashlib.sha256(f"{EDITION} {ast.dump(page)}".encode()).hexdigest()
-
-
 # While one build downloads or links, another compiles.
 AT_ONCE = 2
-# In the order in which they are begun: the longest first; agnhost last, as it is compiled from what Kubernetes was.
-BUILDS = {
-    build.path: build
-    for build in (
-        Build(kubernetes.TARBALL, kubernetes.build_tarball, 6),
-        Build(etcd.TARBALL, etcd.build_tarball, 0.2),
-        Build(cni.ARCHIVE, cni.build_archive, 0.5),
-        Build(image_path(kubernetes.PAUSE, ARCH), kubernetes.build_pause, 0.1, ("gcc", "libc6-dev")),
-        Build(image_path(flannel.FLANNEL, ARCH), flannel.build_image, 1),
-        Build(image_path(flannel.CNI_PLUGIN, ARCH), flannel.build_cni_plugin_image, 0.2),
-        Build(image_path(coredns.IMAGE, ARCH), coredns.build_image, 1.5),
-        Build(image_path(kubernetes.AGNHOST, ARCH), kubernetes.build_agnhost, 0.5),
-    )
-}
 
 
-def build(paths: Iterable[str], into: Path, work: Path, console: Console) -> dict[str, str]:
+def build(wanted: Iterable[Build], into: Path, work: Path, console: Console) -> dict[str, str]:
     """
     Build those artifacts that are missing in the directory `into`, or were built by an older recipe.
 
-    paths: keys of BUILDS
+    wanted: in the order in which they are begun
     work: a directory for scratch space, logs, and the lock that lets only one build run at a time
 
-    Returns path -> "sha256:<hex>" for all of them. KubeinfraError for a path without a recipe, missing tools
-    and a failed command. An interrupted build leaves nothing under a final name.
+    Returns path -> "sha256:<hex>" for all of them. KubeinfraError for missing tools and a failed command. An
+    interrupted build leaves nothing under a final name.
     """
-    wanted = _known(paths)
-    if missing := _missing(wanted, into):
+    wanted = list(wanted)
+    if lacking := missing(wanted, into):
         _need_amd64()
         with locked(work / "lock", lambda: _say(console, f"another build is running in {work}; waiting for it")):
-            missing = _missing(wanted, into)  # another process may have built them meanwhile
+            lacking = missing(wanted, into)  # another process may have built them meanwhile
             with _clocks(console) as clocks, ThreadPoolExecutor(AT_ONCE) as pool:
                 failed = threading.Event()
                 builds = [
-                    pool.submit(_build_and_tell, one, f"{number}/{len(missing)}", into, work, clocks, failed)
-                    for number, one in enumerate(missing, 1)
+                    pool.submit(_build_and_tell, one, f"{number}/{len(lacking)}", into, work, clocks, failed)
+                    for number, one in enumerate(lacking, 1)
                 ]
             for one_build in builds:
                 one_build.result()
     return {one.path: digest for one in wanted if (digest := index.digest(into, one.path, one.key))}
 
 
-def _known(paths: Iterable[str]) -> list[Build]:
-    chosen = set(paths)
-    if unknown := sorted(chosen - BUILDS.keys()):
-        choice = "".join(f"\n    {path}" for path in BUILDS)
-        raise KubeinfraError(
-            f"the lab cannot build {', '.join(unknown)}: put such files into artifacts_dir, "
-            f"or ask for what it can build:{choice}"
-        )
-    return [one for path, one in BUILDS.items() if path in chosen]
-
-
-def _missing(wanted: list[Build], into: Path) -> list[Build]:
+def missing(wanted: list[Build], into: Path) -> list[Build]:
+    """Those that are not in this directory, or were made by another recipe."""
     return [one for one in wanted if index.digest(into, one.path, one.key) is None]
 
 
 def _build(one: Build, into: Path, work: Path) -> None:
-    name, key = Path(one.path).name, one.key
+    name, key = one.path.replace("/", "_"), one.key  # the file's own name is that of other versions too
     workspace = Workspace(scratch=work / name, log=work / f"{name}.log")
     shutil.rmtree(workspace.scratch, ignore_errors=True)
     workspace.scratch.mkdir(parents=True)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,23 +26,28 @@ class Module:
     directory: Path
     work: Workspace
 
-    def go(self, *arguments: str | Path) -> str:
+    def go(self, *arguments: str | Path, cgo: bool = False) -> str:
         """`go ARGUMENTS` in the module's directory; what it wrote on stdout."""
-        return self.run(tool(), *arguments, hint=HINT)
+        return self.work.run(tool(), *arguments, cwd=self.directory, env=environment(cgo), hint=HINT)
 
-    def run(self, *command: str | Path, hint: str = "") -> str:
+    def run(self, *command: str | Path) -> str:
         """Any command in the module's directory, `go` on its PATH; what it wrote on stdout."""
-        return self.work.run(*command, cwd=self.directory, env=environment(), hint=hint)
+        return self.work.run(*command, cwd=self.directory, env=environment())
 
     def replace(self, pins: dict[str, str]) -> None:
         """Take other modules at these versions, whatever go.mod says: module path -> version."""
         self.go("mod", "edit", *(f"-replace={path}={path}@{version}" for path, version in pins.items()))
 
-    def build(self, *packages: str, ldflags: str = "") -> Path:
-        """Static, stripped binaries of these main packages; returns the directory that holds them."""
+    def build(self, *packages: str, ldflags: str = "", tags: str = "", cgo: bool = False) -> Path:
+        """
+        Static, stripped binaries of these main packages; returns the directory that holds them.
+
+        cgo: for a program that is partly C; needs gcc and libc6-dev
+        """
         binaries = self.work.scratch / f"{self.directory.name}.bin"
         binaries.mkdir(exist_ok=True)
-        self.go("build", "-trimpath", "-ldflags", f"-s -w {ldflags}", "-o", f"{binaries}/", *packages)
+        linked = f"-s -w {ldflags}" + (" -linkmode external -extldflags -static" if cgo else "")
+        self.go("build", "-trimpath", "-tags", tags, "-ldflags", linked, "-o", f"{binaries}/", *packages, cgo=cgo)
         return binaries
 
 
@@ -58,7 +64,20 @@ def module(path: str, version: str, work: Workspace) -> Module:
     return Module(copy, work)
 
 
-def environment() -> dict[str, str]:
+def requiring(modules: Mapping[str, str], work: Workspace) -> Module:
+    """
+    A module of our own that does nothing but require others: module path -> version.
+
+    For programs that are spread over several modules, whose `replace` lines point at one another's folders.
+    """
+    own = Module(work.scratch / "requiring", work)
+    own.directory.mkdir()
+    own.go("mod", "init", "requiring")
+    own.go("mod", "edit", *(f"-require={path}@{version}" for path, version in modules.items()))
+    return own
+
+
+def environment(cgo: bool = False) -> dict[str, str]:
     """The machine's own Go settings, for static amd64 binaries; go.sum may grow by what is pinned."""
     go = tool()
     flags = subprocess.check_output([go, "env", "GOFLAGS"], text=True).strip()
@@ -68,7 +87,7 @@ def environment() -> dict[str, str]:
         "GOWORK": "off",
         "GOOS": "linux",
         "GOARCH": "amd64",
-        "CGO_ENABLED": "0",
+        "CGO_ENABLED": "1" if cgo else "0",
     }
 
 

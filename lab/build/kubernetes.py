@@ -1,57 +1,81 @@
-"""Kubernetes 1.20.15 from its Go module: upstream's server tarball, and two images of the same sources."""
+"""Kubernetes from its Go module: upstream's server tarball, and two images of the same sources."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import archive, go, images
 from .workspace import Workspace
 
-VERSION = "v1.20.15"
-STAGING = "v0.20.15"  # the modules that lie in kubernetes/staging are published under this number
-TARBALL = "kubernetes/1.20.15/kubernetes-server-linux-amd64.tar.gz"
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet", "kube-proxy")
-
-PAUSE = "registry.k8s.io/pause:3.2"
-AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.45"
-
-# Upstream's pins of 2020 do not compile with a Go of today; these do.
-PINS = {"github.com/modern-go/reflect2": "v1.0.2", "golang.org/x/sys": "v0.1.0"}
+OPENAPI = "pkg/generated/openapi/zz_generated.openapi.go"
 
 
-def build_tarball(product: Path, work: Workspace) -> None:
+@dataclass(frozen=True)
+class Sources:
+    """
+    One release of the module k8s.io/kubernetes.
+
+    version: without "v"
+    pins: other modules at other versions than upstream's, which do not compile with a Go of today
+    """
+
+    version: str
+    pins: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tag(self) -> str:
+        return f"v{self.version}"
+
+    @property
+    def staging(self) -> str:
+        """The modules that lie in kubernetes/staging are published under this number."""
+        return f"v0.{self.version.partition('.')[2]}"
+
+
+def build_tarball(sources: Sources, product: Path, work: Workspace) -> None:
     """The server tarball, with the six programs that the deploy installs."""
-    kubernetes = _module(work)
-    _generate_openapi(kubernetes)
-    binaries = kubernetes.build(*(f"./cmd/{program}" for program in PROGRAMS), ldflags=_ldflags())
-    work.expect(f"Kubernetes {VERSION}", binaries / "kubelet", "--version")
-    work.expect('Major:"1", Minor:"20"', binaries / "kube-apiserver", "--version=raw")
+    kubernetes = whole_module(sources, work)
+    binaries = kubernetes.build(*(f"./cmd/{program}" for program in PROGRAMS), ldflags=ldflags(sources))
+    minor = sources.version.split(".")[1]
+    work.expect(f"Kubernetes {sources.tag}", binaries / "kubelet", "--version")
+    work.expect(f'Major:"1", Minor:"{minor}"', binaries / "kube-apiserver", "--version=raw")
     archive.pack_programs(product, {f"kubernetes/server/bin/{program}": binaries / program for program in PROGRAMS})
 
 
-def build_agnhost(product: Path, work: Workspace) -> None:
+def build_agnhost(sources: Sources, reference: str, product: Path, work: Workspace) -> None:
     """The e2e tests' image: a small web server and client, and busybox where upstream's has Alpine."""
     root = work.scratch / "agnhost"
-    binaries = _module(work).build("./test/images/agnhost", ldflags=_ldflags())
+    binaries = _module(sources, work).build("./test/images/agnhost", ldflags=ldflags(sources))
     images.install(binaries / "agnhost", root / "agnhost")
     images.add_busybox(root, work)
-    images.save(product, AGNHOST, root, entrypoint=["/agnhost"], command=["pause"])
+    images.save(product, reference, root, entrypoint=["/agnhost"], command=["pause"])
 
 
-def build_pause(product: Path, work: Workspace) -> None:
+def build_pause(sources: Sources, reference: str, product: Path, work: Workspace) -> None:
     """The pod's first process, compiled from upstream's one C file."""
     root = work.scratch / "pause"
     root.mkdir()
-    code = go.module("k8s.io/kubernetes", VERSION, work).directory / "build/pause/linux/pause.c"
-    work.run("gcc", "-Os", "-static", "-s", "-DVERSION=3.2-built", "-o", root / "pause", code)
-    work.expect("3.2-built", root / "pause", "-v")
-    images.save(product, PAUSE, root, entrypoint=["/pause"])
+    version = f"{reference.rpartition(':')[2]}-built"
+    code = go.module("k8s.io/kubernetes", sources.tag, work).directory / "build/pause/linux/pause.c"
+    work.run("gcc", "-Os", "-static", "-s", f"-DVERSION={version}", "-o", root / "pause", code)
+    work.expect(version, root / "pause", "-v")
+    images.save(product, reference, root, entrypoint=["/pause"])
 
 
-def _module(work: Workspace) -> go.Module:
+def whole_module(sources: Sources, work: Workspace) -> go.Module:
+    """The sources of the programs; the module of some releases lacks what upstream generates."""
+    kubernetes = _module(sources, work)
+    if not (kubernetes.directory / OPENAPI).exists():
+        _generate_openapi(kubernetes)
+    return kubernetes
+
+
+def _module(sources: Sources, work: Workspace) -> go.Module:
     """The sources, with the staging modules as they are published: the module lacks their folder."""
-    kubernetes = go.module("k8s.io/kubernetes", VERSION, work)
+    kubernetes = go.module("k8s.io/kubernetes", sources.tag, work)
     lines = (kubernetes.directory / "go.mod").read_text().splitlines()
-    staged = {line.split()[0]: STAGING for line in lines if "=> ./staging/" in line}
-    kubernetes.replace(staged | PINS)
+    staged = {line.split()[0]: sources.staging for line in lines if "=> ./staging/" in line}
+    kubernetes.replace(staged | dict(sources.pins))
     return kubernetes
 
 
@@ -72,8 +96,8 @@ def _generate_openapi(kubernetes: go.Module) -> None:
         "--go-header-file=hack/boilerplate/boilerplate.generatego.txt",
         f"--report-filename={output}/violations",
     )
-    generated = output / "k8s.io/kubernetes/pkg/generated/openapi/zz_generated.openapi.go"
-    generated.rename(kubernetes.directory / "pkg/generated/openapi" / generated.name)
+    generated = output / "k8s.io/kubernetes" / OPENAPI
+    generated.rename(kubernetes.directory / OPENAPI)
 
 
 def _openapi_packages(kubernetes: go.Module) -> list[str]:
@@ -88,14 +112,14 @@ def _wants_openapi(directory: Path) -> bool:
     return any(b"+k8s:openapi-gen=" in path.read_bytes() for path in sources)
 
 
-def _ldflags() -> str:
+def ldflags(sources: Sources) -> str:
     """
     The version in both places that programs read, or /version is empty and CoreDNS misjudges the release.
 
     -checklinkname=0: sources of 2020 reach into Go's runtime by a way that newer Go forbids.
     """
-    major, minor, _ = VERSION.removeprefix("v").split(".")
-    values = {"gitVersion": VERSION, "gitMajor": major, "gitMinor": minor}
+    major, minor, _ = sources.version.split(".")
+    values = {"gitVersion": sources.tag, "gitMajor": major, "gitMinor": minor}
     settings = [
         f"-X {package}.{name}={value}"
         for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")

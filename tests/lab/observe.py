@@ -186,3 +186,19 @@ def assert_finished(lab: Lab, done: Invocation, *again: str, **options: str) -> 
     second = lab.deploy("--json", *again, **options)
     assert not second.changes, f"the next run should change nothing: {second.changes}"
     assert processes(lab) == running, "the next run should restart nothing"
+
+
+def starts(lab: Lab) -> dict[str, int]:
+    """Container of a pod -> how often it was started, 0 where it is not ready."""
+    pods = lab.get("pods", "-A")["items"]
+    return {
+        f"{pod['metadata']['uid']} {state['name']}": (state["restartCount"] + 1) * state["ready"]
+        for pod in pods
+        for state in pod["status"].get("containerStatuses", [])
+    }
+
+
+def started_again(lab: Lab, before: dict[str, int]) -> bool:
+    """What the API says of nodes and pods is from before the machines stopped until their kubelets have said more."""
+    now = starts(lab)
+    return bool(now) and all(count > before.get(container, 0) for container, count in now.items())

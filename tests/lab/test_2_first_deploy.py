@@ -6,50 +6,19 @@ import stat
 from collections.abc import Iterator
 
 import pytest
+import web
 from invocation import Invocation, slowness
 from laboratory import Lab
-
-NAMESPACE = "lab-test"
-PODS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: lab-test}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: web, namespace: lab-test}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: web
-        image: IMAGE
-        command: [/agnhost, netexec, --http-port=8080]
-        readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: lab-test}
-spec:
-  selector: {app: web}
-  ports: [{port: 80, targetPort: 8080}]
-"""
 
 
 @pytest.fixture(scope="module")
 def pods(cluster: Lab) -> Iterator[dict[str, tuple[str, str]]]:
     """A web server on each node: name of the pod -> its address, and its node."""
-    image = cluster.run(cluster.nodes[0], "docker images --format '{{.Repository}}:{{.Tag}}' | grep /agnhost:").strip()
-    cluster.kubectl("apply", "-f", "-", stdin=PODS.replace("IMAGE", image))
     try:
-        cluster.kubectl("-n", NAMESPACE, "rollout", "status", "daemonset/web", "--timeout=90s")
-        items = cluster.get("-n", NAMESPACE, "pods", "-l", "app=web")["items"]
-        yield {one["metadata"]["name"]: (one["status"]["podIP"], one["spec"]["nodeName"]) for one in items}
+        web.serve(cluster)
+        yield {one["metadata"]["name"]: (one["status"]["podIP"], one["spec"]["nodeName"]) for one in web.pods(cluster)}
     finally:
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=90s")
+        web.remove(cluster)
 
 
 def test_the_deploy_is_quick_and_small(first_deploy: Invocation) -> None:
@@ -111,19 +80,18 @@ def test_the_administrators_kubeconfig_is_the_owners_alone(cluster: Lab) -> None
 
 def test_pods_of_all_nodes_reach_each_other(cluster: Lab, pods: dict[str, tuple[str, str]]) -> None:
     assert {node for _, node in pods.values()} == {cluster.address(name) for name in cluster.nodes}
-    service = cluster.get("-n", NAMESPACE, "service", "web")["spec"]["clusterIP"]
     api = cluster.get("service", "kubernetes")["spec"]["clusterIP"]
-    targets = [*(f"{address}:8080" for address, _ in pods.values()), f"{service}:80", f"{api}:443"]
+    targets = [*(f"{address}:8080" for address, _ in pods.values()), f"{web.address(cluster)}:80", f"{api}:443"]
     for pod in pods:
         for target in targets:
-            cluster.kubectl("-n", NAMESPACE, "exec", pod, "--", "/agnhost", "connect", "--timeout=5s", target)
+            web.connect(cluster, pod, target)
 
 
 def test_exec_and_logs_work_on_every_node(cluster: Lab, pods: dict[str, tuple[str, str]]) -> None:
     for pod in pods:
-        name = cluster.kubectl("-n", NAMESPACE, "exec", pod, "--", "/agnhost", "help")
+        name = cluster.kubectl("-n", web.NAMESPACE, "exec", pod, "--", "/agnhost", "help")
         assert "netexec" in name, f"exec in {pod} should say what agnhost can do: {name}"
-        log = cluster.kubectl("-n", NAMESPACE, "logs", pod)
+        log = cluster.kubectl("-n", web.NAMESPACE, "logs", pod)
         assert "Started HTTP server on port 8080" in log, f"logs of {pod} should have its first words: {log}"
 
 

@@ -15,7 +15,7 @@ import pytest
 from availability import Requests, Writes, https
 from invocation import Invocation
 from laboratory import Lab, until
-from observe import processes, restarted
+from observe import processes, restarted, started_again, starts
 
 NAMESPACE = "written-through-the-virtual-address"
 
@@ -275,22 +275,6 @@ def test_all_machines_come_back_together_without_a_run(cluster: Lab, figures: li
     assert all(boots[name] != now for name, now in cluster.everywhere("stat -c %Y /proc/1").items()), "all were off"
     verified = cluster.pyinfra("tasks/verify.py")
     assert verified.code == 0, f"traffic between pods should flow again:\n{verified.text}"
-
-
-def starts(cluster: Lab) -> dict[str, int]:
-    """Container of a pod -> how often it was started, 0 where it is not ready."""
-    pods = cluster.get("pods", "-A")["items"]
-    return {
-        f"{pod['metadata']['uid']} {state['name']}": (state["restartCount"] + 1) * state["ready"]
-        for pod in pods
-        for state in pod["status"].get("containerStatuses", [])
-    }
-
-
-def started_again(cluster: Lab, before: dict[str, int]) -> bool:
-    """What the API says of nodes and pods is from before the machines stopped until their kubelets have said more."""
-    now = starts(cluster)
-    return bool(now) and all(count > before.get(container, 0) for container, count in now.items())
 
 
 def test_the_second_load_balancer_gives_the_address_back(cluster: Lab) -> None:

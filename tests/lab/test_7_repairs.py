@@ -309,7 +309,7 @@ def started(cluster: Lab, machine: str, name: str) -> int:
 
 def test_container_runtimes_restart_one_after_the_other_with_their_network(cluster: Lab, before: Processes) -> None:
     first, *_, last = cluster.nodes
-    done = cluster.deploy("--data", "docker_log_max_files=4")
+    done = cluster.deploy("--data", "container_log_max_files=4")
     moved = restarted(before, processes(cluster))
     assert moved == {(node, "dockerd") for node in cluster.nodes}, f"nothing else should have restarted: {moved}"
     assert "restart docker.service: /etc/docker/daemon.json has changed since it started" in done.text

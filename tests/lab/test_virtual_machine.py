@@ -1,9 +1,10 @@
 """
-A machine with a kernel of its own that is everything (etcd member, master, node), and a container that is a node and a
-load balancer: ipvs, SELinux, a firewall, swap, modules, the names that a cloud gives, reboot and power cut.
+A machine with a kernel of its own that is everything (etcd's only member, master, node), and a container that is all
+but that: ipvs, SELinux, a firewall, swap, modules, the names that a cloud gives, reboot and power cut.
 
 They are a lab of their own, so that this file can run beside those of other clusters. Times are published, not
-asserted: the machine is a process of User-mode Linux, which has one processor.
+asserted: the machine is a process of User-mode Linux, which has one processor. The container is the first master, on
+which kubectl is asked: the same questions take several times as long on the machine.
 """
 
 from __future__ import annotations
@@ -16,56 +17,31 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+import web
 from availability import InTurn
 from invocation import Invocation
 from ipvs import servers, services
 from laboratory import Lab, until
 
-MACHINE, OTHER = "vm01", "node01"
+MACHINE, OTHER = "vm01", "master01"
 INVENTORY = """\
 machines = [
-    ("vm01", {"ssh_hostname": "192.168.81.10", "lab_machine": "uml"}),
-    ("node01", {"ssh_hostname": "192.168.81.11"}),
+    ("master01", {"ssh_hostname": "192.168.81.10"}),
+    ("vm01", {"ssh_hostname": "192.168.81.11", "lab_machine": "uml"}),
 ]
-master = etcd = ["vm01"]
-node = ["vm01", "node01"]
-lb = ["node01"]
+master = node = ["master01", "vm01"]
+etcd = ["vm01"]
+lb = ["master01"]
+"""
+SETTINGS = """
+masters_schedulable = True
+load_balancer_port = 8443
 """
 SLOW = 1200.0
 """Seconds for a run, and for a machine that boots: where they are over, something hangs."""
-NAMESPACE = "kernel-test"
-NODE_PORT = 30080
 LEAST_CONNECTIONS = ("--data", "ipvs_scheduler=lc")
 DROP = "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A INPUT -i lo -j ACCEPT; iptables -P INPUT DROP"
 NO_DROP = "iptables -P INPUT ACCEPT; iptables -F INPUT"
-PODS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: kernel-test}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: web, namespace: kernel-test}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: web
-        image: IMAGE
-        command: [/agnhost, netexec, --http-port=8080]
-        readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 2, timeoutSeconds: 10}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: kernel-test}
-spec:
-  type: NodePort
-  selector: {app: web}
-  ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
-"""
 
 
 class Found(NamedTuple):
@@ -86,7 +62,7 @@ class Deployed(NamedTuple):
 @pytest.fixture(scope="module")
 def found(bring_up: Callable[..., Lab], figures: list[str]) -> Found:
     started = time.monotonic()
-    lab = bring_up("virtual", inventory=INVENTORY, settings="masters_schedulable = True\n", side_by_side="kubeinfra-vm")
+    lab = bring_up("virtual", inventory=INVENTORY, settings=SETTINGS, side_by_side="kubeinfra-vm")
     figures.append(f"a virtual machine and a container: up {time.monotonic() - started:.0f} s")
     return Found(
         lab,
@@ -118,39 +94,36 @@ def deployed(found: Found, figures: list[str]) -> Deployed:
 
 
 @pytest.fixture(scope="module")
-def web(deployed: Deployed) -> str:
+def service(deployed: Deployed) -> str:
     """A pod on each node behind one Service; gives its cluster address."""
-    lab = deployed.lab
-    image = lab.run(OTHER, "docker images --format '{{.Repository}}:{{.Tag}}' | grep /agnhost:").strip()
-    lab.kubectl("apply", "-f", "-", stdin=PODS.replace("IMAGE", image))
-    lab.kubectl("-n", NAMESPACE, "rollout", "status", "daemonset/web", "--timeout=170s")
-    address: str = lab.get("-n", NAMESPACE, "service", "web")["spec"]["clusterIP"]
-    return address
+    web.serve(deployed.lab)
+    return web.address(deployed.lab)
 
 
 def answering(lab: Lab, machine: str, socket: str) -> set[str]:
     """Addresses of the nodes whose pods answer the machine's host there, one connection each."""
     ask = f"for i in 1 2 3 4 5 6 7 8; do curl -s -m 10 http://{socket}/hostname || echo FAILED; echo; done"
     answers = Counter(lab.run(machine, ask).split())
-    nodes = {
-        one["metadata"]["name"]: one["spec"]["nodeName"]
-        for one in lab.get("-n", NAMESPACE, "pods", "-l", "app=web")["items"]
-    }
+    nodes = {one["metadata"]["name"]: one["spec"]["nodeName"] for one in web.pods(lab)}
     assert answers.keys() <= nodes.keys(), f"{machine} should only be answered by pods of the Service: {answers}"
     return {nodes[pod] for pod in answers}
 
 
-def assert_traffic_flows(lab: Lab, service: str) -> None:
-    """From hosts and pods of both kernels to pods of both, by the Service's address and by the machine's node port."""
+def traffic_flows(lab: Lab, service: str) -> bool:
+    """
+    From hosts and pods of both kernels to pods of both, by the Service's address and by the machine's node port.
+
+    True, or an AssertionError that says what does not.
+    """
     everyone = {lab.address(name) for name in lab.nodes}
-    node_port = f"{lab.address(MACHINE)}:{NODE_PORT}"
+    node_port = f"{lab.address(MACHINE)}:{web.NODE_PORT}"
     for machine, socket in ((MACHINE, f"{service}:80"), (OTHER, f"{service}:80"), (OTHER, node_port)):
         found = answering(lab, machine, socket)
         assert found == everyone, f"pods of all nodes should answer {machine} at {socket}: {found}"
-    for pod in lab.get("-n", NAMESPACE, "pods", "-l", "app=web")["items"]:
+    for pod in web.pods(lab):
         for target in (f"{service}:80", "10.0.0.1:443", "10.0.0.2:53"):
-            connect = ("/agnhost", "connect", "--timeout=20s", target)
-            lab.kubectl("-n", NAMESPACE, "exec", pod["metadata"]["name"], "--", *connect)
+            web.connect(lab, pod["metadata"]["name"], target, seconds=20)
+    return True
 
 
 def schedulers(lab: Lab) -> set[str]:
@@ -201,7 +174,7 @@ def test_the_host_is_prepared(deployed: Deployed) -> None:
     ]
 
 
-def test_ipvs_has_every_service_with_its_endpoints(deployed: Deployed, web: str) -> None:
+def test_ipvs_has_every_service_with_its_endpoints(deployed: Deployed, service: str) -> None:
     lab = deployed.lab
     until("IPVS has every Service with its endpoints", lambda: wrong_servers(lab), 60)
     assert schedulers(lab) == {"rr"}
@@ -212,11 +185,11 @@ def test_ipvs_has_every_service_with_its_endpoints(deployed: Deployed, web: str)
     assert lab.virtual_ip in lab.run(OTHER, "ip -brief address show eth0"), "it should be where keepalived has it"
 
 
-def test_traffic_flows_through_ipvs(deployed: Deployed, web: str) -> None:
-    assert_traffic_flows(deployed.lab, web)
+def test_traffic_flows_through_ipvs(deployed: Deployed, service: str) -> None:
+    until("traffic flows", lambda: traffic_flows(deployed.lab, service), 60)
 
 
-def test_nobody_answers_arp_for_a_service(deployed: Deployed, web: str) -> None:
+def test_nobody_answers_arp_for_a_service(deployed: Deployed, service: str) -> None:
     """Asked from another machine of the network; needs strictARP in kube-proxy's configuration."""
     lab = deployed.lab
 
@@ -236,25 +209,29 @@ def test_nobody_answers_arp_for_a_service(deployed: Deployed, web: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "mode"), [(("--data", "kube_proxy_mode=iptables"), "iptables"), (LEAST_CONNECTIONS, "ipvs")]
+    ("tasks", "settings", "mode"),
+    [
+        (["node"], ("--data", "kube_proxy_mode=iptables"), "iptables"),
+        (["ipvs", "node"], LEAST_CONNECTIONS, "ipvs"),
+    ],
+    ids=["there", "and back"],
 )
 def test_the_other_mode_and_back_with_another_scheduler(
-    deployed: Deployed, web: str, settings: tuple[str, ...], mode: str, figures: list[str]
+    deployed: Deployed, service: str, tasks: list[str], settings: tuple[str, ...], mode: str, figures: list[str]
 ) -> None:
     """The way there leaves no virtual server, the way back no chain; what a client of the node port meets meanwhile."""
     lab = deployed.lab
-    url = f"http://{lab.address(MACHINE)}:{NODE_PORT}/hostname"
+    url = f"http://{lab.address(MACHINE)}:{web.NODE_PORT}/hostname"
     with InTurn(lambda: urllib.request.urlopen(url, timeout=2).read()) as client:
-        runs = [
-            lab.pyinfra(f"tasks/{task}.py", "--limit", MACHINE, *settings, timeout=SLOW) for task in ("ipvs", "node")
-        ]
+        runs = [lab.pyinfra(f"tasks/{task}.py", "--limit", MACHINE, *settings, timeout=SLOW) for task in tasks]
     for done in runs:
         assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
     figures.append(
         f"kube-proxy of a virtual machine to {mode}: {sum(done.seconds for done in runs):.0f} s; {client.said()}"
     )
     assert lab.run(MACHINE, "curl -s http://127.0.0.1:10249/proxyMode") == mode
-    assert_traffic_flows(lab, web)
+    # kube-proxy is healthy before it has written all its rules.
+    until("traffic flows", lambda: traffic_flows(lab, service), 120)
     if mode == "iptables":
         left = servers(lab.run(MACHINE, "cat /proc/net/ip_vs"))
         assert not left, f"no virtual server should be left: {left}"
@@ -266,7 +243,7 @@ def test_the_other_mode_and_back_with_another_scheduler(
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["reboot", "power cut, then with AppArmor"])
-def test_everything_comes_back_without_a_run(deployed: Deployed, web: str, cut: bool, figures: list[str]) -> None:
+def test_everything_comes_back_without_a_run(deployed: Deployed, service: str, cut: bool, figures: list[str]) -> None:
     lab, started = deployed.lab, time.monotonic()
     boot = lab.run(MACHINE, "cat /proc/sys/kernel/random/boot_id")
     if cut:
@@ -284,16 +261,16 @@ def test_everything_comes_back_without_a_run(deployed: Deployed, web: str, cut: 
     until("a pod on each node is ready", lambda: pods_ready(lab), SLOW)
     until("IPVS has every Service with its endpoints", lambda: wrong_servers(lab), 120)
     assert schedulers(lab) == {"lc"}, "the scheduler's module should be loaded at boot"
-    assert_traffic_flows(lab, web)
+    until("traffic flows", lambda: traffic_flows(lab, service), 120)
     name = "power cut" if cut else "reboot"
     figures.append(f"{name} of a virtual machine: up {booted:.0f} s, all {time.monotonic() - started:.0f} s")
 
 
 def pods_ready(lab: Lab) -> bool:
-    status = lab.get("-n", NAMESPACE, "daemonset", "web")["status"]
+    status = lab.get("-n", web.NAMESPACE, "daemonset", "web")["status"]
     return bool(status.get("numberReady") == len(lab.nodes))
 
 
-def test_the_next_run_changes_nothing(deployed: Deployed, web: str) -> None:
+def test_the_next_run_changes_nothing(deployed: Deployed, service: str) -> None:
     done = deployed.lab.deploy("--json", *LEAST_CONNECTIONS, timeout=SLOW)
     assert not done.changes, f"nothing should be left to do after a reboot and a power cut: {done.changes}"

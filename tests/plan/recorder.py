@@ -1,29 +1,32 @@
 """
-Runs inside pyinfra, from the config.py of a simulated project: notes each command that an operation yields or that a
-machine gets, whole, in the file that RECORD names. A line of JSON each: operation ("" for a fact), command, stdin.
+Runs inside pyinfra, from the config.py of a project of the tests: notes each command that an operation yields or that a
+machine gets, whole, in the file RECORD, a global that it is given. A line of JSON each, as tests.sent.Sent has it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Generator
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from pyinfra import api
+from pyinfra import api, host
 from pyinfra.api import StringCommand
+from pyinfra.api.state import StateStage
+from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.fake import FakeConnector
+from pyinfra.connectors.ssh import SSHConnector
 
-RECORD = Path(os.environ["RECORD"])
+NOTED = Path(globals()["RECORD"])
 
 
-def note(operation: str, command: str | StringCommand, stdin: Any) -> None:
+def note(machine: str, operation: str, command: str | StringCommand, stdin: Any, is_fact: bool = False) -> None:
     text = command if isinstance(command, str) else command.get_raw_value()
     lines = stdin if isinstance(stdin, list) else []
-    with RECORD.open("a") as record:
-        record.write(json.dumps({"operation": operation, "command": text, "stdin": lines}) + "\n")
+    line = {"machine": machine, "operation": operation, "is_fact": is_fact, "command": text, "stdin": lines}
+    with NOTED.open("a") as record:
+        record.write(json.dumps(line) + "\n")
 
 
 def noting(decorate: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,7 +39,7 @@ def noting(decorate: Callable[..., Any]) -> Callable[..., Any]:
                 for command in function(*args, **kwargs):
                     if isinstance(command, StringCommand):
                         name = f"{function.__module__}.{function.__name__}"
-                        note(name, command, command.connector_arguments.get("_stdin"))
+                        note(host.name, name, command, command.connector_arguments.get("_stdin"))
                     yield command
 
             return decorate(*arguments, **options)(listened)
@@ -47,8 +50,8 @@ def noting(decorate: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asking(run: Callable[..., Any]) -> Callable[..., Any]:
-    def run_shell_command(self: FakeConnector, command: str | StringCommand, *args: Any, **kwargs: Any) -> Any:
-        note("", command, None)
+    def run_shell_command(self: BaseConnector, command: str | StringCommand, *args: Any, **kwargs: Any) -> Any:
+        note(self.host.name, "", command, None, is_fact=self.state.current_stage == StateStage.Prepare)
         return run(self, command, *args, **kwargs)
 
     return run_shell_command
@@ -57,4 +60,5 @@ def asking(run: Callable[..., Any]) -> Callable[..., Any]:
 if not hasattr(api, "listened_to"):  # pyinfra reads config.py more than once
     api.listened_to = True  # type: ignore[attr-defined]
     api.operation = noting(api.operation)
-    FakeConnector.run_shell_command = asking(FakeConnector.run_shell_command)  # type: ignore[method-assign]
+    for connector in (FakeConnector, SSHConnector):
+        connector.run_shell_command = asking(connector.run_shell_command)  # type: ignore[method-assign]

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from kubeinfra.components.platforms import Platform, listed
+from tests.sent import Sent, read, recording
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("deploy.py", "inventory.py", "config.py", "day2", "group_data", "kubeinfra", "tasks", "templates", "files")
-RECORDER = Path(__file__).with_name("recorder.py")
 GROUPS = ("master", "node", "etcd", "lb")
 PYINFRA = Path(sys.executable).with_name("pyinfra")
 
@@ -45,6 +45,7 @@ RED_HAT = {**DEBIAN, "family": "redhat", "id": "rocky", "version": "9.4"}
 
 # A part of each fact's command that no other command has.
 MACHINE, SYSTEM, ADDRESSES = "uid=$(id -u)", "hostname=$(cat", "ip -o -4 addr show"
+AWAITED = "if said=$(sh -c"
 
 CENTOS_7 = {**RED_HAT, "id": "centos", "version": "7", "systemd": "219", "survey kernel 3.10.0-1160.el7.x86_64": ""}
 # What a bare machine has of the packages that are asked for.
@@ -60,6 +61,7 @@ def lacking(platform: Platform) -> dict[str, list[str]]:
         ["docker-ce", "docker-ce-cli", "containerd.io"],
         platform.docker,
         platform.ipvs,
+        platform.nftables,
         *([*engine, *platform.load_balancer] for engine in (platform.nginx_packages, ["haproxy"])),
         platform.etcd,
     ]
@@ -97,6 +99,7 @@ class Machine:
             MACHINE: [f"{key}={value}" if value else key for key, value in self.says.items()],
             SYSTEM: ["hostname=bare", "module=overlay loadable", "sysctl=net.ipv4.ip_forward 0"],
             ADDRESSES: ["address=lo 127.0.0.1/8", f"address=eth0 {self.address}/24"],
+            AWAITED: ["yes"],
         }
         answers = {**usual, **self.answers}
         data = {"hostname": self.name, "address": self.address, "fake_responses": answers, **self.data}
@@ -217,15 +220,6 @@ def _hosts(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(_plain(name) for name in names))
 
 
-@dataclass(frozen=True)
-class Sent:
-    """A command: of which operation (module and name), "" for a fact or as the machine gets it; its standard input."""
-
-    operation: str
-    command: str
-    stdin: list[str]
-
-
 class Project:
     """A copy of the project in a directory of its own, with a controller's home next to it."""
 
@@ -242,12 +236,12 @@ class Project:
             else:
                 shutil.copy(source, target)
         with (self.directory / "config.py").open("a") as config:
-            config.write(f"\nimport runpy\nrunpy.run_path({str(RECORDER)!r})\n")
+            config.write(recording(self._record))
 
     @property
     def sent(self) -> list[Sent]:
         """Every command of this project's runs and plans so far, whole."""
-        return [Sent(**json.loads(line)) for line in self._record.read_text().splitlines()]
+        return read(self._record)
 
     @property
     def _record(self) -> Path:
@@ -291,7 +285,6 @@ class Project:
             "PYINFRA_FAKE_DELAY_JITTER": "0",
             "PYINFRA_PROGRESS": "off",
             "COLUMNS": "200",
-            "RECORD": str(self._record),
         }
 
     def run(self, *arguments: str) -> Ran:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 from simulated import CENTOS_7, DEBIAN, RED_HAT, Machine, Project, Ran, guide
-from test_shell_sent import files
 
 from kubeinfra.components.platforms import PLATFORMS, Platform
+from tests.sent import files
 
 ALONE = "preflight | no other run is at work"
 RED_HATS = [replace(machine, says=RED_HAT) for machine in guide()]
@@ -82,7 +82,7 @@ def test_the_distributions_own_docker_is_taken_where_it_is_wanted(project: Proje
 @pytest.mark.parametrize("owner", ["docker.io", ""], ids=["of another package", "of no package"])
 def test_docker_that_is_there_already_stays(project: Project, owner: str) -> None:
     """Another package would take its place, and its containers."""
-    says = {**DEBIAN, "runtime": " 24.0.7  311", "runtime-package": owner}
+    says = {**DEBIAN, "docker": " 24.0.7  311", "docker-package": owner}
     having = [replace(machine, says=says) for machine in guide()]
     ran = project.plan(having, "--limit", "node", file="tasks/docker.py")
     assert f"note: Docker 24 is there and stays ({owner or 'from no package'})" in ran.said("node01")
@@ -189,7 +189,7 @@ def test_a_repository_of_dockers_that_is_there_is_used_and_told(project: Project
 def test_the_repository_is_put_right_where_no_package_is_missing(project: Project) -> None:
     answers: dict[str, list[str]] = {"for name in docker-ce docker-ce-cli containerd.io;": []}
     having = [
-        replace(machine, says={**DEBIAN, "runtime": " 26.1.4  5650", "runtime-package": "docker-ce"}, answers=answers)
+        replace(machine, says={**DEBIAN, "docker": " 26.1.4  5650", "docker-package": "docker-ce"}, answers=answers)
         for machine in guide()
     ]
     said = project.plan(having, "--limit", "node", file="tasks/docker.py").said("node01")

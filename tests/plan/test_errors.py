@@ -53,7 +53,10 @@ ERRORS: dict[str, Row] = {
     "a release that is not supported": (
         SMALL,
         {"kubernetes_version": "1.19.0"},
-        ["group_data/all.py: kubernetes_version '1.19.0' is not supported: supported: 1.20.15"],
+        [
+            "group_data/all.py: kubernetes_version is '1.19.0': it is older than what this checkout knows, "
+            "1.20 to 1.37; the nearest is '1.20.15'"
+        ],
     ),
     "an unknown key of a machine": (
         [MASTER, replace(NODE, data={"adress": "10.1.1.1"})],
@@ -147,7 +150,7 @@ ERRORS: dict[str, Row] = {
         ],
     ),
     "errors of two machines": (
-        [replace(MASTER, says={**DEBIAN, "uid": "1000"}), replace(NODE, says={**DEBIAN, "runtime": " 29.1.0  4"})],
+        [replace(MASTER, says={**DEBIAN, "uid": "1000"}), replace(NODE, says={**DEBIAN, "docker": " 29.1.0  4"})],
         {},
         [
             "m1: commands run as user 1000, root is needed; "
@@ -255,10 +258,11 @@ def test_a_group_that_the_inventory_does_not_even_name_is_told(project: Project)
 
 
 def test_a_mistake_on_the_command_line_is_told(project: Project) -> None:
-    ran = project.plan(SMALL, "--data", "kubernetes_version=1.21.0", "--data", "colour=blue")
+    ran = project.plan(SMALL, "--data", "kubernetes_version=1.38.0", "--data", "colour=blue")
     assert ran.message == [
         "--data: unknown setting colour; docs/settings.md lists every setting",
-        "--data: kubernetes_version '1.21.0' is not supported: did you mean '1.20.15'? supported: 1.20.15",
+        "--data: kubernetes_version is '1.38.0': it is newer than what this checkout knows, 1.20 to 1.37; "
+        "the nearest is '1.37.2'",
     ]
 
 

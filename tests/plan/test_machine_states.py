@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from simulated import DEBIAN, SYSTEM, Machine, Project, Ran, guide
 
-DOCKER = {**DEBIAN, "runtime": "20.10.24", "runtime-package": "docker.io"}
+DOCKER = {**DEBIAN, "docker": "20.10.24", "docker-package": "docker.io"}
 FLAGS = "ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// --log-driver=journald ; pid=1 }"
 
 
@@ -22,7 +22,7 @@ def of(machine: Machine) -> Machine:
     elif machine.name == "node01":
         says = {**DOCKER, "resolv": "", "resolved": b64encode(b"nameserver 9.9.9.9\n").decode()}
     elif machine.name == "node02":
-        says = {**DOCKER, "runtime-used": "yes", "resolv": b64encode(b"nameserver 127.0.0.53\n").decode()}
+        says = {**DOCKER, "docker-used": "yes", "resolv": b64encode(b"nameserver 127.0.0.53\n").decode()}
     return replace(machine, says=says, answers={**machine.answers, SYSTEM: system})
 
 
@@ -62,7 +62,7 @@ def test_only_a_docker_that_nobody_uses_gets_no_bridge(plan: Ran) -> None:
 def test_a_docker_whose_command_line_has_our_keys_is_refused(project: Project) -> None:
     unit = b64encode(FLAGS.encode()).decode()
     machines = [
-        replace(machine, says={**DOCKER, "runtime-unit": unit}) if "node" in machine.groups else machine
+        replace(machine, says={**DOCKER, "docker-unit": unit}) if "node" in machine.groups else machine
         for machine in guide()
     ]
     ran = project.pyinfra(machines, "-y", file="tasks/docker.py")

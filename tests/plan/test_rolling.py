@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from made_up import made_up_artifacts
-from simulated import Machine, Project, Ran
+from simulated import AWAITED, Machine, Project, Ran
 
 # Component and operation, group, unit that runs from something else than the disk has, how it stands in the question.
 ROLLS = {
@@ -102,6 +102,42 @@ def test_after_one_that_does_not_come_back_no_other_is_restarted(project: Projec
     assert len(restarted) <= 3 + WIDTH - 1
     left = {name for name in ("n1", "n4", "n3", "n6") if f"{name}: left as it is, as @fake/n5 has failed" in ran.err}
     assert left == {"n7", "n2", "n5", "n1", "n4", "n3", "n6"} - restarted
+
+
+DOCKER = stale("docker.service", "''")
+EXEMPT = {key: [*lines, "healthy=exempt"] for key, lines in DOCKER.items()}
+ONE_MASTER = Machine("m1", "192.168.80.21", "master etcd")
+
+
+def asked_about_others(ran: Ran) -> list[str]:
+    """Who was asked whether the other nodes are Ready."""
+    return re.findall(rf"simulating command on @fake/(\S+): .*{re.escape(AWAITED)}", ran.err)
+
+
+@pytest.mark.parametrize("limit", [[], ["--limit", "node"]], ids=["all", "nodes"])
+def test_a_node_that_restarts_has_a_master_asked_about_the_others(project: Project, limit: list[str]) -> None:
+    """It may not see them itself. A run without any master connects to one."""
+    machines = [ONE_MASTER, *(Machine(f"n{n}", f"192.168.80.5{n}", "node", answers=DOCKER) for n in (1, 2))]
+    ran = project.pyinfra(machines, "-y", "--debug", *limit, file="tasks/docker.py")
+    assert ran.code == 0, ran.err
+    assert asked_about_others(ran) == ["m1", "m1"]
+
+
+def test_a_node_does_not_restart_when_the_master_says_that_others_are_away(project: Project) -> None:
+    away = "not Ready: 192.168.80.52"
+    master = replace(ONE_MASTER, answers={AWAITED: ["no", "waited 60 s", away]})
+    ran = project.pyinfra(
+        [master, Machine("n1", "192.168.80.51", "node", answers=DOCKER)], "-y", "--debug", file="tasks/docker.py"
+    )
+    (told,) = [one.command for one in project.sent if one.operation.endswith("units.converge")]
+    assert away in told and "exit 1" in told, "which fails the host; a simulated one takes it for done"
+    assert not [event for event in happened(ran, "docker | docker runs", "docker.service") if event.begins]
+
+
+def test_a_node_of_no_cluster_yet_restarts_without_asking(project: Project) -> None:
+    machines = [ONE_MASTER, Machine("n1", "192.168.80.51", "node", answers=EXEMPT)]
+    ran = project.pyinfra(machines, "-y", "--debug", file="tasks/docker.py")
+    assert (ran.code, asked_about_others(ran)) == (0, []), ran.err
 
 
 def test_a_pool_that_is_smaller_than_the_wave_ends_too(project: Project) -> None:

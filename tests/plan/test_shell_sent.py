@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -15,10 +14,11 @@ from typing import Any
 
 import pytest
 from made_up import made_up_artifacts
-from simulated import RED_HAT, ROOT, SYSTEM, Machine, Project, Ran, Sent, guide
+from simulated import RED_HAT, ROOT, SYSTEM, Machine, Project, Ran, guide
 
 from kubeinfra import operations
-from tests.unit.shell_check import findings, inner, units_commands
+from tests.sent import Sent, scripts
+from tests.unit.shell_check import findings, inner
 
 # Operations that run on the controller, or that all hosts only meet at.
 WITHOUT_SHELL = {
@@ -40,10 +40,16 @@ def sent(guide_run: tuple[Project, Ran], tmp_path_factory: pytest.TempPathFactor
     directory = tmp_path_factory.mktemp("shell")
     project = Project(directory)
     artifacts = made_up_artifacts(directory)
-    labels: dict[str, Any] = {"node_labels": {"disk": "ssd"}, "node_taints": ["team=a:NoSchedule"]}
-    succeed(project.pyinfra(list(running(units(bare.sent))), "-y", **artifacts, **labels))
+    more: dict[str, Any] = {
+        "node_labels": {"disk": "ssd"},
+        "node_taints": ["team=a:NoSchedule"],
+        "metrics_server": True,
+        "bootstrap_tokens": "secret",
+    }
+    succeed(project.pyinfra(list(running(units(bare.sent))), "-y", **artifacts, **more))
     again = list(running(units(bare.sent)))
-    succeed(project.pyinfra(again, "-y", "--limit", "node", file="tasks/node.py", kube_proxy_mode="iptables"))
+    other: dict[str, Any] = {"kube_proxy_mode": "iptables", "bootstrap_tokens": "static"}
+    succeed(project.pyinfra(again, "-y", "--limit", "node", file="tasks/node.py", **other))
     red_hats = [replace(machine, says=RED_HAT) for machine in guide()]
     succeed(project.pyinfra(red_hats, "-y", "--limit", "node", file="tasks/docker.py", docker_repository="https://a/b"))
     succeed(project.pyinfra(guide(), "-y", "--limit", "node", file="tasks/node.py"))
@@ -82,22 +88,6 @@ def running(names: Iterable[str]) -> Iterator[Machine]:
         SYSTEM: ["hostname=x", "swap=/dev/sda2", "swap-unit=dev-sda2.swap", "swap-service=zramswap.service"],
     }
     return (replace(machine, answers=answers) for machine in guide())
-
-
-def files(commands: Iterable[Sent]) -> Iterator[str]:
-    """Texts that the script of kubeinfra/machine/wanted.py is given on its standard input."""
-    for line in (line for one in commands for line in one.stdin):
-        kind, *rest = line.split(" ")
-        if kind in ("file", "inplace", "checked", "checked-secret"):
-            yield b64decode(rest[2]).decode(errors="replace")
-
-
-def scripts(commands: list[Sent]) -> Iterator[str]:
-    yield from (one.command for one in commands)
-    for text in files(commands):
-        if text.startswith("#!"):
-            yield text
-        yield from units_commands(text)
 
 
 def test_every_operation_has_sent_its_shell(sent: list[Sent]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kubeinfra.checks.ports import ports_do_not_collide
+from kubeinfra.checks.settings import OF_SETTINGS
 from kubeinfra.cluster.build import InventoryEntry, build
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Here
@@ -44,7 +44,7 @@ VIRTUAL_IP = "192.168.80.100"
 
 
 def cluster(entries: Iterable[InventoryEntry] = THREE, **values: Any) -> Cluster:
-    return build(entries, values, dict.fromkeys(values, ALL), further=[ports_do_not_collide])[0]
+    return build(entries, values, dict.fromkeys(values, ALL), further=OF_SETTINGS)[0]
 
 
 def guide(**values: Any) -> Cluster:

@@ -86,12 +86,14 @@ EL_REJECT = (
     "iptables-save -A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT",
     "iptables-save -A INPUT -j REJECT --reject-with icmp-host-prohibited",
 )
+LAN = "iptables-save -A INPUT -s 192.168.80.0/24 -j ACCEPT"
 NEEDED_BY_A_NODE = (
     "tcp 2379 from masters, tcp 2379 from etcd members, tcp 2380 from etcd members, tcp 10250 from masters, "
     "udp 8472 from nodes"
 )
 ACCEPT = {"accept": None}
 ETH0 = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "eth0"}}
+CNI0 = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "cni0"}}
 ESTABLISHED = {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}
 BLACKHOLE = "route blackhole default"
 HTTP_PROXY = "proxy 10.0.0.7:3128"

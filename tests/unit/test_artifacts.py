@@ -56,6 +56,34 @@ def fetch(store: Store, artifact: Artifact) -> Path:
     return store.sources.fetch(artifact)[0]
 
 
+def test_a_file_that_is_no_archive_is_the_binary_itself(server: Server, cache: Path, own: Path) -> None:
+    """And its digest is upstream's for it, in a file for all architectures."""
+    runc = BINARIES["etcd"]
+    server.files["/dl/runc.amd64"] = runc
+    server.files["/dl/runc.sha256sum"] = (
+        f"{digest(b'other')[7:]}  runc.arm64\n{digest(runc)[7:]}  runc.amd64\n".encode()
+    )
+    artifact = Artifact(
+        name="runc",
+        version="9.9.9",
+        arch="amd64",
+        url=f"{server.url}/dl/runc.amd64",
+        digest=None,
+        source=None,
+        checksum_url=f"{server.url}/dl/runc.sha256sum",
+        members={},
+        is_archive=False,
+    )
+    assert [(one.name, one.sha256) for one in Store(cache).wanted(artifact)] == [("runc", None)]
+    (binary,) = Store(cache).binaries(artifact)
+    assert (binary.name, binary.sha256, binary.path.read_bytes()) == ("runc", digest(runc)[7:], runc)
+    assert binary.path.stat().st_mode & 0o777 == 0o755
+    assert gzip.decompress(binary.gzip_path.read_bytes()) == runc
+    assert [one.sha256 for one in Store(cache).wanted(artifact)] == [binary.sha256]
+    put(own / artifact.path, b"another")
+    assert f"has {digest(b'another')}, wanted {digest(runc)}" in problem(lambda: Store(cache, own).binaries(artifact))
+
+
 # Where an archive comes from
 
 
@@ -85,7 +113,7 @@ def test_a_wrong_file_in_artifacts_dir_is_an_error_although_others_have_it(
     path = put(own / etcd.path, b"another file")
     message = problem(lambda: getattr(Store(cache, own), act)(etcd))
     assert message.startswith(f"{path}: has {digest(b'another file', 'sha512')}, wanted {etcd.digest}")
-    assert "catalogue.toml, from a list" in message
+    assert "pins.toml, from a list" in message
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(etcd: Artifact, cache: Path) -> None:

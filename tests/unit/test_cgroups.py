@@ -40,6 +40,16 @@ def test_others_are_not() -> None:
     assert cgroups(found, found.machine("m2"), v2) == [], "no kubelet"
 
 
+@pytest.mark.parametrize(("version", "notes"), [("1.34.4", 0), ("1.35.0", 1), ("1.37.2", 1)])
+def test_a_node_on_cgroup_v1_is_told_that_it_will_not_be_for_long(version: str, notes: int) -> None:
+    found = guide(kubernetes_version=version)
+    told = cgroups(found, found.machine("n1"), SEEN)
+    assert [one.level for one in told] == ["note"] * notes
+    assert all(f"n1: it has cgroup v1, on which the kubelet of {version} starts only" in one.sentence() for one in told)
+    assert cgroups(found, found.machine("n1"), replace(SEEN, cgroup_v2=True)) == []
+    assert cgroups(found, found.machine("m2"), SEEN) == [], "no kubelet"
+
+
 @pytest.mark.parametrize(
     ("release", "sees"),
     [("1.20.15", False), ("1.21.1", False), ("1.21.2", True), ("1.21.14", True), ("1.22.0", True), ("2.0.0", True)],

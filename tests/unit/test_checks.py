@@ -38,8 +38,10 @@ SOUND: list[tuple[str, Sequence[InventoryEntry], dict[str, Any]]] = [
             "flannel_port": 8473,
             "flannel_mtu": 1400,
             "kube_proxy_extra_config": {"ipvs": {"strictARP": False}, "nodePortAddresses": ["192.168.80.0/24"]},
+            "extra_sysctls": {"net.ipv4.conf.all.arp_ignore": 0, "net.ipv4.vs.conntrack": "1"},
         },
     ),
+    ("sysctls of another mode", THREE, {"kube_proxy_mode": "iptables", "extra_sysctls": {"net.ipv4.vs.conntrack": 0}}),
     ("larger networks", THREE, {"service_cidr": "10.96.0.0/12", "dns_address": "10.96.0.10"}),
     (
         "load balancers on the masters",
@@ -48,6 +50,9 @@ SOUND: list[tuple[str, Sequence[InventoryEntry], dict[str, Any]]] = [
     ),
 ]
 
+LAX = {"ipvs": {"strictARP": False}}
+STRICT = entry("n3", "192.168.80.15", "node", kube_proxy_extra_config={"ipvs": {"strictARP": True}})
+NOT_STRICT = ", or set kube_proxy_extra_config = {'ipvs': {'strictARP': False}}"
 ERRORS: list[Row] = [
     (
         "no machines",
@@ -90,13 +95,21 @@ ERRORS: list[Row] = [
         "a release that is not supported",
         THREE,
         {"kubernetes_version": "1.19.16"},
-        f"{ALL}: kubernetes_version '1.19.16' is not supported: supported: 1.20.15",
+        f"{ALL}: kubernetes_version is '1.19.16': it is older than what this checkout knows, 1.20 to 1.37; "
+        "the nearest is '1.20.15'",
     ),
     (
         "a release with a v",
         THREE,
         {"kubernetes_version": "v1.20.15"},
-        f"{ALL}: kubernetes_version 'v1.20.15' is not supported: did you mean '1.20.15'? supported: 1.20.15",
+        f"{ALL}: kubernetes_version is 'v1.20.15': write the three numbers alone: '1.20.15'",
+    ),
+    (
+        "a flag that the release does not have yet",
+        THREE,
+        {"apiserver_extra_args": {"authorization-config": "/etc/a.yaml"}},
+        f"{ALL}: apiserver_extra_args has the flag authorization-config, which kube-apiserver of 1.20.15 does not know "
+        "(known from 1.29 on); take it out",
     ),
     (
         "overlapping networks",
@@ -283,6 +296,20 @@ ERRORS: list[Row] = [
     ),
     *(
         (
+            f"{key}, which kube-proxy sets",
+            entries,
+            {"extra_sysctls": {key: value}, **more},
+            f"{ALL}: extra_sysctls['{key}'] is {value}, and kube-proxy in ipvs mode sets it to {its} whenever it "
+            f"starts; take it out{without}",
+        )
+        for key, value, its, entries, more, without in (
+            ("net.ipv4.ip_forward", "0", 1, THREE, {}, ""),
+            ("net.ipv4.conf.all.arp_ignore", 0, 1, THREE, {}, NOT_STRICT),
+            ("net.ipv4.conf.all.arp_announce", "1", 2, [*THREE, STRICT], {"kube_proxy_extra_config": LAX}, NOT_STRICT),
+        )
+    ),
+    *(
+        (
             f"{setting} without vxlan",
             THREE,
             {setting: value, "flannel_backend": "host-gw"},
@@ -291,12 +318,50 @@ ERRORS: list[Row] = [
         )
         for setting, value in (("flannel_port", 8473), ("flannel_mtu", 1400))
     ),
+    *(
+        (
+            f"etcd {version} with Kubernetes {kubernetes}",
+            THREE,
+            {"kubernetes_version": kubernetes, "etcd_version": version},
+            f"{ALL}: etcd_version is {version}, and Kubernetes {kubernetes} needs etcd {range_}; take one of these, or "
+            "leave it out",
+        )
+        for kubernetes, version, range_ in (("1.37.2", "3.4.26", "3.5 to 3.7"), ("1.20.15", "3.6.16", "3.4 to 3.5"))
+    ),
     (
         "a machine that has IPv6 only",
         [*THREE, entry("n3", "fd00::13", "node")],
         {},
         "inventory: n3: fd00::13 is IPv6, and the cluster uses IPv4; add the machine's own, such as "
         '"address": "192.168.80.10"',
+    ),
+    (
+        "Docker where the kubelet cannot use it",
+        THREE,
+        {"kubernetes_version": "1.24.17", "container_runtime": "docker"},
+        f"{ALL}: container_runtime is 'docker', which Kubernetes 1.24.17 cannot use, as 1.23 was the last that could; "
+        "take it out, and containerd runs the containers",
+    ),
+    (
+        "a containerd that the kubelet cannot speak to",
+        THREE,
+        {"kubernetes_version": "1.22.17", "container_runtime": "containerd", "containerd_version": "2.0.0"},
+        f"{ALL}: containerd_version is '2.0.0', and Kubernetes 1.22.17 goes with 1.4 to below 2.0; take it out, and "
+        "1.7.35 is installed",
+    ),
+    (
+        "keys of the other runtime",
+        THREE,
+        {"kubernetes_version": "1.24.17", "docker_extra_config": {"data-root": "/data"}},
+        f"{ALL}: docker_extra_config is set, and the container runtime is containerd; say what you want of it in "
+        "containerd_extra_config, and take it out",
+    ),
+    (
+        "fewer log files than a kubelet keeps",
+        THREE,
+        {"kubernetes_version": "1.24.17", "container_log_max_files": 1},
+        f"{ALL}: container_log_max_files is 1, and with containerd the kubelet rotates logs, which needs 2; use 2 or "
+        "more",
     ),
     (
         "a name with a line break",
@@ -326,7 +391,7 @@ def test_every_check_has_its_rows() -> None:
         "groups_are_filled": "is empty",
         "names_and_addresses_are_unique": "have the same address",
         "host_names_are_valid": "hostname is",
-        "release_is_supported": "is not supported",
+        "release_knows_the_names": "does not know",
         "networks_do_not_overlap": "overlaps",
         "service_network_has_a_fitting_size": "is larger than",
         "dns_address_is_a_service": "is not in service_cidr",
@@ -336,7 +401,13 @@ def test_every_check_has_its_rows() -> None:
         "node_ports_are_a_range": "node_port_range",
         "health_is_asked_without_a_certificate": "anonymous-auth",
         "kube_proxy_mode_has_its_own_setting": "kube_proxy_extra_config",
+        "kube_proxy_sets_its_sysctls": "whenever it starts",
         "vxlans_settings_need_vxlan": "and flannel_backend host-gw has none",
+        "runtime_goes_with_the_release": "cannot use",
+        "containerd_goes_with_the_release": "containerd_version is",
+        "settings_are_of_the_runtime": "docker_extra_config is set",
+        "kubelets_can_rotate_logs": "container_log_max_files is 1",
+        "etcd_goes_with_the_release": "needs etcd",
         "ports_do_not_collide": "is the port of",  # kubeinfra/checks/ports.py
     }
     assert [check.__name__ for check in (*CHECKS, ports_do_not_collide)] == list(words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from local_machine import answer, program, shell
 
 from kubeinfra.cluster.settings import Settings
+from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.node import other_nodes_ready
 from kubeinfra.components.runtime.docker import VALID, Docker, daemon_json, our_part
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.facts.machine import MachineFacts
-from kubeinfra.machine.state import PathState
+from kubeinfra.machine.state import InstalledRuntime, PathState
 from kubeinfra.machine.wanted import SCRIPT, Edit, compare, script_input
 from kubeinfra.paths import KUBELET_CLIENT_PEM
 
@@ -59,7 +61,7 @@ def test_keys_of_others_are_kept_and_ours_win(theirs: dict[str, Any]) -> None:
 def test_settings_are_followed_and_the_users_own_keys_win() -> None:
     said: dict[str, Any] = {
         "registry_mirrors": ["https://mine.example.com"],
-        "docker_log_max_size": "10m",
+        "container_log_max_size": "10m",
         "docker_extra_config": {"log-driver": "journald", "data-root": "/data/docker"},
     }
     assert merged("{}", **said) == {
@@ -112,14 +114,15 @@ def test_a_docker_that_others_use_is_seen(case: str, tmp_path: Path) -> None:
     program(tmp_path, "dockerd", "echo Docker version 20.10.24, build x")
     program(tmp_path, "systemctl", "exit 3" if containers is None else "exit 0")
     found = answer(MachineFacts(), programs=programs, instead={"/var/lib/docker/containers": "/nowhere"})
-    assert (found.runtime_major, found.runtime_used) == (20, used)
+    docker = found.runtimes["docker"]
+    assert (docker.version, docker.used) == ((20, 10, 24), used)
 
 
 def test_one_that_runs_pods_or_did_is_in_use_even_if_it_is_down(tmp_path: Path) -> None:
     (tmp_path / "containers" / "abc").mkdir(parents=True)
     program(tmp_path / "programs", "dockerd", "echo Docker version 20.10.24, build x")
     instead = {"/var/lib/docker/containers": f"{tmp_path}/containers"}
-    assert answer(MachineFacts(), programs=tmp_path / "programs", instead=instead).runtime_used
+    assert answer(MachineFacts(), programs=tmp_path / "programs", instead=instead).runtimes["docker"].used
 
 
 DEFAULT = "ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// --containerd=/run/c.sock ; pid=1 }\n"
@@ -147,7 +150,7 @@ def test_what_docker_was_started_with_is_seen(unit: str, file: str, flags: list[
     (tmp_path / "unit").write_text(unit.replace("{}", str(tmp_path / "options")))
     program(tmp_path / "programs", "systemctl", f"case $1 in show) cat {tmp_path}/unit ;; *) exit 3 ;; esac")
     program(tmp_path / "programs", "dockerd", "echo Docker version 20.10.24, build x")
-    found = answer(MachineFacts(), programs=tmp_path / "programs").runtime_flags
+    found = answer(MachineFacts(), programs=tmp_path / "programs").runtimes["docker"].flags
     interesting = {"log-driver", "bridge", "registry-mirrors", "exec-opts", *flags}
     assert [flag for flag in found if flag in interesting] == flags
 
@@ -158,7 +161,7 @@ def test_a_password_in_its_environment_is_no_part_of_the_answer(tmp_path: Path) 
     program(tmp_path / "programs", "systemctl", f"case $1 in show) cat {tmp_path}/unit ;; *) exit 3 ;; esac")
     program(tmp_path / "programs", "dockerd", "echo Docker version 20.10.24, build x")
     said = shell(Docker().version, programs=tmp_path / "programs").stdout
-    encoded = re.findall(r"^runtime-unit=(.*)$", said, re.MULTILINE)
+    encoded = re.findall(r"^docker-unit=(.*)$", said, re.MULTILINE)
     (seen,) = (b64decode(text).decode() for text in encoded)
     assert "--log-driver" in seen
     assert not re.search("me:|pass|proxy|journald", seen)
@@ -179,7 +182,7 @@ def test_a_key_that_is_on_the_command_line_is_refused(
     flags: tuple[str, ...], settings: dict[str, Any], refused: str
 ) -> None:
     found = cluster(**settings)
-    seen = replace(SEEN, runtime_major=20, runtime_flags=flags)
+    seen = replace(SEEN, runtimes={"docker": InstalledRuntime((20,), flags=flags)})
     every = list(Docker().findings(found, found.machine("n1"), seen))
     assert [one.found for one in every] == ([f"Docker's command line has {refused}"] if refused else [])
     assert all("`systemctl cat docker`" in one.remedy for one in every)
@@ -228,71 +231,61 @@ def test_a_file_that_docker_could_not_read_either_is_an_error(text: str, problem
     assert str(error.value).endswith("; correct it, or remove it")
 
 
-NODES = '{"items": [{"status": {"conditions": [%s {"type": "Ready", "status": "%s"}]}}]}'
-MEMORY = '{"type": "MemoryPressure", "status": "False"},'
-SHOWN = {"True": "Ready", "False": "NotReady", "Unknown": "NotReady,SchedulingDisabled"}
+SHOWN = {"True": "Ready", "Cordoned": "Ready,SchedulingDisabled", "False": "NotReady", "Unknown": "Unknown"}
 
 
-def table(*ready: str) -> str:
-    """What kube-apiserver 1.20 answers to curl for `as=Table`: a row a node."""
-    rows = ",".join(
-        f'''
-    {{
-      "cells": [
-        "192.168.80.{number}",
-        "{SHOWN[one]}",
-        "\\\\u003cnone\\\\u003e",
-        "18s",
-        "v1.20.15"
-      ],
-      "object": null
-    }}'''
-        for number, one in enumerate(ready)
+def nodes(directory: Path, *ready: str, code: int = 0) -> Path:
+    """A kubectl that shows these nodes, the first of them the one that wants to restart."""
+    rows = "".join(
+        f"192.168.80.{11 + number}   {SHOWN[one]}   <none>   3d   v1.20.15\\n" for number, one in enumerate(ready)
     )
-    return f'{{"kind": "Table", "columnDefinitions": [{{"description": "Ready, or NotReady"}}], "rows": [{rows}]}}'
+    return program(directory, "kubectl", f"printf '{rows}'; exit {code}")
+
+
+def may_restart(directory: Path, but: int = 0) -> subprocess.CompletedProcess[str]:
+    """What a master says when node n1 wants to restart its runtime."""
+    command = other_nodes_ready(cluster().machine("n1"), but).command.replace(KUBECTL, "kubectl")
+    return shell(command, programs=directory)
 
 
 @pytest.mark.parametrize(
-    ("here", "others", "may"),
+    ("here", "other", "may"),
     [
         ("True", "True", True),
+        ("True", "Cordoned", True),
         ("True", "False", False),
         ("True", "Unknown", False),
         ("False", "Unknown", True),  # it serves nobody: a restart can only mend it
-        ("True", "", False),  # the API does not answer
-        ("", "True", True),
-        ("", "", False),
+        ("Unknown", "False", True),
     ],
 )
 def test_docker_restarts_if_the_others_are_ready_or_the_node_is_not(
-    tmp_path: Path, here: str, others: str, may: bool
+    tmp_path: Path, here: str, other: str, may: bool
 ) -> None:
-    said_here = f"echo '{NODES % (MEMORY, here)}'" if here else "exit 22"
-    said_others = f"echo '{table(others)}'" if others else "exit 22"
-    program(tmp_path, "curl", f"case $* in *name!%3D*) {said_others} ;; *) {said_here} ;; esac")
-    (tmp_path / "client.pem").write_text("it has a certificate")
-    command = other_nodes_ready(cluster().machine("n1")).command.replace(
-        KUBELET_CLIENT_PEM, str(tmp_path / "client.pem")
-    )
-    assert (shell(command, programs=tmp_path).returncode == 0) is may
+    said = may_restart(nodes(tmp_path, here, other))
+    assert (said.returncode == 0) is may, said.stderr
+    assert said.stdout.strip() == ("" if may else "not Ready: 192.168.80.12")
+
+
+def test_docker_does_not_restart_if_the_api_does_not_answer(tmp_path: Path) -> None:
+    assert may_restart(nodes(tmp_path, code=1)).returncode != 0
 
 
 @pytest.mark.parametrize(("away", "may"), [(0, True), (2, True), (3, False)])
 def test_as_many_others_may_be_away_as_are_said(tmp_path: Path, away: int, may: bool) -> None:
-    others = table(*["Unknown", "False", "Unknown"][:away], "True", "True")
-    here = NODES % (MEMORY, "True")
-    program(tmp_path, "curl", f"case $* in *name!%3D*) echo '{others}' ;; *) echo '{here}' ;; esac")
-    (tmp_path / "client.pem").write_text("it has a certificate")
-    probe = other_nodes_ready(cluster().machine("n1"), but=2)
-    command = probe.command.replace(KUBELET_CLIENT_PEM, str(tmp_path / "client.pem"))
-    assert (shell(command, programs=tmp_path).returncode == 0) is may
+    others = ["Unknown", "False", "Unknown"][:away]
+    assert (may_restart(nodes(tmp_path, "True", *others, "True", "True"), but=2).returncode == 0) is may
 
 
-def test_docker_restarts_if_there_is_no_cluster_yet(tmp_path: Path) -> None:
-    command = other_nodes_ready(cluster().machine("n1")).command.replace(
-        KUBELET_CLIENT_PEM, str(tmp_path / "client.pem")
-    )
-    assert shell(command, programs=program(tmp_path, "curl", "exit 7")).returncode == 0
+@pytest.mark.parametrize("has_joined", [True, False])
+def test_docker_restarts_if_there_is_no_cluster_yet(tmp_path: Path, has_joined: bool) -> None:
+    """Nobody is asked then: there may be no master."""
+    certificate = tmp_path / "client.pem"
+    if has_joined:
+        certificate.write_text("it has a certificate")
+    probe = other_nodes_ready(cluster().machine("n1"))
+    exempt = shell(probe.unless.replace(KUBELET_CLIENT_PEM, str(certificate))).returncode == 0
+    assert (probe.on_master, exempt) == (True, not has_joined)
 
 
 def test_a_diff_shows_our_keys_and_no_password_of_a_proxy() -> None:

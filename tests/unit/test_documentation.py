@@ -39,7 +39,7 @@ QUOTED = (
     "root is needed",
     "cannot be had: ",
     "set artifact_mirror to a URL prefix that serves it",
-    "docker_version may be the beginning of one of:",
+    " may be the beginning of one of:",
     "last answer:",
     "the pods of the traffic check do not become ready:",
     "does not reach",
@@ -54,7 +54,7 @@ COMPONENTS: dict[str, tuple[Sequence[Unit], Sequence[Port]]] = {
     "etcd": ([etcd.UNIT], etcd.PORTS),
     "control_plane": (control_plane.UNITS, control_plane.ports(GUIDE)),
     "load_balancer": ([*(one.unit for one in ENGINES.values()), load_balancer.KEEPALIVED], load_balancer.ports(GUIDE)),
-    "node": (node.UNITS, node.PORTS),
+    "node": (node.UNITS, node.ports(GUIDE)),
     "network": ([], network.ports(GUIDE)),
     "docker": ([runtime(GUIDE).unit], []),
 }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shutil
+import subprocess
 from base64 import b64encode
 from pathlib import Path
 
@@ -252,6 +255,30 @@ def test_an_etcd_member_says_the_name_of_its_data_and_its_cluster(tmp_path: Path
     assert (found.etcd_name, found.etcd_cluster, found.etcd_serves) == ("etcd07", "cdf818194e3a8c32", serves)
 
 
+STATUS_OF_3_6 = (
+    '[{"Endpoint":"x","Status":{"header":{"cluster_id":14841639068965178418,"member_id":1},"version":"3.6.16",'
+    '"dbSize":1,"storageVersion":"3.6.0","dbSizeQuota":8589934592,"downgradeInfo":{}}}]'
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "version"), [(True, STATUS_OF_3_6, "3.6.16"), (True, "", "3.7.3"), (False, "", "")]
+)
+def test_the_etcd_that_runs_counts_and_the_one_that_is_installed_where_none_does(
+    tmp_path: Path, data: bool, status: str, version: str
+) -> None:
+    if data:
+        (tmp_path / "data" / "member").mkdir(parents=True)
+    programs = program(tmp_path / "programs", "etcdctl", f"[ '{status}' ] && echo '{status}'")
+    program(programs, "etcd", "echo 'etcd Version: 3.7.3'; echo 'Git SHA: 1'")
+    places = {
+        "/var/lib/etcd/default.etcd": f"{tmp_path}/data",
+        "/opt/etcd/bin/etcd": f"{programs}/etcd",
+        "/usr/local/bin/etcdctl": f"{programs}/etcdctl",
+    }
+    assert answer(MachineFacts(), instead=places).etcd_version == version
+
+
 @pytest.mark.parametrize(
     ("release", "numbers"), [("3.10.0-1160.el7.x86_64", (3, 10)), ("6.1-rc1", (6, 1)), ("", None), ("unknown", None)]
 )
@@ -262,3 +289,27 @@ def test_the_kernel_is_compared_as_numbers(release: str, numbers: tuple[int, int
 def test_nothing_is_asked_twice() -> None:
     command = str(MachineFacts().command())
     assert [command.count(what) for what in ("uname -r", ". /etc/os-release", "uname -m")] == [1, 1, 1]
+
+
+# Of Debian's essential packages, mawk and bash: what an image of mmdebstrap's smallest variant has.
+ESSENTIAL = """
+awk base64 bash cat chmod chown cp cut date dd df dirname env expr find grep head id ln ls mkdir mktemp mv od printf
+readlink rm rmdir sed seq sh sha256sum sleep sort stat sync tail tee timeout touch tr uname uniq wc xargs
+"""
+
+
+@pytest.mark.parametrize("missing", ["", "xargs timeout"])
+def test_a_machine_that_was_cut_down_is_read_and_told_what_it_lacks(tmp_path: Path, missing: str) -> None:
+    """No ip, ss, ps, ping, systemctl, curl, openssl, nft, which, hostname; and one that somebody made smaller still."""
+    for name in set(ESSENTIAL.split()) - set(missing.split()):
+        (tmp_path / name).symlink_to(shutil.which(name) or pytest.fail(name))
+    command = MachineFacts().command(reach=["127.0.0.1:1"])
+    environment = {"PATH": str(tmp_path)}
+    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, env=environment, check=False)
+    assert ran.returncode == 0
+    found = MachineFacts().process(ran.stdout.splitlines())
+    assert set(found.software.lacking) == {"ip", *missing.split()}
+    called = set(re.findall(r"(\S+): not found", ran.stderr))
+    assert called <= set(found.software.lacking), f"what may be missing is asked for before: {ran.stderr}"
+    assert {"ports", "routes"} <= set(found.survey.unasked)
+    assert found.survey.memory and found.survey.disks and found.arch, "the rest is read"

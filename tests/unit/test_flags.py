@@ -27,7 +27,7 @@ COMPONENTS: dict[str, Flags] = {
 def everything(found: Cluster) -> list[dict[str, Any]]:
     node = found.nodes[0]
     documents = [flags.kubelet_configuration(found, node, "/etc/resolv.conf")]
-    documents.append(flags.kube_proxy_configuration(found, node))
+    documents.append(flags.kube_proxy_configuration(found, node, "ipvs"))
     return [*(make(found) for make in (*COMPONENTS.values(), KUBELET)), *documents]
 
 
@@ -135,7 +135,7 @@ def test_networks_and_years_come_from_the_settings() -> None:
 def test_a_node_is_named_by_its_address() -> None:
     found = guide()
     told = flags.kubelet_flags(found, found.nodes[1])
-    proxy = flags.kube_proxy_configuration(found, found.nodes[1])
+    proxy = flags.kube_proxy_configuration(found, found.nodes[1], "ipvs")
     assert told["hostname-override"] == told["node-ip"] == "192.168.80.12"
     assert proxy["hostnameOverride"] == proxy["bindAddress"] == "192.168.80.12"
     serving, _ = node_certificates(found.nodes[1])
@@ -171,7 +171,7 @@ IPVS = {"scheduler": "rr", "strictARP": True}
 @pytest.mark.parametrize(
     ("values", "ipvs"),
     [
-        ({}, IPVS),
+        ({"kube_proxy_mode": "ipvs"}, IPVS),
         ({"ipvs_scheduler": "lc"}, {**IPVS, "scheduler": "lc"}),
         ({"kube_proxy_mode": "iptables"}, {"scheduler": "rr"}),
         ({"kube_proxy_extra_config": {"ipvs": {"strictARP": False}}}, {**IPVS, "strictARP": False}),
@@ -183,16 +183,41 @@ def test_a_node_answers_arp_for_its_own_addresses_only_unless_a_user_says_otherw
     values: dict[str, Any], ipvs: object
 ) -> None:
     found = guide(**values)
-    assert flags.kube_proxy_configuration(found, found.nodes[0])["ipvs"] == ipvs
+    mode = found.settings.kube_proxy_mode or "ipvs"
+    assert flags.kube_proxy_configuration(found, found.nodes[0], mode)["ipvs"] == ipvs
+
+
+def test_nothing_is_said_of_ipvs_to_a_kube_proxy_in_nftables_mode() -> None:
+    told = flags.kube_proxy_configuration(guide(), guide().nodes[0], "nftables")
+    assert (told["mode"], "ipvs" in told) == ("nftables", False)
+
+
+@pytest.mark.parametrize(
+    ("values", "fail", "swap"),
+    [({}, True, None), ({"swap": "limited", "kubernetes_version": "1.34.4"}, False, {"swapBehavior": "LimitedSwap"})],
+)
+def test_a_kubelet_starts_with_swap_only_where_pods_are_to_have_some(
+    values: dict[str, Any], fail: bool, swap: object
+) -> None:
+    found = guide(**values)
+    told = flags.kubelet_configuration(found, found.nodes[0], "/etc/resolv.conf")
+    assert (told["failSwapOn"], told.get("memorySwap")) == (fail, swap)
 
 
 def test_kube_proxy_has_further_fields_of_cluster_and_machine() -> None:
     own = entry("n3", "192.168.80.15", "node", kube_proxy_extra_config={"oomScoreAdj": -500})
     found = cluster([*THREE, own], kube_proxy_extra_config={"oomScoreAdj": -900, "iptables": {"syncPeriod": "1m"}})
-    first, third = (flags.kube_proxy_configuration(found, found.machine(name)) for name in ("n1", "n3"))
+    first, third = (flags.kube_proxy_configuration(found, found.machine(name), "ipvs") for name in ("n1", "n3"))
     assert (first["oomScoreAdj"], third["oomScoreAdj"]) == (-900, -500)
     assert first["iptables"] == third["iptables"] == {"syncPeriod": "1m"}
     assert first["clusterCIDR"] == "10.244.0.0/16"
+
+
+def test_one_node_may_answer_arp_for_services_and_the_others_do_not() -> None:
+    own = entry("n3", "192.168.80.15", "node", kube_proxy_extra_config={"ipvs": {"strictARP": False}})
+    found = cluster([*THREE, own])
+    said = [flags.kube_proxy_configuration(found, node, "ipvs")["ipvs"]["strictARP"] for node in found.nodes]
+    assert said == [True, True, False]
 
 
 def test_what_is_merged_is_left_as_it_was() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.network import nodes_ready, pod_network
 from kubeinfra.components.verify import traffic
-from kubeinfra.facts.health import Health
+from kubeinfra.facts.health import Awaited, Health
 from kubeinfra.health.findings import contradictions, noted, unhealthy
 from kubeinfra.health.questions import TO_PODS, Row, parse_answer, parse_answers, probes
 from kubeinfra.operations.gates import waiting
@@ -303,3 +303,16 @@ def test_a_note_is_shown_as_one_and_does_not_fail_the_run() -> None:
     assert [("note" in line, "healthy" in line) for line in shown] == [(True, False), (False, True)]
     assert unhealthy("m1", rows) == []
     assert [finding.level for finding in noted("m1", rows)] == ["note", "note"]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo no matter", ""),
+        ("echo a; echo b >&2; exit 1", "a\nb"),
+        ("echo yes; exit 1", "yes"),
+        ("exit 1", "no answer"),
+    ],
+)
+def test_what_is_awaited_elsewhere_has_come_true_or_says_why_not(script: str, said: str) -> None:
+    assert answer(Awaited(), script=script) == said

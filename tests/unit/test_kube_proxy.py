@@ -1,4 +1,4 @@
-"""A change of kube-proxy's mode: what the other one left is found, and removed; on this machine, with stand-ins."""
+"""A change of kube-proxy's mode: what another one left is found, and removed; on this machine, with stand-ins."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_samples import cluster
+from cluster_samples import SEEN, cluster, here
 from local_machine import program, shell
 
-from kubeinfra.components.kube_proxy import clean_up, other_mode
+from kubeinfra.cluster.settings import Mode
+from kubeinfra.components.kube_proxy import Left, left_by_other_modes
 from kubeinfra.operations.units import interrupted
 
 SERVERS = """\
@@ -25,6 +26,14 @@ SERVERS = """\
 """
 OURS = ["-t 10.0.0.1:443", "-u 10.0.0.2:53", "-t 192.168.80.11:30080", "-t [fd00::2]:80"]
 CHAINS = ":KUBE-SERVICES - [0:0]\\n:KUBE-SVC-ABC - [0:0]\\n"
+TABLES = ["table ip filter", "table ip kube-proxy", "table inet kube-proxy", "table ip6 kube-proxy", "table ip kube"]
+
+
+def left(mode: Mode, by: str, release: str = "1.20.15") -> Left:
+    """What a node of that mode is asked of another one."""
+    found = left_by_other_modes(here(cluster(kube_proxy_mode=mode, kubernetes_version=release), "n1"))
+    (one,) = [one for one in found if f"which mode {by} has left" in one.found.what]
+    return one
 
 
 class Node:
@@ -74,6 +83,15 @@ class Node:
 --delete-service) echo "$2 $3" >>{directory}/deleted ;;
 esac""",
         )
+        program(
+            self.programs,
+            "nft",
+            f"""cd {directory}; [ -e tables-of-nft ] || exit 0
+case $1 in
+list) cat tables-of-nft ;;
+delete) grep -vx "$2" tables-of-nft >kept; mv kept tables-of-nft ;;
+esac""",
+        )
         for tables in ("iptables", "ip6tables"):
             program(self.programs, tables, f'echo "{tables} $*" >>{directory}/tables')
         self.cleans("rm -f kube-ipvs0; touch cleaned; exit 1")
@@ -83,8 +101,8 @@ esac""",
         program(self.directory, "kube-proxy", f'cd {self.directory}; echo "$*" >>asked; {script}')
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        for there, here in self.files.items():
-            script = script.replace(there, str(here))
+        for there, stands_in in self.files.items():
+            script = script.replace(there, str(stands_in))
         return shell(
             script.replace("/opt/kubernetes/bin/kube-proxy", f"{self.directory}/kube-proxy"), programs=self.programs
         )
@@ -99,7 +117,7 @@ def test_kube_ipvs0_is_of_the_other_mode_where_iptables_is_wanted(tmp_path: Path
     node = Node(tmp_path)
     if is_there:
         (tmp_path / "kube-ipvs0").touch()
-    assert (node.run(other_mode(cluster(kube_proxy_mode="iptables")).command).returncode == 0) is is_there
+    assert (node.run(left("iptables", by="ipvs").found.command).returncode == 0) is is_there
 
 
 @pytest.mark.parametrize(
@@ -117,7 +135,7 @@ def test_kube_ipvs0_is_of_the_other_mode_where_iptables_is_wanted(tmp_path: Path
 def test_chains_are_of_the_other_mode_where_kube_proxy_is_to_use_ipvs_and_can(
     tmp_path: Path, why: str, node: dict[str, Any], is_left: bool
 ) -> None:
-    found = Node(tmp_path, **node).run(other_mode(cluster()).command)
+    found = Node(tmp_path, **node).run(left("ipvs", by="iptables").found.command)
     assert (found.returncode == 0) is is_left, why
     assert not found.stderr
 
@@ -125,7 +143,7 @@ def test_chains_are_of_the_other_mode_where_kube_proxy_is_to_use_ipvs_and_can(
 def test_the_virtual_servers_of_kube_proxy_go_and_those_of_others_stay(tmp_path: Path) -> None:
     node = Node(tmp_path)
     (tmp_path / "kube-ipvs0").touch()
-    ran = node.run(clean_up(cluster(kube_proxy_mode="iptables")))
+    ran = node.run(left("iptables", by="ipvs").clean_up)
     assert ran.returncode == 0, f"what is left counts, not kube-proxy's exit code: {ran.stderr}"
     assert node.lines("deleted") == OURS
     assert node.lines("asked") == [f"--config {tmp_path}/config.yaml --cleanup"]
@@ -135,15 +153,63 @@ def test_the_virtual_servers_of_kube_proxy_go_and_those_of_others_stay(tmp_path:
 
 def test_chains_go_before_ipvs_and_no_virtual_server_does(tmp_path: Path) -> None:
     node = Node(tmp_path, mode="iptables", configured="iptables")
-    assert node.run(clean_up(cluster())).returncode == 0
+    assert node.run(left("ipvs", by="iptables").clean_up).returncode == 0
     assert (node.lines("deleted"), len(node.lines("asked"))) == ([], 1)
+
+
+@pytest.mark.parametrize("mode", ["ipvs", "iptables"])
+def test_tables_of_nftables_go_before_another_mode_and_those_of_others_stay(tmp_path: Path, mode: Mode) -> None:
+    node, asked = Node(tmp_path), left(mode, by="nftables", release="1.37.2")
+    assert node.run(asked.found.command).returncode == 1, "none is there"
+    (tmp_path / "tables-of-nft").write_text("".join(f"{table}\n" for table in TABLES))
+    assert node.run(asked.found.command).returncode == 0
+    ran = node.run(asked.clean_up)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert node.lines("tables-of-nft") == ["table ip filter", "table inet kube-proxy", "table ip kube"]
+    assert not node.lines("asked"), "kube-proxy --cleanup would remove virtual servers of others"
+
+
+def test_a_table_that_cannot_be_removed_fails(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    program(
+        node.programs,
+        "nft",
+        "[ $1 = delete ] && { echo 'Operation not permitted' >&2; exit 1; }; echo 'table ip kube-proxy'",
+    )
+    ran = node.run(left("iptables", by="nftables", release="1.37.2").clean_up)
+    assert (ran.returncode, ran.stderr) == (1, "Operation not permitted\n")
+
+
+def test_before_nftables_go_the_chains_of_iptables(tmp_path: Path) -> None:
+    """Also where the kernel has no ipvs: there is no falling back."""
+    node, asked = Node(tmp_path, ipvs=False), left("nftables", by="iptables", release="1.37.2")
+    assert node.run(asked.found.command).returncode == 0
+    assert node.run(asked.clean_up).returncode == 0
+    assert node.run(asked.found.command).returncode == 1
+    assert len(node.lines("asked")) == 1
+
+
+def test_before_nftables_go_the_virtual_servers_of_ipvs(tmp_path: Path) -> None:
+    node, asked = Node(tmp_path), left("nftables", by="ipvs", release="1.37.2")
+    (tmp_path / "kube-ipvs0").touch()
+    assert node.run(asked.found.command).returncode == 0
+    assert node.run(asked.clean_up).returncode == 0
+    assert node.lines("deleted") == OURS
+
+
+def test_a_release_is_asked_only_for_modes_that_it_has() -> None:
+    asked = {
+        release: len(left_by_other_modes(here(cluster(kubernetes_version=release), "n1", SEEN)))
+        for release in ("1.20.15", "1.30.14", "1.31.14")
+    }
+    assert asked == {"1.20.15": 1, "1.30.14": 1, "1.31.14": 2}
 
 
 def test_what_cannot_be_removed_is_told(tmp_path: Path) -> None:
     node = Node(tmp_path)
     (tmp_path / "kube-ipvs0").touch()
     node.cleans("echo 'Error deleting dummy device'; exit 1")
-    ran = node.run(clean_up(cluster(kube_proxy_mode="iptables")))
+    ran = node.run(left("iptables", by="ipvs").clean_up)
     assert ran.returncode == 1
     assert (
         "kube-proxy --cleanup (exit code 1) has left something; it says:\nError deleting dummy device\n" in ran.stderr

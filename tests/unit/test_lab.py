@@ -16,6 +16,7 @@ from rich.console import Console
 from kubeinfra.cluster.cluster import Machine
 from kubeinfra.cluster.settings import Settings, read
 from kubeinfra.errors import KubeinfraError
+from kubeinfra.releases.catalogue import release
 from lab import containers, debian, engine, host, image, keys, kinds, machines, network, settings
 from lab.console import Phases
 from lab.machines import Kind
@@ -32,6 +33,10 @@ BUILT = {
 
 def machine(name: str, address: str, *groups: str) -> Machine:
     return Machine(name, name, IPv4Address(address), frozenset(groups))
+
+
+def lab_settings(version: str, own_builds: dict[str, str], restricted: bool = True) -> dict[str, object]:
+    return settings.lab_settings(release(version), Path("built"), own_builds, restricted)
 
 
 def addresses(*texts: str) -> list[IPv4Address]:
@@ -210,17 +215,44 @@ class TestKeys:
 class TestSettings:
     @pytest.mark.parametrize("own_builds", [{}, BUILT], ids=["upstream", "built"])
     def test_the_model_takes_them(self, own_builds: dict[str, str]) -> None:
-        values = settings.lab_settings(Path("built"), own_builds)
+        values = lab_settings("1.20.15", own_builds)
         own = {name: value for name, value in values.items() if not name.startswith("ssh_")}
         assert read(Settings, own, {})[1] == []
 
     def test_versions_are_left_to_the_release_unless_something_was_built(self) -> None:
-        downloaded = settings.lab_settings(Path("built"), {})
+        downloaded = lab_settings("1.20.15", {})
         assert not {"artifacts_dir", "own_builds", "etcd_version"} & downloaded.keys()
-        assert settings.lab_settings(Path("built"), BUILT)["etcd_version"] == "3.4.23"
+        assert lab_settings("1.20.15", BUILT)["etcd_version"] == "3.4.23"
+
+    @pytest.mark.parametrize(
+        ("version", "plugin"), [("1.24.17", "io.containerd.grpc.v1.cri"), ("1.37.2", "io.containerd.cri.v1.runtime")]
+    )
+    def test_containerd_asks_for_no_lower_score_where_the_capability_is_missing(
+        self, version: str, plugin: str
+    ) -> None:
+        extra = {"plugins": {plugin: {"restrict_oom_score_adj": True}}}
+        assert lab_settings(version, {})["containerd_extra_config"] == extra
+        assert "containerd_extra_config" not in lab_settings(version, {}, restricted=False)
+        assert "containerd_extra_config" not in lab_settings("1.20.15", {})
+
+    def test_where_crictl_cannot_be_built_the_lab_does_without(self) -> None:
+        there = BUILT | {"crictl/1.37.0/crictl-v1.37.0-linux-amd64.tar.gz": "sha256:" + "2" * 64}
+        assert lab_settings("1.24.17", BUILT)["crictl"] is False
+        assert "crictl" not in lab_settings("1.37.2", there)
+        assert "crictl" not in lab_settings("1.24.17", {})
+
+    def test_the_release_that_the_lab_was_told_of_holds_until_the_machines_are_gone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert settings.release_asked_for() == {}
+        settings.write({"cluster_name": "lab", "kubernetes_version": "1.37.2"}, [], [])
+        assert settings.release_asked_for() == {"kubernetes_version": "1.37.2"}
+        settings.forget()
+        assert settings.release_asked_for() == {}
 
     def test_the_file_is_python_and_has_the_same_values(self) -> None:
-        values = settings.lab_settings(Path("built"), BUILT)
+        values = lab_settings("1.20.15", BUILT)
         assert _executed(settings.assignments(values)) == values
 
     def test_docker_inventory_keeps_order_and_groups(self) -> None:

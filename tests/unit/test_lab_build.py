@@ -2,21 +2,23 @@
 
 import json
 import os
+import re
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from artifact_files import digest, problem, put
 from rich.console import Console
 
-import lab.build
+import lab.build.base
 from kubeinfra.artifacts.images import image_id, image_path
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.releases.catalogue import artifact, release
-from lab.build import Build, archive, etcd, go, images, kubernetes
+from kubeinfra.releases.catalogue import NEWEST, artifact, release
+from lab.build import archive, go, images, kubernetes, stack
+from lab.build.__main__ import named
+from lab.build.base import Build
 from lab.build.workspace import Workspace
 
 PATH = "tool/1.0/tool.tar"
@@ -28,6 +30,10 @@ class Recipe:
     def __init__(self) -> None:
         self.content, self.failures, self.runs = b"made", 0, 0
 
+    @property
+    def build(self) -> Build:
+        return Build(PATH, self.make, 1)
+
     def make(self, product: Path, work: Workspace) -> None:
         self.runs += 1
         work.run("echo", "of an earlier command")
@@ -38,60 +44,55 @@ class Recipe:
 
 
 @pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recipe]:
-    recipe = Recipe()
-    monkeypatch.setattr(lab.build, "BUILDS", {PATH: Build(PATH, recipe.make, 1)})
-    yield recipe
+def recipe() -> Recipe:
+    return Recipe()
 
 
-def build(tmp_path: Path, path: str = PATH) -> dict[str, str]:
+def build(tmp_path: Path, *builds: Build) -> dict[str, str]:
     with (tmp_path / "said").open("a") as said:
-        return lab.build.build([path], tmp_path / "into", tmp_path / "work", Console(file=said))
+        return lab.build.build(builds, tmp_path / "into", tmp_path / "work", Console(file=said))
 
 
 def test_an_artifact_is_built_once(recipe: Recipe, tmp_path: Path) -> None:
-    assert build(tmp_path) == build(tmp_path) == {PATH: digest(b"made")}
+    assert build(tmp_path, recipe.build) == build(tmp_path, recipe.build) == {PATH: digest(b"made")}
     assert recipe.runs == 1
     assert (tmp_path / "into" / PATH).read_bytes() == b"made"
 
 
 def test_without_a_terminal_there_is_a_line_before_and_one_after(recipe: Recipe, tmp_path: Path) -> None:
-    build(tmp_path)
-    assert (tmp_path / "said").read_text().splitlines() == [
-        f"building {PATH} (1/1, about 1 min)",
-        f"built {PATH} in 0 s",
-    ]
+    build(tmp_path, recipe.build)
+    before, after = (tmp_path / "said").read_text().splitlines()
+    assert before == f"building {PATH} (1/1, about 1 min)"
+    assert re.fullmatch(rf"built {PATH} in \d+ s", after)
 
 
 def test_a_changed_recipe_builds_again(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build(tmp_path)
-    monkeypatch.setattr(lab.build, "EDITION", lab.build.EDITION + 1)
+    build(tmp_path, recipe.build)
+    monkeypatch.setattr(lab.build.base, "EDITION", lab.build.base.EDITION + 1)
     recipe.content = b"made again"
-    assert build(tmp_path) == {PATH: digest(b"made again")}
+    assert build(tmp_path, recipe.build) == {PATH: digest(b"made again")}
 
 
 @pytest.mark.parametrize("content", [b"mad", b"made by hand"])
 def test_an_artifact_that_was_touched_is_built_again(recipe: Recipe, tmp_path: Path, content: bytes) -> None:
-    build(tmp_path)
+    build(tmp_path, recipe.build)
     put(tmp_path / "into" / PATH, content)
-    assert build(tmp_path) == {PATH: digest(b"made")}
+    assert build(tmp_path, recipe.build) == {PATH: digest(b"made")}
     assert (tmp_path / "into" / PATH).read_bytes() == b"made"
 
 
 def test_a_failed_build_leaves_nothing_and_the_next_one_succeeds(recipe: Recipe, tmp_path: Path) -> None:
     recipe.failures = 1
-    message = problem(lambda: build(tmp_path))
+    message = problem(lambda: build(tmp_path, recipe.build))
     assert message.startswith("`sh -c ") and "ended with status 3" in message
     assert "its last lines:\n    no such module\n" in message
-    assert str(tmp_path / "work/tool.tar.log") in message
+    assert str(tmp_path / "work/tool_1.0_tool.tar.log") in message
     assert message.endswith("look at the proxy")
     assert not list((tmp_path / "into").rglob("*"))
-    assert build(tmp_path) == {PATH: digest(b"made")}
+    assert build(tmp_path, recipe.build) == {PATH: digest(b"made")}
 
 
-def test_a_failed_build_lets_the_one_that_runs_finish_and_begins_no_other(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_build_lets_the_one_that_runs_finish_and_begins_no_other(recipe: Recipe, tmp_path: Path) -> None:
     other, later = Recipe(), Recipe()
     recipe.failures = 1
     begun = threading.Event()
@@ -106,11 +107,7 @@ def test_a_failed_build_lets_the_one_that_runs_finish_and_begins_no_other(
         recipe.make(product, work)
 
     recipes = {"a/1/slow.tar": slow, "a/1/fails.tar": fails, "a/1/later.tar": later.make}
-    builds = {path: Build(path, make, 1) for path, make in recipes.items()}
-    monkeypatch.setattr(lab.build, "BUILDS", builds)
-    with (tmp_path / "said").open("a") as said:
-        console = Console(file=said)
-        message = problem(lambda: lab.build.build(builds, tmp_path / "into", tmp_path / "work", console))
+    message = problem(lambda: build(tmp_path, *(Build(path, make, 1) for path, make in recipes.items())))
     assert "ended with status 3" in message
     assert (tmp_path / "into/a/1/slow.tar").exists(), "what was built at the same time is kept"
     assert later.runs == 0
@@ -123,20 +120,65 @@ def until_failed(tmp_path: Path) -> None:
         time.sleep(0.01)
 
 
-def test_what_cannot_be_built_is_named_with_what_can(recipe: Recipe, tmp_path: Path) -> None:
-    message = problem(lambda: build(tmp_path, "tool/2.0/tool.tar"))
+def test_versions_of_one_file_are_built_side_by_side(recipe: Recipe, tmp_path: Path) -> None:
+    other = Recipe()
+    builds = [Build(f"tool/{number}/tool.tar", one.make, 1) for number, one in enumerate((recipe, other), 1)]
+    assert list(build(tmp_path, *builds)) == ["tool/1/tool.tar", "tool/2/tool.tar"]
+    assert (recipe.runs, other.runs) == (1, 1)
+
+
+def test_what_cannot_be_built_is_named_with_what_can(recipe: Recipe) -> None:
+    builds = {PATH: recipe.build}
+    assert named(builds, []) == named(builds, [PATH]) == [recipe.build]
+    message = problem(lambda: named(builds, ["tool/2.0/tool.tar"]))
     assert "cannot build tool/2.0/tool.tar" in message
     assert PATH in message
-    assert not (tmp_path / "work").exists()
 
 
-def test_all_that_a_release_needs_can_be_built() -> None:
-    of = release(kubernetes.VERSION.removeprefix("v"))
-    versions = {"kubernetes": of.kubernetes, "etcd": etcd.VERSION, "cni-plugins": of.cni_plugins}
-    pictures = (of.pause_image, of.flannel_image, of.flannel_cni_plugin_image, of.verify_image)
-    wanted = {artifact(name, version, "amd64").path for name, version in versions.items()}
-    wanted |= {image_path(reference, "amd64") for reference in pictures}
-    assert wanted <= lab.build.BUILDS.keys()
+class TestStack:
+    @pytest.mark.parametrize("version", NEWEST.values())
+    def test_all_that_a_release_needs_can_be_built(self, version: str) -> None:
+        of = release(version)
+        versions = {
+            "kubernetes": of.kubernetes,
+            "etcd": stack.etcd_version(of),
+            "cni-plugins": of.cni_plugins,
+            "containerd": of.containerd,
+            "runc": of.runc,
+        }
+        references = (
+            of.pause_image,
+            of.flannel_image,
+            of.flannel_cni_plugin_image,
+            of.coredns_image,
+            of.metrics_server_image,
+            of.verify_image,
+        )
+        wanted = {artifact(name, number, "amd64").path for name, number in versions.items()}
+        wanted |= {image_path(reference, "amd64") for reference in references}
+        crictl = {path for path in stack.builds(of) if path.startswith("crictl/")}
+        assert stack.builds(of).keys() - crictl == wanted
+        assert crictl <= {artifact("crictl", of.crictl, "amd64").path}
+
+    def test_another_pin_of_one_minor_leaves_the_artifacts_of_others_alone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        oldest, newest = tarball("1.20"), tarball("1.37")
+        monkeypatch.setitem(stack.PINS, (1, 37), {"example.com/other": "v1.0.0"})
+        assert tarball("1.20").key == oldest.key
+        assert tarball("1.37").key != newest.key
+
+    def test_a_path_is_made_in_one_way_whichever_release_it_is_for(self) -> None:
+        """Or it would be built anew with each change from one release to another."""
+        made: dict[str, set[str]] = {}
+        for version in NEWEST.values():
+            for path, one in stack.builds(release(version)).items():
+                made.setdefault(path, set()).add(one.key)
+        assert {path for path, keys in made.items() if len(keys) > 1} == set()
+
+
+def tarball(minor: str) -> Build:
+    return next(iter(stack.builds(release(NEWEST[minor])).values()))
 
 
 def test_an_image_is_what_docker_loads(tmp_path: Path) -> None:

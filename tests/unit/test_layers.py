@@ -30,6 +30,7 @@ def problems(entries: Sequence[InventoryEntry], by_group: Groups) -> list[str]:
 def test_the_settings_that_may_differ() -> None:
     assert PER_MACHINE == (
         "unlisted_distribution_as",
+        "swap",
         "node_labels",
         "node_taints",
         "kubelet_extra_config",

@@ -15,7 +15,7 @@ from kubeinfra.checks.catalogue import findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.findings import Finding
-from kubeinfra.machine.state import InterfaceAddress, MachineState
+from kubeinfra.machine.state import InstalledRuntime, InterfaceAddress, MachineState
 
 
 def found_on(cluster: Cluster, name: str, state: MachineState) -> list[Finding]:
@@ -60,7 +60,7 @@ ROWS: dict[str, Row] = {
         "one that is wrong, and see why its time daemon has not",
     ),
     "container-runtime": (
-        {"runtime_major": 29},
+        {"runtimes": {"docker": InstalledRuntime((29,))}},
         {},
         "n1: Docker 29 is installed; Kubernetes 1.20.15 needs one below 29: remove it, and the deploy installs one "
         "that fits, or put an older one in its place",
@@ -128,7 +128,7 @@ def test_a_clock_that_the_deploy_sets_is_no_error() -> None:
 def test_a_machine_without_pods_may_have_any_docker() -> None:
     found = cluster()
     here = (on("eth0", "192.168.80.10/24"),)
-    state = replace(SOUND, runtime_major=29, resolv_conf="", interfaces=here)
+    state = replace(SOUND, runtimes={"docker": InstalledRuntime((29,))}, resolv_conf="", interfaces=here)
     assert found_on(found, "m1", state) == []
 
 

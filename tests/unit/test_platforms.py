@@ -10,7 +10,6 @@ from cluster_samples import SEEN, cluster, here, problems
 
 from kubeinfra.checks.base import Seen
 from kubeinfra.checks.catalogue import findings
-from kubeinfra.checks.platform import unlisted_distribution_is_listed
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.host import ipvs_modules, packages
 from kubeinfra.components.platforms import PLATFORMS, in_short, listed
@@ -18,7 +17,7 @@ from kubeinfra.components.runtime import docker_repository
 from kubeinfra.components.runtime.docker_repository import APT_LIST, YUM_REPO
 from kubeinfra.findings import Finding
 from kubeinfra.machine.software import Software
-from kubeinfra.machine.state import MachineState
+from kubeinfra.machine.state import InstalledRuntime, MachineState
 from kubeinfra.machine.wanted import File
 
 
@@ -97,8 +96,10 @@ def test_a_row_that_fits_another_package_manager_is_refused() -> None:
 
 
 def test_a_setting_that_names_no_row_is_refused_without_a_machine() -> None:
-    (problem,) = unlisted_distribution_is_listed(cluster(unlisted_distribution_as="debian"), lambda _: "all.py")
-    assert problem.startswith("all.py: unlisted_distribution_as 'debian' is not in the table of docs/platforms.md: ")
+    (problem,) = problems(unlisted_distribution_as="debian")
+    assert problem.startswith(
+        "group_data/all.py: unlisted_distribution_as 'debian' is not in the table of docs/platforms.md: "
+    )
     assert not problems(unlisted_distribution_as="debian 12")
 
 
@@ -176,7 +177,7 @@ def test_what_stands_in_dockers_way_is_told_before(case: str) -> None:
 
 def test_nothing_stands_in_the_way_of_a_docker_that_is_there() -> None:
     found = cluster()
-    having = replace(saying("rocky", "9.4", packages=PODMAN), runtime_major=26)
+    having = replace(saying("rocky", "9.4", packages=PODMAN), runtimes={"docker": InstalledRuntime((26,))})
     assert platform_findings(found, found.machine("n1"), having) == []
     ftype = saying("centos", "7", without_ftype=True)
     elsewhere = cluster(docker_extra_config={"data-root": "/data"})

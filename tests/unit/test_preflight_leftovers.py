@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from cluster_samples import cluster, entry
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from survey_samples import ACCEPT, ETH0, State, assert_told, machine, machines, nft, told
+from survey_samples import ACCEPT, CNI0, ESTABLISHED, ETH0, State, assert_told, machine, machines, nft, told
+
+from kubeinfra.checks.base import Seen
+from kubeinfra.checks.catalogue import findings
 
 FORWARD_REJECT = "-A FORWARD -j REJECT --reject-with icmp-host-prohibited"
 PODS = "packets from its pods to other nodes, from other nodes to its pods, from its pods to other networks"
@@ -174,3 +179,18 @@ def test_a_clone_is_found_whether_or_not_the_others_are_asked() -> None:
     alone = machine("n2", [of("system:node:192.168.80.11")], ())
     ((_, level),) = told(State({}, []), {"n2": alone})
     assert level == "error"
+
+
+def test_the_pods_of_a_master_must_reach_its_api_server() -> None:
+    found = cluster([entry("m1", "192.168.80.10", "master etcd node")], kube_proxy_mode="iptables")
+
+    def sentences(*rules: Any) -> list[str]:
+        seen = Seen(found, {"m1": machine("m1", [nft([ESTABLISHED, ACCEPT], *rules)], ())})
+        return [one.sentence() for one in findings(seen) if one.check == "firewall-rules"]
+
+    (told,) = sentences([ETH0, ACCEPT])
+    assert told.startswith(
+        "m1: its firewall drops packets from its own pods to its API server (tcp 6443) (nft chain inet mine in: policy "
+        "drop); let cluster_cidr 10.244.0.0/16 in there"
+    )
+    assert not sentences([CNI0, ACCEPT], [ETH0, ACCEPT])

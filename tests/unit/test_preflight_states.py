@@ -13,12 +13,14 @@ from cluster_samples import cluster
 from survey_samples import (
     ACCEPT,
     BLACKHOLE,
+    CNI0,
     DATA,
     EL_REJECT,
     ESTABLISHED,
     ETH0,
     HOME,
     HTTP_PROXY,
+    LAN,
     NEEDED_BY_A_NODE,
     WAL,
     State,
@@ -61,6 +63,17 @@ STATES: dict[str, State] = {
             "n2: service_cidr 10.0.0.0/24 (the default) overlaps its time server 10.0.0.9, its proxy 10.0.0.7; set",
             'n2: cluster_cidr 10.244.0.0/16 (the default) overlaps its route to 10.244.0.0/14; set cluster_cidr = "1',
         ],
+    ),
+    "1 (own): what images come through": State(
+        {},
+        [
+            f"{name}: service_cidr 10.0.0.0/24 (the default) overlaps its proxy 10.0.0.7, its registry mirror 10.0.0.8"
+            for name in ("n1", "n2")
+        ],
+        settings={
+            "runtime_proxy": {"https_proxy": "http://me:pw@10.0.0.7:3128"},
+            "registry_mirrors": ["http://10.0.0.8:5000"],
+        },
     ),
     "1 (own): the controller itself is in a network that was chosen": State(
         {name: ["ssh 172.20.3.4 50000 192.168.80.10 22"] for name in HOME},
@@ -127,6 +140,10 @@ STATES: dict[str, State] = {
             ]
         },
         ["n1: its firewall drops udp 8472 from nodes (iptables -A guard -p udp -m multiport --dports 53,8000:9000 "],
+    ),
+    "6 (own): rules that let in the other machines, and not the machine's own pods": State(
+        {"n1": [*EL_REJECT[:5], LAN, EL_REJECT[5], "ip-vs yes"]},
+        ["n1: its firewall drops packets from its own pods to Services (iptables -A INPUT -j REJECT --reject-with icm"],
     ),
     # 18. etcd's data of another cluster
     "18: data without any CA": State(
@@ -278,8 +295,8 @@ WELL: dict[str, State] = {
     ),
     "rules that let in what is needed": State(
         {
-            "n1": [*EL_REJECT[:5], "iptables-save -A INPUT -s 192.168.80.0/24 -j ACCEPT", EL_REJECT[5]],
-            "n2": [nft([ETH0, ACCEPT])],
+            "n1": [*EL_REJECT[:5], LAN, EL_REJECT[5]],
+            "n2": [nft([ETH0, ACCEPT], [CNI0, ACCEPT]), "ip-vs yes"],
         },
         [],
     ),

@@ -31,6 +31,11 @@ from kubeinfra.pki.secrets import ClusterSecrets
 
 # What a process is told of and need not restart for, and why.
 NO_INPUT = {
+    "containerd.service": {
+        "/etc/containerd/certs.d": "a directory, read at each pull",
+        "/opt/cni/bin": "a directory of programs, read for each pod",
+        "/etc/cni/net.d": "a directory, watched",
+    },
     "chrony.service": {"/var/lib/chrony/drift": "it writes that"},
     "chronyd.service": {"/var/lib/chrony/drift": "it writes that"},
     "etcd.service": {
@@ -58,6 +63,7 @@ NO_INPUT = {
 BY_ITSELF = {
     "chrony.service": {"/etc/chrony/chrony.conf"},
     "chronyd.service": {"/etc/chrony.conf"},
+    "containerd.service": {"/etc/containerd/config.toml"},
     "docker.service": {"/etc/docker/daemon.json"},
     "haproxy.service": {"/etc/haproxy/haproxy.cfg"},
     "keepalived.service": {"/etc/keepalived/keepalived.conf"},
@@ -67,11 +73,13 @@ BY_ITSELF = {
 _PATH = re.compile(r"(?<![\w./:-])/(?:etc|opt|root|run|srv|usr|var)/[\w./*-]*[\w*]")
 
 
-def described(found: Cluster, name: str, secrets: ClusterSecrets, seen: MachineState) -> list[Component]:
+def described(
+    found: Cluster, name: str, secrets: ClusterSecrets, seen: MachineState, joins: bool = False
+) -> list[Component]:
     """All that this machine has."""
     machine = found.machine(name)
     address = InterfaceAddress("eth0", IPv4Interface(f"{machine.address}/24"))
-    what = replace(here(found, name, replace(seen, interfaces=(address,))), secrets=secrets)
+    what = replace(here(found, name, replace(seen, interfaces=(address,))), secrets=secrets, joins=joins)
     of: dict[str, list[Describe]] = {
         "etcd": [etcd.describe],
         "master": [control_plane.describe, network.describe],
@@ -186,12 +194,32 @@ def test_inputs_of_the_other_engine(seen: MachineState) -> None:
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("proxy", [None, {"https_proxy": "http://p.example.com:3128"}], ids=["direct", "proxy"])
+@pytest.mark.parametrize("source", ["upstream", "docker-ce", "distribution"])
+@pytest.mark.parametrize("version", ["1.23.17", "1.37.2"])
+def test_inputs_of_the_other_runtime(version: str, source: str, proxy: dict[str, str] | None) -> None:
+    said = {"kubernetes_version": version, "container_runtime": "containerd", "containerd_source": source}
+    files = texts(described(cluster(GUIDE, virtual_ip=VIRTUAL_IP, runtime_proxy=proxy, **said), "n1", SECRETS, SEEN))
+    found = [one for path, text in units(files).items() for one in complaints(path, text, files)]
+    assert [path for path in units(files) if "/containerd.service" in path]
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("resolv_conf", ["nameserver 127.0.0.53\n", "nameserver 127.0.0.1\nnameserver 1.1.1.1\n"])
 @pytest.mark.parametrize("systemd", ["nameserver 1.1.1.1\n", "nameserver 127.0.0.1\n", ""])
 def test_whatever_pods_get_of_name_servers(resolv_conf: str, systemd: str) -> None:
     seen = replace(SEEN, resolv_conf=resolv_conf, systemd_resolv_conf=systemd)
     files = texts(described(GUIDES, "n1", SECRETS, seen))
     assert [one for path, text in units(files).items() for one in complaints(path, text, files)] == []
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_a_token_that_ends_is_an_input_of_a_node_that_joins_only(joins: bool) -> None:
+    found = cluster(GUIDE, virtual_ip=VIRTUAL_IP, bootstrap_tokens="secret")
+    files = {**texts(described(found, "m1", SECRETS, SEEN)), **texts(described(found, "n1", SECRETS, SEEN, joins))}
+    assert [one for path, text in units(files).items() for one in complaints(path, text, files)] == []
+    assert ("/opt/kubernetes/cfg/bootstrap.kubeconfig" in files) is joins
+    assert "/opt/kubernetes/cfg/token.csv" not in files
 
 
 def test_every_unit_of_the_cluster_is_looked_at() -> None:

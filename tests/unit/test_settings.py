@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kubeinfra.cluster.settings import MachineSettings, Settings, read
 
 FILE = "group_data/all.py"
+MIRROR = "use https:// or http:// and a host, without a path, such as 'https://mirror.example.com'"
 
 
 def problems(**values: Any) -> list[str]:
@@ -45,12 +46,20 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"apiserver_port": 70000}, "apiserver_port is 70000: input should be less than or equal to 65535"),
     ({"ca_years": 0}, "ca_years is 0: input should be greater than or equal to 1"),
-    ({"kubernetes_version": 1.20}, "kubernetes_version is 1.2: input should be a valid string"),
+    ({"kubernetes_version": 1.20}, "kubernetes_version is 1.2: write it as text, with all three numbers: '1.20.15'"),
     ({"flannel_backend": "udp"}, "flannel_backend is 'udp': input should be 'vxlan' or 'host-gw'"),
     (
         {"docker_extra_config": {"hosts": ["tcp://0.0.0.0:2375"]}},
         "docker_extra_config is {'hosts': ['tcp://0.0.0.0:2375']}: take 'hosts' out: Docker's unit has it on its "
         "command line, and Docker does not start with both; use a drop-in of docker.service",
+    ),
+    *(
+        (
+            {"docker_extra_config": {"registry-mirrors": mirrors}},
+            f"docker_extra_config is {{'registry-mirrors': {mirrors}}}: its mirror {mirrors[-1]!r} is one that Docker "
+            f"does not start with: {MIRROR}",
+        )
+        for mirrors in (["https://a.example.com", "https://a.example.com/hub"], ["a.example.com"])
     ),
     ({"registry_mirrors": "https://a"}, "registry_mirrors is 'https://a': input should be a valid list"),
     ({"apiserver_extra_args": {"v": 4}}, "apiserver_extra_args['v'] is 4: input should be a valid string"),
@@ -60,8 +69,8 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
         "with a letter or digit at both ends",
     ),
     (
-        {"docker_log_max_size": "500M"},
-        "docker_log_max_size is '500M': use a number with k, m or g, such as '500m'",
+        {"container_log_max_size": "500M"},
+        "container_log_max_size is '500M': use a number with k, m or g, such as '500m'",
     ),
     (
         {"etcd_compaction_retention": "1 hour"},
@@ -87,7 +96,6 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ),
 ]
 
-MIRROR = "use https:// or http:// and a host, without a path, such as 'https://mirror.example.com'"
 REPOSITORY = "use https:// or http:// and a host, such as 'https://mirror.example.com/docker-ce'"
 ARTIFACTS = "use https:// or http:// and a host, and no braces but {host}, such as 'https://mirror.example.com/{host}'"
 ENDPOINT = "use address:port without https://, such as '192.168.80.88:6443' or 'k8s.example.com:443'"

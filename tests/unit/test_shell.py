@@ -12,16 +12,22 @@ from pkgutil import iter_modules
 from typing import Any
 
 import pytest
+from cluster_samples import cluster, here
 from pyinfra.api import FactBase
 from shell_check import findings, inner, units_commands
 
 from kubeinfra import facts
+from kubeinfra.cluster.settings import MODES
+from kubeinfra.components import etcd_snapshot, node
 from kubeinfra.components.control_plane import KUBECTL
+from kubeinfra.components.kube_proxy import left_by_other_modes
+from kubeinfra.components.runtime import Runtime
+from kubeinfra.components.runtime.containerd import Containerd
 from kubeinfra.components.runtime.docker import Docker
 from kubeinfra.facts.binaries import BinaryStates
 from kubeinfra.facts.certificates import CertificateStates
 from kubeinfra.facts.files import OnDisk, PathStates
-from kubeinfra.facts.health import Health, Succeeds
+from kubeinfra.facts.health import Awaited, Health, Succeeds
 from kubeinfra.facts.images import ImageIds
 from kubeinfra.facts.machine import MachineFacts, MissingPackages, System, Unreached
 from kubeinfra.facts.network import VirtualAddress
@@ -36,15 +42,17 @@ PATHS = ["/etc/hosts", "/opt/etcd/cfg/etcd"]
 SHOWN = {"/etc/hosts": "", "/opt/etcd/cfg/etcd": "0" * 64}
 PAIRS = {"/opt/etcd/ssl/server.pem": "/opt/etcd/ssl/server-key.pem"}
 UNITS = {"etcd.service": "/opt/etcd/bin/etcd", "chrony.service": ""}
+RUNTIMES: tuple[Runtime, ...] = (Docker(), Containerd())
 PROBE = """words=$(printf '%s' "it's") || { echo "$words"; exit 1; }"""
 
 # Each fact with arguments that fill every part of its command.
 FACTS: dict[type[FactBase[Any]], list[dict[str, Any]]] = {
+    Awaited: [{"script": PROBE}],
     BinaryStates: [{"wanted": {"/opt/etcd/bin/etcd": "0" * 64, "/opt/etcd/bin/etcdctl": ""}}],
     CertificateStates: [{"pairs": PAIRS}],
     Digest: [{"path": "/data/backup/a snapshot.db"}],
     Health: [{"asked": [("etcd", "etcd01", PROBE), ("virtual address", "lb1", "exit 0")]}],
-    ImageIds: [{"asked": Docker().image_ids(["registry.k8s.io/pause:3.2", "a/b@sha256:0"])}],
+    ImageIds: [{"asked": one.image_ids(["registry.k8s.io/pause:3.2", "a/b@sha256:0"])} for one in RUNTIMES],
     MachineFacts: [{}],
     MissingPackages: [{"names": ["curl", "socat"], "family": family} for family in ("debian", "redhat")],
     NodeObjects: [{"kubectl": KUBECTL}],
@@ -78,6 +86,12 @@ def test_the_command_of_each_fact_is_sound(fact: type[FactBase[Any]], tmp_path: 
     shell(findings((str(fact().command(**arguments)) for arguments in FACTS[fact]), tmp_path))
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+def test_what_a_container_runtime_is_told_is_sound(runtime: Runtime, tmp_path: Path) -> None:
+    every = [runtime.load_images(["/a/b.tar.gz"]), runtime.restart_containers(["coredns"]), runtime.ready.command]
+    shell(findings(every, tmp_path))
+
+
 def test_the_script_of_desired_state_is_sound(tmp_path: Path) -> None:
     shell(findings([SCRIPT], tmp_path))
 
@@ -87,6 +101,16 @@ def test_the_line_that_records_inputs_is_sound(tmp_path: Path) -> None:
     scripts = list(units_commands(f"ExecStartPre={line}"))
     assert len(scripts) == 1
     shell(findings(scripts, tmp_path))
+
+
+def test_what_only_newer_releases_are_sent_is_sound(tmp_path: Path) -> None:
+    """The runs of tests/plan/test_shell_sent.py are of the guide's release."""
+    found = [cluster(kubernetes_version="1.37.2", kube_proxy_mode=mode) for mode in MODES]
+    left = [one for of in found for one in left_by_other_modes(here(of, "n1"))]
+    assert len(left) == 6
+    changes = [script for one in left for script in (one.found.command, one.clean_up)]
+    restored = [etcd_snapshot.status("/s.db"), node.ready_since(found[0].machine("n1")).command]
+    shell(findings([*changes, *restored], tmp_path))
 
 
 def test_the_scripts_that_are_files_are_sound(tmp_path: Path) -> None:

@@ -42,7 +42,31 @@ def test_what_every_machine_has_is_read(tmp_path: Path) -> None:
     found = seen(tmp_path)
     assert found.kernel and found.cpus and found.memory and found.routes is not None
     assert "lo" in {link.name for link in found.links}
-    assert set(found.disks) == {"/opt", f"{tmp_path}/var/etcd", "/var/lib/docker", "/var/lib/kubelet"}
+    of_others = {f"/var/lib/{name}" for name in ("containerd", "docker", "kubelet")}
+    assert set(found.disks) == {"/opt", f"{tmp_path}/var/etcd", *of_others}
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "has"),
+    [
+        ("modules.dep", "kernel/net/netfilter/ipvs/ip_vs.ko.xz: kernel/lib/libcrc32c.ko.xz", True),
+        ("modules.builtin", "kernel/net/netfilter/ipvs/ip_vs.ko", True),
+        ("modules.dep", "kernel/net/netfilter/ipvs/ip_vs_rr.ko: kernel/x.ko", False),
+        ("nothing", "", False),
+    ],
+)
+def test_what_kube_proxy_may_use_is_asked_of_the_kernels_files(tmp_path: Path, file: str, said: str, has: bool) -> None:
+    write(tmp_path / "modules/6.1.0" / file, f"{said}\n")
+    program(tmp_path / "programs", "uname", "echo 6.1.0")
+    program(tmp_path / "programs", "nft", "echo 'nftables v1.0.6 (Lester Gooch #5)'")
+    found = seen(tmp_path, instead={"/lib/modules": f"{tmp_path}/modules", "/proc/net/ip_vs": f"{tmp_path}/ip_vs"})
+    assert (found.kernel, found.ip_vs, found.nft_version) == ("6.1.0", has, (1, 0, 6))
+
+
+def test_ip_vs_that_is_loaded_is_there_whatever_the_files_say(tmp_path: Path) -> None:
+    write(tmp_path / "ip_vs", "IP Virtual Server version 1.2.1\n")
+    found = seen(tmp_path, instead={"/lib/modules": f"{tmp_path}/modules", "/proc/net/ip_vs": f"{tmp_path}/ip_vs"})
+    assert found.ip_vs is True
 
 
 def test_the_disk_of_a_future_member_is_measured_and_left_as_it_was(tmp_path: Path) -> None:
@@ -199,6 +223,7 @@ case "$*" in
     done <<END
 ip nat input
 ip filter input
+ip kube-proxy input
 inet mine input
 inet passes forward
 inet none output
@@ -211,7 +236,7 @@ esac
 
 
 def test_of_nftables_only_tables_that_see_what_comes_in_or_is_passed_on_are_read(tmp_path: Path) -> None:
-    """And not those that iptables has made, with megabytes of Services in them."""
+    """And not those that iptables and kube-proxy have made, with megabytes of Services in them."""
     instead = {"/sys/module/nf_tables": str(tmp_path)}
     program(tmp_path / "programs", "nft", NFT)
     for save in ("iptables-save", "iptables-legacy-save", "iptables-nft-save"):
@@ -226,6 +251,11 @@ def test_of_nftables_only_tables_that_see_what_comes_in_or_is_passed_on_are_read
     found = seen(tmp_path, etcd=False, instead=instead)
     assert [one.strip() for one in found.nft] == ["inet mine", "inet passes"]
     assert found.iptables == {"iptables-nft-save": (":INPUT DROP [0:0]",)}
+    (tmp_path / "symbols").write_text("0000000000000000 t nf_tables_newtable\n")
+    built_in = {"/sys/module/nf_tables": f"{tmp_path}/none", "/proc/kallsyms": f"{tmp_path}/symbols"}
+    assert seen(tmp_path, etcd=False, instead=built_in).nft == found.nft
+    (tmp_path / "symbols").write_text("0000000000000000 t nf_conntrack_in\n")
+    assert seen(tmp_path, etcd=False, instead=built_in).nft == (), "the kernel has none, or not yet"
     (tmp_path / "programs/nft.old").touch()
     assert seen(tmp_path, etcd=False, instead=instead).unasked == ("nft-table inet mine", "nft-table inet passes")
 

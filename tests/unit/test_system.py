@@ -184,11 +184,13 @@ def test_the_guides_sysctls_are_set_and_the_users_own_win() -> None:
         "net.ipv6.conf.all.disable_ipv6": "1",
         "net.ipv6.conf.default.disable_ipv6": "1",
     }
-    own = cluster(extra_sysctls={"net.ipv4.ip_forward": 0, "kernel.pid_max": 4194304}, disable_ipv6=False)
+    own = cluster(
+        extra_sysctls={"net.bridge.bridge-nf-call-ip6tables": 0, "kernel.pid_max": 4194304}, disable_ipv6=False
+    )
     assert sysctls(own) == {
         "net.bridge.bridge-nf-call-iptables": "1",
-        "net.bridge.bridge-nf-call-ip6tables": "1",
-        "net.ipv4.ip_forward": "0",
+        "net.bridge.bridge-nf-call-ip6tables": "0",
+        "net.ipv4.ip_forward": "1",
         "kernel.pid_max": "4194304",
     }
 

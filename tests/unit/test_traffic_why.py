@@ -119,6 +119,15 @@ def test_it_says_what_it_saw_of_each_protocol(tmp_path: Path) -> None:
     assert 'nodeName: "node1"' in applied and 'nodeName: "node2"' in applied
 
 
+def test_a_service_that_refuses_is_one_whose_endpoints_kube_proxy_has_not_heard_of(tmp_path: Path) -> None:
+    """As where eth0 of one machine has an MTU of 1300, and its connections to the API server stall."""
+    services = ("10.0.0.50:80", "echo.kubeinfra-verify.svc.cluster.local:80")
+    missed = "\n".join(f"missed {node} {target} REFUSED" for node in ("node2", "node1") for target in services)
+    (line,) = said(tmp_path, Network(), missed).splitlines()
+    assert line.startswith("next: kube-proxy on node2, node1 has not heard of the endpoints of a Service from the API ")
+    assert not (tmp_path / "applied").exists()
+
+
 @pytest.mark.parametrize(
     "missed", ["missed node1 10.0.0.50:80 TIMEOUT", f"missed node2 {POD}:8080 REFUSED", "missed node1 - no kubelet"]
 )

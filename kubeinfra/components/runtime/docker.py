@@ -11,10 +11,13 @@ from shlex import join
 from typing import Any
 
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.cluster.registries import DOCKER_HUB, by_registry
 from kubeinfra.cluster.settings import Settings
-from kubeinfra.components.base import Component, Here, Probe, Unit
+from kubeinfra.components.base import Component, Here, Needed, Probe, Unit
 from kubeinfra.components.platforms import Platform
-from kubeinfra.components.runtime import docker_repository
+from kubeinfra.components.runtime import docker_repository, proxy
+from kubeinfra.components.runtime.base import told, without_ftype
+from kubeinfra.components.runtime.docker_repository import Packages
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.render import template
@@ -24,7 +27,7 @@ from kubeinfra.paths import CNI_BIN, CNI_CONF, UNITS
 
 UNIT = Unit("docker.service")
 DAEMON_JSON = "/etc/docker/daemon.json"
-CE_PACKAGES = ("docker-ce", "docker-ce-cli", "containerd.io")
+APT_PREFERENCES = "/etc/apt/preferences.d/kubeinfra-docker"
 _CGROUPS = "[ \"$(docker info --format '{{.CgroupDriver}}')\" = systemd ]"
 
 # From 23.0 on Docker can say whether it knows the keys of a file. What it does not say (26.1 finds a mirror without
@@ -40,14 +43,14 @@ _UNIT_SHOWN = (
     'case $unit in *"\\$"*) for file in $files; do unit="$unit $(grep -v \'^ *#\' "$file" 2>/dev/null)"; done ;; esac; '
     # Only what looks like a flag: an environment may have passwords.
     'flags=$(echo "$unit" | grep -oE -e \'(^|[[:space:]"=])--?[A-Za-z][a-z0-9-]*\'); '
-    'echo "runtime-unit=$(echo "$flags" | base64 -w0)"'
+    'echo "docker-unit=$(echo "$flags" | base64 -w0)"'
 )
 # In use, by pods or for something else: it has, or had, containers, or networks other than its own three.
 _USED = (
     # Only one that runs is asked: its socket would start it.
     'asks() { systemctl --quiet is-active docker.service 2>/dev/null && timeout 20 docker "$@" --quiet 2>/dev/null; }; '
     f'if [ -e {UNITS}/kubelet.service ] || [ -n "$(ls -A /var/lib/docker/containers 2>/dev/null)" ] || '
-    '[ -n "$(asks ps --all)" ] || [ -n "$(asks network ls --filter type=custom)" ]; then echo runtime-used=yes; fi'
+    '[ -n "$(asks ps --all)" ] || [ -n "$(asks network ls --filter type=custom)" ]; then echo docker-used=yes; fi'
 )
 
 READY = Probe("docker info says that cgroups are systemd's", _CGROUPS, 60, "docker")
@@ -60,27 +63,31 @@ _error = partial(Finding, "container runtime", level="error")
 class Docker:
     """Kubernetes up to 1.23 uses it through dockershim."""
 
+    name: str = "docker"
     unit: Unit = UNIT
     ready: Probe = READY
     owns: tuple[str, ...] = (
         UNIT.drop_in,
-        "/etc/apt/preferences.d/kubeinfra-docker",
-        docker_repository.APT_LIST,
-        docker_repository.APT_KEY,
-        docker_repository.YUM_REPO,
+        APT_PREFERENCES,
+        *docker_repository.FILES,
+        proxy.path(UNIT),
     )
     data: str = "/var/lib/docker"
     cgroups: tuple[str, ...] = ("docker-", "/docker/")
-    version: str = (
-        "if dockerd=$(command -v dockerd); then echo \"runtime=$(dockerd --version | tr -dc '0-9. ')\"; "
-        'file=$(readlink -f "$dockerd"); owner=$(dpkg-query -S "$file" 2>/dev/null) || '
-        "owner=$(rpm -q -f --qf '%{NAME}' \"$file\" 2>/dev/null) || owner=; "
-        f'echo "runtime-package=${{owner%%:*}}"; {_UNIT_SHOWN}; {_USED}; fi'
+    version: str = told(
+        "docker", "command -v dockerd", "\"$program\" --version | tr -dc '0-9. '", f"{_UNIT_SHOWN}; {_USED}"
     )
 
+    def binaries(self, cluster: Cluster, arch: str) -> tuple[Needed, ...]:
+        return ()
+
     def describe(self, here: Here) -> Component:
-        settings, name, bridge = here.settings, here.machine.name, not here.seen.runtime_used
-        drop_in = template("inputs.conf.j2", unit=UNIT.name, inputs=[DAEMON_JSON])
+        settings, name, found = here.settings, here.machine.name, here.seen.runtimes.get(self.name)
+        bridge = not (found and found.used)
+        environment = proxy.environment_files(UNIT, settings)
+        drop_in = template(
+            "inputs.conf.j2", unit=UNIT.name, inputs=[DAEMON_JSON, *environment], environment_files=environment
+        )
         return Component(
             (
                 Edit(
@@ -91,20 +98,21 @@ class Docker:
                     keep_for=UNIT.name,
                 ),
                 File(UNIT.drop_in, drop_in),
+                proxy.file(UNIT, settings),
             )
         )
 
     def findings(self, cluster: Cluster, machine: Machine, seen: MachineState) -> Iterator[Finding]:
-        settings, below = cluster.settings, cluster.release.docker_below
-        if seen.runtime_major is not None and seen.runtime_major >= below:
+        settings, below, found = cluster.settings, cluster.release.docker_below, seen.runtimes.get(self.name)
+        if found and found.version and below is not None and found.version[0] >= below:
             yield _error(
                 machine=machine.name,
-                found=f"Docker {seen.runtime_major} is installed",
+                found=f"Docker {found.version[0]} is installed",
                 wanted=f"Kubernetes {settings.kubernetes_version} needs one below {below}",
                 remedy="remove it, and the deploy installs one that fits, or put an older one in its place",
                 joints=EXPLAINED,
             )
-        ours = {*our_keys(settings)} & {*seen.runtime_flags}
+        ours = {*our_keys(settings)} & {*(found.flags if found else ())}
         if ours:
             yield _error(
                 machine=machine.name,
@@ -127,7 +135,17 @@ class Docker:
                 "the machine reaches",
             )
         if settings.docker_source == "docker-ce":
-            yield from docker_repository.findings(settings, machine.name, seen, platform)
+            yield from docker_repository.named_twice(settings, machine.name, seen, platform)
+            if self.name not in seen.runtimes:
+                of_its_own = 'docker_source = "distribution"' if platform.docker else ""
+                yield from docker_repository.conflicts(machine.name, seen, platform, "a Docker", of_its_own)
+            elsewhere = {"data-root", "storage-driver"} & settings.docker_extra_config.keys()
+            if seen.software.without_ftype and not elsewhere:
+                yield without_ftype(
+                    machine,
+                    "Docker's overlay2",
+                    'docker_extra_config = {"data-root": "/data/docker"}, or name another "storage-driver" there',
+                )
 
     def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:
         return {
@@ -136,6 +154,9 @@ class Docker:
             "network-plugin": "cni",
             "pod-infra-container-image": cluster.pause_image,
         }
+
+    def kubelet_configuration(self, cluster: Cluster) -> dict[str, Any]:
+        return {}
 
     def image_ids(self, references: Iterable[str]) -> str:
         # A missing image is an answer, and so is a missing Docker.
@@ -153,6 +174,20 @@ class Docker:
             'docker ps --quiet --filter "label=io.kubernetes.container.name=$name" | '
             "xargs -r docker restart >/dev/null; done"
         )
+
+
+def ce_packages(cluster: Cluster) -> Packages:
+    """Of Docker's repository."""
+    below = cluster.release.docker_below
+    assert below is not None, "the settings are refused where the release cannot use Docker"
+    return Packages(
+        names=("docker-ce", "docker-ce-cli"),
+        others=("containerd.io",),
+        version=cluster.settings.docker_version,
+        below=(below,),
+        choice="docker_version may be the beginning of one of:",
+        preferences=APT_PREFERENCES,
+    )
 
 
 def given_flags(unit: str) -> tuple[str, ...]:
@@ -178,12 +213,17 @@ def our_keys(settings: Settings) -> dict[str, Any]:
         "exec-opts": ["native.cgroupdriver=systemd"],
         "log-driver": "json-file",
         "log-opts": {
-            "max-size": settings.docker_log_max_size,
-            "max-file": str(settings.docker_log_max_files),
+            "max-size": settings.container_log_max_size,
+            "max-file": str(settings.container_log_max_files),
         },
-        **({} if settings.registry_mirrors is None else {"registry-mirrors": settings.registry_mirrors}),
+        **({} if settings.registry_mirrors is None else {"registry-mirrors": _mirrors(settings)}),
         **settings.docker_extra_config,
     }
+
+
+def _mirrors(settings: Settings) -> list[str]:
+    """Docker knows mirrors of Docker Hub only; others are refused (`docker_mirrors_docker_hub_only`)."""
+    return [one.url for one in by_registry(settings.registry_mirrors).get(DOCKER_HUB, [])]
 
 
 def our_part(text: str, settings: Settings, machine: str) -> str:

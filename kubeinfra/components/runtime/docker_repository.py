@@ -1,8 +1,9 @@
-"""Docker's repository: where a machine gets docker-ce from."""
+"""Docker's repository: where a machine gets docker-ce, or containerd.io, from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from kubeinfra.cluster.settings import Settings
@@ -15,6 +16,28 @@ from kubeinfra.machine.wanted import Directory, File
 APT_LIST = "/etc/apt/sources.list.d/kubeinfra-docker.list"
 APT_KEY = "/etc/apt/keyrings/kubeinfra-docker.asc"
 YUM_REPO = "/etc/yum.repos.d/kubeinfra-docker.repo"
+FILES = (APT_LIST, APT_KEY, YUM_REPO)
+
+
+@dataclass(frozen=True)
+class Packages:
+    """
+    Packages of the repository that are installed together.
+
+    + names: of one version; others: of whatever version
+    + version: prefix of the version, such as "24.0"; None: the newest from `first` on and below `below`
+    + choice: what an error says before the versions that there are
+    + preferences: path of the file that keeps apt to the version
+    """
+
+    names: tuple[str, ...]
+    version: str | None
+    below: tuple[int, ...]
+    choice: str
+    preferences: str
+    first: tuple[int, ...] = (0,)
+    others: tuple[str, ...] = ()
+
 
 _error = partial(Finding, "container runtime", level="error")
 
@@ -73,8 +96,8 @@ def _apt_check(where: str) -> str:
     )
 
 
-def findings(settings: Settings, machine: str, seen: MachineState, platform: Platform) -> Iterator[Finding]:
-    """Errors for what stands in the way of docker-ce, on a machine that is to get it."""
+def named_twice(settings: Settings, machine: str, seen: MachineState, platform: Platform) -> Iterator[Finding]:
+    """An error if apt has the repository from our file and from another one."""
     others = used(settings, platform, seen)
     if others and APT_LIST in [file for _, file in seen.software.docker_repositories]:
         yield _error(
@@ -84,22 +107,23 @@ def findings(settings: Settings, machine: str, seen: MachineState, platform: Pla
             remedy=f"remove one of them, such as {APT_LIST}, which the deploy then does not write again",
             joints=EXPLAINED,
         )
-    if seen.runtime_major is None and seen.software.packages:
-        packages = ", ".join(f"{name} {version}" for name, version in seen.software.packages)
-        names = " ".join(name for name, _ in seen.software.packages)
-        with_it = " podman buildah" if platform.family == "redhat" and "runc" in names.split() else ""
-        yield _error(
-            machine=machine,
-            found=f"{packages} cannot stay together with containerd.io of docker-ce",
-            remedy=f"remove what nothing of yours needs ({platform.manager} remove {names}{with_it}), or install a "
-            "Docker yourself, which then stays"
-            + (', or set docker_source = "distribution"' if platform.docker else ""),
-        )
-    if seen.software.without_ftype and not {"data-root", "storage-driver"} & settings.docker_extra_config.keys():
-        yield _error(
-            machine=machine,
-            found="/var/lib is on an xfs that was made with ftype=0",
-            wanted="on which Docker's overlay2 cannot work",
-            remedy="mount ext4, or an xfs made with ftype=1, and name the place, "
-            'docker_extra_config = {"data-root": "/data/docker"}, or name another "storage-driver" there',
-        )
+
+
+def conflicts(machine: str, seen: MachineState, platform: Platform, runtime: str, of_its_own: str) -> Iterator[Finding]:
+    """
+    An error for packages that containerd.io, which is to be installed, would push out or conflicts with.
+
+    + runtime: what could be installed in its place, such as "a Docker"; + of_its_own: the setting with which the
+      distribution's own is installed, "" if it has none
+    """
+    if not seen.software.packages:
+        return
+    packages = ", ".join(f"{name} {version}" for name, version in seen.software.packages)
+    names = " ".join(name for name, _ in seen.software.packages)
+    with_it = " podman buildah" if platform.family == "redhat" and "runc" in names.split() else ""
+    yield _error(
+        machine=machine,
+        found=f"{packages} cannot stay together with containerd.io of docker-ce",
+        remedy=f"remove what nothing of yours needs ({platform.manager} remove {names}{with_it}), or install {runtime} "
+        f"yourself, which then stays{f', or set {of_its_own}' if of_its_own else ''}",
+    )

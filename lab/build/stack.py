@@ -1,0 +1,84 @@
+"""What the lab builds for a Kubernetes release: the catalogue's versions, or the nearest that can be had as sources."""
+
+from functools import partial
+
+from kubeinfra.artifacts.images import image_path
+from kubeinfra.releases.catalogue import Release, artifact
+
+from . import cni, containerd, coredns, crictl, etcd, etcd_modules, flannel, kubernetes, metrics_server, runc
+from .base import Build, Recipe
+from .images import ARCH
+
+# Of most of its releases the module is not published; where it is missing, the lab does without.
+CRICTL = ("1.34.0", "1.36.0", "1.37.0")
+C_COMPILER = ("gcc", "libc6-dev")
+
+# By minor: what upstream pins, and a Go of today does not compile -> the version that it does.
+PINS = {
+    (1, 20): {"github.com/modern-go/reflect2": "v1.0.2", "golang.org/x/sys": "v0.1.0"},
+}
+
+
+def sources(version: str) -> kubernetes.Sources:
+    """Kubernetes of this version, as it can be compiled."""
+    major, minor, _ = version.split(".")
+    return kubernetes.Sources(version, tuple(PINS.get((int(major), int(minor)), {}).items()))
+
+
+# Of which sources pause and agnhost are made, for all releases: several have an image of the same name.
+IMAGES_OF = "1.20.15"
+# Newest release of a minor -> the nearest that is published as a module.
+NEAREST = {"1.29.15": "1.29.6", "1.34.11": "1.34.4", "1.35.9": "1.35.4", "1.36.4": "1.36.3"}
+
+
+def as_module(version: str) -> str:
+    """Of the same minor: this release of Kubernetes, or the nearest that can be built."""
+    return NEAREST.get(version, version)
+
+
+def etcd_version(release: Release) -> str:
+    """The catalogue's, but for the minor that is no Go module."""
+    return etcd.VERSION if release.etcd.startswith("3.4.") else release.etcd
+
+
+def builds(release: Release) -> dict[str, Build]:
+    """
+    Path -> build of all that goes with a release, in the order in which they are to begin.
+
+    The longest first; agnhost last, as it is compiled from what Kubernetes was.
+    """
+    of, of_images = sources(release.kubernetes), sources(IMAGES_OF)
+    pause = partial(kubernetes.build_pause, of_images, release.pause_image)
+    found = (
+        _archive("kubernetes", release.kubernetes, partial(kubernetes.build_tarball, of), 6),
+        _etcd(etcd_version(release)),
+        _archive("cni-plugins", release.cni_plugins, partial(cni.build_archive, release.cni_plugins), 0.5),
+        _archive("containerd", release.containerd, partial(containerd.build_archive, release.containerd), 1),
+        _archive("runc", release.runc, partial(runc.build_program, release.runc), 0.5, runc.PACKAGES),
+        *_crictl(release.crictl),
+        _image(release.pause_image, pause, 0.1, C_COMPILER),
+        _image(flannel.FLANNEL, flannel.build_image, 1),
+        _image(flannel.CNI_PLUGIN, flannel.build_cni_plugin_image, 0.2),
+        _image(release.coredns_image, partial(coredns.build_image, release.coredns_image), 1.5),
+        _image(release.metrics_server_image, partial(metrics_server.build_image, release.metrics_server_image), 1.5),
+        _image(release.verify_image, partial(kubernetes.build_agnhost, of_images, release.verify_image), 0.5),
+    )
+    return {build.path: build for build in found}
+
+
+def _archive(name: str, version: str, recipe: Recipe, minutes: float, packages: tuple[str, ...] = ()) -> Build:
+    return Build(artifact(name, version, ARCH).path, recipe, minutes, packages)
+
+
+def _image(reference: str, recipe: Recipe, minutes: float, packages: tuple[str, ...] = ()) -> Build:
+    return Build(image_path(reference, ARCH), recipe, minutes, packages)
+
+
+def _crictl(version: str) -> list[Build]:
+    return [_archive("crictl", version, partial(crictl.build_archive, version), 1)] if version in CRICTL else []
+
+
+def _etcd(version: str) -> Build:
+    if version == etcd.VERSION:
+        return Build(etcd.TARBALL, etcd.build_tarball, 0.2)
+    return _archive("etcd", version, partial(etcd_modules.build_tarball, version), 1)

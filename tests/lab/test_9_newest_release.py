@@ -1,0 +1,124 @@
+"""
+The guide's machines with the newest release in place of 1.20.15, and nothing else changed: containerd, nftables.
+
+What other files show of the guide's release, in short: it comes up, a second run is empty, what stops comes back.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from invocation import Invocation
+from laboratory import Lab, until
+from observe import Processes, assert_finished, processes, started_again, starts
+
+VERSION = "1.37.2"
+SETTINGS = f"""
+kubernetes_version = "{VERSION}"
+"""
+
+
+@pytest.fixture(scope="module")
+def machines(bring_up: Callable[..., Lab]) -> Lab:
+    return bring_up("newest", settings=SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def deployed(machines: Lab, figures: list[str]) -> Invocation:
+    done = machines.deploy()
+    figures.append(f"deploy of {VERSION} over ssh: {done.seconds:.1f} s")
+    figures.extend(f"    {seconds:5.1f} s  {name}" for name, seconds in done.phases.items())
+    return done
+
+
+@pytest.fixture(scope="module")
+def newest(machines: Lab, deployed: Invocation) -> Lab:
+    return machines
+
+
+def test_it_comes_up_and_the_second_run_is_empty(newest: Lab, deployed: Invocation) -> None:
+    assert_finished(newest, deployed)
+    nodes = newest.get("nodes")["items"]
+    said = {node["metadata"]["name"]: node["status"]["nodeInfo"] for node in nodes}
+    for name, info in said.items():
+        assert info["kubeletVersion"] == f"v{VERSION}", f"{name}: {info}"
+        assert info["containerRuntimeVersion"].startswith("containerd://2."), f"{name}: {info}"
+
+
+def test_kube_proxy_works_with_nftables(newest: Lab, deployed: Invocation) -> None:
+    for node in newest.nodes:
+        assert newest.run(node, "curl -sS http://127.0.0.1:10249/proxyMode") == "nftables"
+        api = newest.get("service", "kubernetes")["spec"]["clusterIP"]
+        assert api in newest.run(node, "nft list table ip kube-proxy"), f"{node} should have its map of Services"
+        assert not newest.run(node, "iptables-save -t nat | grep KUBE-SVC; exit 0"), f"{node} has iptables mode's rules"
+
+
+def test_kubectl_top_is_answered(newest: Lab) -> None:
+    """Through the aggregation layer; the kubelets' certificates are verified on the way."""
+    every = {newest.address(name) for name in newest.nodes}
+    for what, wanted in (("nodes", every), ("pods", {"coredns", "metrics-server"})):
+        said = newest.kubectl("top", what, *(["-n", "kube-system"] if what == "pods" else []), "--no-headers")
+        found = {line.split()[0] for line in said.splitlines()}
+        assert all(any(name.startswith(one) for name in found) for one in wanted), f"kubectl top {what}:\n{said}"
+    deployment = newest.kubectl("-n", "kube-system", "get", "deployment", "metrics-server", "-o", "yaml")
+    assert "insecure" not in deployment
+
+
+def test_a_restart_of_the_runtime_stops_no_container(newest: Lab) -> None:
+    node = newest.nodes[0]
+    shims = "pgrep -x containerd-shim | sort"  # the kernel keeps 15 characters
+    before = newest.run(node, shims)
+    assert len(before.split()) >= 2, f"containers should run on {node}: {before}"
+    newest.run(node, "systemctl restart containerd")
+    assert newest.run(node, shims) == before, "every container's shim should go on"
+    newest.require_healthy("after a restart of containerd")
+
+
+def test_every_process_comes_back_after_it_was_killed(newest: Lab) -> None:
+    before = processes(newest)
+    for name in ("etcd", "kube-apiserver", "kube-controller", "kube-scheduler", "kubelet", "kube-proxy", "containerd"):
+        machines = [machine for machine, found in before if found == name]
+        assert machines, f"no {name} runs: {sorted(before)}"
+        newest.everywhere(f"pkill -KILL -x {name}", machines)
+    until("all processes run again", lambda: lacking(newest, before), 60)
+    newest.require_healthy("after every process was killed")
+
+
+def lacking(lab: Lab, wanted: Processes) -> bool | set[tuple[str, str]]:
+    """True if all of these run, on their machines; else which do not."""
+    return wanted.keys() - processes(lab).keys() or True
+
+
+def test_all_machines_come_back_together_without_a_run(newest: Lab, figures: list[str]) -> None:
+    containers = [newest.container(machine) for machine in newest.machines]
+    running, before = processes(newest), starts(newest)
+    subprocess.run(["docker", "stop", "--time", "10", *containers], check=True, capture_output=True)
+    started = time.monotonic()
+    subprocess.run(["docker", "start", *containers], check=True, capture_output=True)
+    until("all processes run again", lambda: lacking(newest, running), 120)
+    until("every pod's containers run again", lambda: started_again(newest, before), 120)
+    newest.require_healthy("after all machines were off")
+    figures.append(f"all machines of {VERSION} stopped and started: healthy after {time.monotonic() - started:.1f} s")
+    verified = newest.pyinfra("tasks/verify.py")
+    assert verified.code == 0, f"traffic between pods should flow again:\n{verified.text}"
+
+
+def test_a_restore_gives_back_what_the_backup_had(newest: Lab, figures: list[str]) -> None:
+    newest.kubectl("create", "namespace", "kept")
+    saved = newest.pyinfra("day2/backup.py")
+    assert saved.code == 0, f"the backup should succeed:\n{saved.text}"
+    newest.kubectl("delete", "namespace", "kept")
+    newest.kubectl("create", "namespace", "made-later")
+    snapshot: Path = max((newest.state / "backups").glob("*.db"))
+    done = newest.pyinfra("day2/restore.py", "--data", f"snapshot={snapshot}", "--data", "confirm=lab")
+    assert done.code == 0, f"the restore should succeed:\n{done.text}"
+    figures.append(f"restore of {VERSION}: {done.seconds:.1f} s")
+    names = {one["metadata"]["name"] for one in newest.get("namespaces")["items"]}
+    assert "kept" in names and "made-later" not in names, f"the namespaces of the backup: {names}"
+    newest.require_healthy("after the restore")
+    after = newest.deploy("--json")
+    assert set(after.changes) <= {"verify | traffic"}, f"a run after it has nothing to do: {after.changes}"
