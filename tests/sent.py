@@ -20,7 +20,7 @@ class Sent:
 
     + machine: its name in the inventory
     + operation: module and name of what sends it; "" for a fact, and for each command as the machine gets it
-    + is_fact: whether it was sent while operations were only prepared, so that it changes nothing
+    + is_fact: whether it only reads
     """
 
     machine: str

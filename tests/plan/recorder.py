@@ -13,12 +13,14 @@ from typing import Any
 
 from pyinfra import api, host
 from pyinfra.api import StringCommand
-from pyinfra.api.state import StateStage
+from pyinfra.api.host import Host
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.connectors.ssh import SSHConnector
 
 NOTED = Path(globals()["RECORD"])
+READING: set[str] = set()
+"""Machines that are asked for a fact just now; of each, one greenlet is at work."""
 
 
 def note(machine: str, operation: str, command: str | StringCommand, stdin: Any, is_fact: bool = False) -> None:
@@ -51,14 +53,26 @@ def noting(decorate: Callable[..., Any]) -> Callable[..., Any]:
 
 def asking(run: Callable[..., Any]) -> Callable[..., Any]:
     def run_shell_command(self: BaseConnector, command: str | StringCommand, *args: Any, **kwargs: Any) -> Any:
-        note(self.host.name, "", command, None, is_fact=self.state.current_stage == StateStage.Prepare)
+        note(self.host.name, "", command, None, is_fact=self.host.name in READING)
         return run(self, command, *args, **kwargs)
 
     return run_shell_command
 
 
+def reading(get_fact: Callable[..., Any]) -> Callable[..., Any]:
+    def listened(self: Host, *args: Any, **kwargs: Any) -> Any:
+        READING.add(self.name)
+        try:
+            return get_fact(self, *args, **kwargs)
+        finally:
+            READING.discard(self.name)
+
+    return listened
+
+
 if not hasattr(api, "listened_to"):  # pyinfra reads config.py more than once
     api.listened_to = True  # type: ignore[attr-defined]
     api.operation = noting(api.operation)
+    Host.get_fact = reading(Host.get_fact)  # type: ignore[method-assign]
     for connector in (FakeConnector, SSHConnector):
         connector.run_shell_command = asking(connector.run_shell_command)  # type: ignore[method-assign]
