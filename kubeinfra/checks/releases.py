@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from kubeinfra.checks.base import Seen
 from kubeinfra.cluster.cluster import Cluster, Machine
@@ -25,21 +26,16 @@ def running_release(cluster: Cluster, machine: Machine, found: MachineState) -> 
     for program, runs in found.survey.releases.items():
         if _GROUPS.get(program) not in machine.groups or runs == wanted.kubernetes:
             continue
+        finding = partial(Finding, "running release", machine.name, found=f"{program} {runs} runs on it")
         if numbers(runs)[:2] != wanted.minor:
-            yield Finding(
-                check="running release",
-                machine=machine.name,
+            yield finding(
                 level="error",
-                found=f"{program} {runs} runs on it",
                 wanted=f"and kubernetes_version is {wanted.kubernetes}, of another minor",
                 remedy=f"{_stay(runs)}: an upgrade goes one minor at a time, and deploy.py makes none",
             )
         elif numbers(runs) > numbers(wanted.kubernetes):
-            yield Finding(
-                check="running release",
-                machine=machine.name,
+            yield finding(
                 level="note",
-                found=f"{program} {runs} runs on it",
                 wanted=f"and goes back to {wanted.kubernetes}, an older patch",
                 remedy=f'set kubernetes_version = "{runs}" if that is not meant',
             )

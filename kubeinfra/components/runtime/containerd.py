@@ -21,6 +21,7 @@ from kubeinfra.machine.state import InstalledRuntime, MachineState
 from kubeinfra.machine.wanted import Edit, File, Link, Wanted
 from kubeinfra.paths import CONTAINERD_BIN, LINKS, UNITS
 from kubeinfra.releases.catalogue import artifact
+from kubeinfra.releases.lifetimes import known
 from kubeinfra.releases.versions import written
 
 NAME = "containerd"
@@ -195,7 +196,7 @@ class Containerd:
             # From 1.27 on it is a field of the configuration.
             **({"container-runtime-endpoint": ENDPOINT} if minor < (1, 27) else {}),
             # So that the kubelet does not collect it as garbage; containerd itself pins it from 1.6.22 and 1.7.3 on.
-            **({"pod-infra-container-image": cluster.pause_image} if minor < (1, 35) else {}),
+            **known("flags", "kubelet", {"pod-infra-container-image": cluster.pause_image}, minor),
         }
 
     def kubelet_configuration(self, cluster: Cluster) -> dict[str, Any]:
