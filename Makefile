@@ -27,10 +27,10 @@ flags: .venv/installed ## tests/data/flags: the flags of every minor's component
 	$(BIN)/python -m lab.flags $(MINOR)
 
 test: .venv/installed ## style, types, unit, plan and lab, with the slowest tests and the time of each part; what CI runs
-	$(BIN)/python tests/budget.py lab-test+quick
+	$(BIN)/python -m tests.budget lab-test+quick
 
 test-all: .venv/installed ## that, and meanwhile the tests of a machine with a kernel of its own
-	$(BIN)/python tests/budget.py lab-test+virtual-test quick
+	$(BIN)/python -m tests.budget lab-test+virtual-test quick
 
 quick: .venv/installed ## all but the lab, two things at a time
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target check unit plan
