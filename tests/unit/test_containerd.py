@@ -456,10 +456,10 @@ OTHERS, OTHER_TARGET = f"sha256:{'7' * 64}", f"sha256:{'6' * 64}"
 _MANAGED = "io.cri-containerd.image=managed"
 LISTED = f"""\
 REF TYPE DIGEST SIZE PLATFORMS LABELS
+{OTHERS} application/vnd.oci.image.index.v1+json {OTHER_TARGET} 1.2 MiB linux/amd64 -
 docker.io/lab/own:1 application/vnd.oci.image.index.v1+json {OTHER_TARGET} 1.2 MiB linux/amd64 -
 registry.k8s.io/pause:3.2 application/vnd.oci.image.manifest.v1+json {TARGET} 680.8 KiB linux/amd64 {_MANAGED}
-{IDENTITY} application/vnd.oci.image.manifest.v1+json {TARGET} 680.8 KiB linux/amd64 {_MANAGED}
-{OTHERS} application/vnd.oci.image.index.v1+json {OTHER_TARGET} 1.2 MiB linux/amd64 -"""
+{IDENTITY} application/vnd.oci.image.manifest.v1+json {TARGET} 680.8 KiB linux/amd64 {_MANAGED}"""
 
 
 def asked(tmp_path: Path, script: str) -> dict[str, str]:
