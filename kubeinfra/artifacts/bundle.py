@@ -34,9 +34,7 @@ def gather(store: Store, artifacts: Iterable[Artifact], images: Iterable[tuple[s
     try:
         archives = store.archives(artifacts)
         files |= {artifact.path: path for artifact, (path, _) in archives.items()}
-        files |= _checksums(
-            {artifact: pin for artifact, (_, pin) in archives.items() if store.needs_checksum(artifact)}
-        )
+        files |= _checksums({one: pin for one, (_, pin) in archives.items() if store.needs_checksum(one)})
     except KubeinfraError as error:
         problems += error.problems
     try:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from kubeinfra.artifacts.answers import NO_FILE, is_page
-from kubeinfra.artifacts.bundle_index import bundle_in
+from kubeinfra.artifacts.bundle_index import BundleIndex, bundle_in
 from kubeinfra.artifacts.digests import Index, published_digest, stamp
 from kubeinfra.artifacts.download import Progress, Unavailable, download, read_text
 from kubeinfra.errors import KubeinfraError, file_errors
@@ -89,8 +89,7 @@ class Sources:
             raise Unavailable("artifacts_dir is not set")
         path = self.in_artifacts_dir(artifact)
         if path is None:
-            bundle = bundle_in(self.artifacts_dir)
-            whose = f" (artifacts_dir is a bundle of {bundle})" if bundle else ""
+            whose = f" (artifacts_dir is a bundle of {bundle})" if (bundle := self._bundle()) else ""
             raise Unavailable(f"{self.artifacts_dir / artifact.path} does not exist{whose}")
         try:
             pin = self.pin(artifact) or self._published_pin(artifact)
@@ -145,13 +144,13 @@ class Sources:
             raise Unavailable(f"{url} has no digest for {artifact.file}")
         return Pin(digest, url)
 
-    def _is_bundle(self) -> bool:
-        return self.artifacts_dir is not None and bundle_in(self.artifacts_dir) is not None
+    def _bundle(self) -> BundleIndex | None:
+        return bundle_in(self.artifacts_dir) if self.artifacts_dir else None
 
     def _nowhere(self, artifact: Artifact, reasons: list[str]) -> str:
         pin = self.pin(artifact)
         digest = pin.digest if pin else "digest not known"
-        way = "unpack a bundle of it (`make bundle`, `make unbundle`), or " if self._is_bundle() else ""
+        way = "unpack a bundle of it (`make bundle`, `make unbundle`), or " if self._bundle() else ""
         way += f"put the file at {self.artifacts_dir or '<artifacts_dir>'}/{artifact.path}"
         if not pin:
             way += f" and upstream's {artifact.checksum_url} next to it"
