@@ -120,7 +120,9 @@ def _unpack(bundle: Path, tar: tarfile.TarFile, index: BundleIndex, directory: P
             raise KubeinfraError(f"{bundle}: holds {member.name!r}, which its index does not list; {AGAIN}")
         _write(bundle, tar, member, directory / member.name, entry)
     if missing:
-        raise KubeinfraError(f"{bundle}: lacks {min(missing)} and {len(missing) - 1} other files of its index; {AGAIN}")
+        raise KubeinfraError(
+            f"{bundle}: lacks {len(missing)} of its {len(index.files)} files, {min(missing)} is the first; {AGAIN}"
+        )
     write_whole(directory / INDEX, index.text())
     for below in [path for path in directory.rglob("*") if path.is_dir()]:
         sync(below)
@@ -158,8 +160,8 @@ def _summary(index: BundleIndex, directory: Path) -> str:
     images, packages = tops.count("images"), tops.count(WHEELS)
     size = sum(entry.size for entry in index.files.values()) / 1e6
     return (
-        f"{directory}: {index}, packed {index.made}: {images} images, {packages} Python packages, "
-        f"{len(tops) - images - packages} other files, {size:.0f} MB, all with the digests of the index\n"
+        f"{directory}: {index}, packed {index.made}, {size:.0f} MB: images {images}, Python packages {packages}, "
+        f"other files {len(tops) - images - packages}, all with the digests of the index\n"
         f'Write into group_data/all.py:  artifacts_dir = "{directory.absolute()}"'
     )
 

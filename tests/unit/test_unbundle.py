@@ -110,7 +110,7 @@ def test_cut_off_between_two_files_the_first_that_lacks_is_named(bundle: Path, i
     with tarfile.open(bundle) as tar:
         place = tar.getmember("etcd/9.9.9/etcd.tar.gz").offset
     bundle.write_bytes(bundle.read_bytes()[:place])
-    assert "lacks etcd/9.9.9/etcd.tar.gz and 1 other files of its index; it was not copied whole" in refused(
+    assert "lacks 2 of its 3 files, etcd/9.9.9/etcd.tar.gz is the first; it was not copied whole" in refused(
         bundle, into
     )
 
@@ -243,7 +243,7 @@ def test_the_command_needs_the_standard_library_only(bundle: Path, into: Path) -
     assert (ran.returncode, ran.stderr) == (0, "")
     first, second = ran.stdout.splitlines()
     assert first.startswith(
-        f"{into}: Kubernetes 1.99.9 for amd64 and arm64, packed 2026-11-26T13:50:00+00:00: 1 images"
+        f"{into}: Kubernetes 1.99.9 for amd64 and arm64, packed 2026-11-26T13:50:00+00:00, 0 MB: images 1, "
     )
     assert second == f'Write into group_data/all.py:  artifacts_dir = "{into}"'
     assert set(tree(into)) == {*FILES, INDEX}
