@@ -174,25 +174,6 @@ def test_a_download_with_another_digest_is_refused(server: Server, etcd: Artifac
     assert archives_in(cache) == []
 
 
-@pytest.mark.parametrize("page", [b"<!DOCTYPE html>\n<p>", b"\xef\xbb\xbf\n <HTML lang=en>"], ids=["doctype", "html"])
-def test_a_page_in_place_of_a_file_is_called_so(page: bytes, server: Server, etcd: Artifact, cache: Path) -> None:
-    """A mirror that wants a login answers with one, and says 200; a checksum file may be one too."""
-    server.files = {"/dl/etcd.tar.gz": page, "/dl/SHA256SUMS": page}
-    assert f"{etcd.url} served an HTML page, not the file" in problem(lambda: fetch(Store(cache), etcd))
-    unlisted = replace(etcd, digest=None)
-    assert f"{etcd.checksum_url} served an HTML page" in problem(lambda: fetch(Store(cache), unlisted))
-    assert archives_in(cache) == []
-
-
-def test_a_page_that_was_saved_into_artifacts_dir_is_called_so(etcd: Artifact, cache: Path, own: Path) -> None:
-    path = put(own / etcd.path, b"<!doctype html>")
-    message = problem(lambda: fetch(Store(cache, own), etcd))
-    assert message.startswith(f"{path}: has sha512:")
-    assert (
-        f" and is an HTML page, not the file (a login page, an error page or a list?), wanted {etcd.digest}" in message
-    )
-
-
 def test_a_truncated_download_is_refused(server: Server, etcd: Artifact, cache: Path) -> None:
     server.cut.add("/dl/etcd.tar.gz")
     message = problem(lambda: fetch(Store(cache), etcd))
