@@ -1,11 +1,12 @@
 # The two commands of the README are `make demo` and `make test`; `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
+INTO ?= artifacts
 LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts flags test test-all check fix unit plan quick lab-test virtual-test
+.PHONY: help demo demo-down deploy artifacts bundle unbundle flags test test-all check fix unit plan quick lab-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +23,15 @@ deploy: .venv/installed ## deploy to the lab's machines once more; ARGS are pyin
 
 artifacts: .venv/installed ## fetch all releases that the cluster needs, ahead of time
 	$(BIN)/python -m kubeinfra artifacts inventory.py $(ARGS)
+
+bundle: .venv/installed ## all that a controller without a network needs, in one file; ARGS=--no-images
+	$(BIN)/python -m kubeinfra bundle inventory.py $(ARGS)
+
+unbundle: ## the way back, without a network: BUNDLE=FILE into the directory artifacts, and .venv from it
+	$(if $(BUNDLE),,$(error name the file: make unbundle BUNDLE=FILE))
+	$(PYTHON) -m kubeinfra.artifacts.unbundle $(BUNDLE) $(INTO)
+	@test ! -d $(INTO)/wheels || \
+		PIP_NO_INDEX=1 PIP_FIND_LINKS=$(abspath $(INTO)/wheels) $(MAKE) --no-print-directory .venv/installed
 
 flags: .venv/installed ## tests/data/flags: the flags of every minor's components, built from source; MINOR=1.29 for one
 	$(BIN)/python -m lab.flags $(MINOR)

@@ -3,6 +3,7 @@ python -m kubeinfra: what needs no machine.
 
     check INVENTORY      read inventory and settings, report every error; connects nowhere
     artifacts INVENTORY  fetch all that the cluster needs ahead of time
+    bundle INVENTORY     pack all that a controller without a network needs into one file
     report [INVENTORY]   one HTML page of the newest run, or of a named one
     releases             the Kubernetes releases that can be deployed
 """
@@ -13,6 +14,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -37,16 +39,28 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--group-data", type=Path, action="append", default=[], metavar="DIRECTORY")
         if name == "artifacts":
             command.add_argument("--arch", default="amd64", help="amd64 (default) or arm64")
+    _add_bundle(commands)
     _add_report(commands)
     what = "the Kubernetes releases that can be deployed, what goes with each, and which were"
     commands.add_parser("releases", help=what, description=what)
     options = parser.parse_args(arguments)
     try:
-        return {"report": _report, "releases": _releases}.get(options.command, _run)(options)
+        return {"bundle": _bundle, "report": _report, "releases": _releases}.get(options.command, _run)(options)
     except KubeinfraError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return 1
+
+
+def _add_bundle(commands: Any) -> None:
+    what = "pack all that a controller without a network needs into one file; `make unbundle` unpacks it"
+    command = commands.add_parser("bundle", help=what, description=what)
+    command.add_argument("inventory", type=Path)
+    command.add_argument("--group-data", type=Path, action="append", default=[], metavar="DIRECTORY")
+    command.add_argument("--arch", action="append", metavar="ARCH", help="amd64 (default) or arm64; may be repeated")
+    command.add_argument("--no-images", action="store_true", help="nodes pull them from a registry")
+    command.add_argument("--no-wheels", action="store_true", help="the controller has its Python packages")
+    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="by default kubeinfra-<release>-<arch>.tar")
 
 
 def _add_report(commands: Any) -> None:
@@ -58,12 +72,17 @@ def _add_report(commands: Any) -> None:
     command.add_argument("--output", type=Path, metavar="FILE", help="by default .kubeinfra/<cluster>/report.html")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _loaded(options: argparse.Namespace) -> Cluster:
     from kubeinfra.run.inventory import load
 
     cluster, warnings = load(options.inventory, options.group_data)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    return cluster
+
+
+def _run(options: argparse.Namespace) -> int:
+    cluster = _loaded(options)
     if options.command == "artifacts":
         _fetch(cluster, options.arch)
     else:
@@ -80,24 +99,46 @@ def _summary(cluster: Cluster) -> str:
 
 def _fetch(cluster: Cluster, arch: str) -> None:
     from kubeinfra.artifacts.download import progress_line
-    from kubeinfra.components.artifacts_needed import needed, node_images
+    from kubeinfra.components.artifacts_needed import all_needed, node_images
     from kubeinfra.run.controller import store
 
     console = Console()
-    wanted = {
-        need.artifact
-        for machine in cluster.machines
-        for need in needed(cluster, machine, arch, ("etcd", "control plane", "node"))
-    }
     with console.status("looking at what is there") as status:
         place = store(cluster.settings, lambda *step: status.update(escape(progress_line(*step))))
-        fetched = place.fetch_all(sorted(wanted, key=lambda one: one.path))
+        fetched = place.fetch_all(all_needed(cluster, (arch,)))
     for artifact, binaries in fetched.items():
         megabytes = sum(binary.size for binary in binaries) / 1e6
         console.print(f"{artifact.name} {place.version_label(artifact)}: {len(binaries)} binaries, {megabytes:.0f} MB")
     for reference in node_images(cluster):
         image = place.image(reference, arch)
         console.print(f"{image.label}: tar file" if image else f"{reference}: no tar file, nodes pull it")
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from kubeinfra.artifacts import bundle, wheels
+    from kubeinfra.artifacts.bundle_index import WHEELS, this_python
+    from kubeinfra.artifacts.download import progress_line
+    from kubeinfra.components.artifacts_needed import all_needed, node_images
+    from kubeinfra.run.controller import ROOT, store
+
+    cluster = _loaded(options)
+    release, arches = cluster.release.kubernetes, tuple(sorted(set(options.arch or ["amd64"])))
+    images = [] if options.no_images else [(image, arch) for arch in arches for image in node_images(cluster)]
+    output = options.output or Path(f"kubeinfra-{release}-{'-'.join(arches)}.tar")
+    with Console().status("looking at what is there") as status, TemporaryDirectory() as packages:
+
+        def progress(what: str, done: int, total: int | None) -> None:
+            status.update(escape(progress_line(what, done, total)))
+
+        files = bundle.gather(store(cluster.settings, progress), all_needed(cluster, arches), images)
+        if not options.no_wheels:
+            progress("downloading Python packages", 0, None)
+            files |= {f"{WHEELS}/{path.name}": path for path in wheels.collect(ROOT, Path(packages))}
+        python = None if options.no_wheels else this_python()
+        index = bundle.pack(output, files, release, arches, python, datetime.now(UTC), progress)
+    print(f"{output}: {index}, {len(index.files)} files, {output.stat().st_size / 1e6:.0f} MB")
+    print(f"There, in this checkout:  make unbundle BUNDLE={output.name}")
+    return 0
 
 
 def _releases(options: argparse.Namespace) -> int:

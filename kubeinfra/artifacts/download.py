@@ -9,6 +9,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from kubeinfra.artifacts.answers import NO_FILE, is_page
 from kubeinfra.atomic import whole_file
 
 TIMEOUT = 20.0
@@ -61,6 +62,8 @@ def _pieces(url: str, progress: Progress) -> Iterator[bytes]:
         length = response.headers.get("Content-Length")
         total = int(length) if length else None
         while chunk := response.read(CHUNK):
+            if not done and is_page(chunk):
+                raise Unavailable(f"{url} served {NO_FILE}")
             done += len(chunk)
             progress(f"downloading {url}", done, total)
             yield chunk

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from kubeinfra.artifacts.answers import NO_FILE, is_page
+from kubeinfra.artifacts.bundle_index import BundleIndex, bundle_in
 from kubeinfra.artifacts.digests import Index, published_digest, stamp
 from kubeinfra.artifacts.download import Progress, Unavailable, download, read_text
 from kubeinfra.errors import KubeinfraError, file_errors
@@ -63,8 +65,11 @@ class Sources:
     def check(self, path: Path, pin: Pin) -> None:
         """KubeinfraError if the file's digest is another one."""
         if (found := self._digest(path, pin)) != pin.digest:
+            with file_errors(path, "read"), path.open("rb") as file:
+                what = f" and is {NO_FILE}" if is_page(file.read(512)) else ""
             raise KubeinfraError(
-                f"{path}: has {found}, wanted {pin.digest} (says {pin.origin}); put the right file there, or remove it"
+                f"{path}: has {found}{what}, wanted {pin.digest} (says {pin.origin}); "
+                "put the right file there, or remove it"
             )
 
     def in_artifacts_dir(self, artifact: Artifact) -> Path | None:
@@ -84,7 +89,8 @@ class Sources:
             raise Unavailable("artifacts_dir is not set")
         path = self.in_artifacts_dir(artifact)
         if path is None:
-            raise Unavailable(f"{self.artifacts_dir / artifact.path} does not exist")
+            whose = f" (artifacts_dir is a bundle of {bundle})" if (bundle := self._bundle()) else ""
+            raise Unavailable(f"{self.artifacts_dir / artifact.path} does not exist{whose}")
         try:
             pin = self.pin(artifact) or self._published_pin(artifact)
         except Unavailable as reason:
@@ -138,10 +144,14 @@ class Sources:
             raise Unavailable(f"{url} has no digest for {artifact.file}")
         return Pin(digest, url)
 
+    def _bundle(self) -> BundleIndex | None:
+        return bundle_in(self.artifacts_dir) if self.artifacts_dir else None
+
     def _nowhere(self, artifact: Artifact, reasons: list[str]) -> str:
         pin = self.pin(artifact)
         digest = pin.digest if pin else "digest not known"
-        way = f"put the file at {self.artifacts_dir or '<artifacts_dir>'}/{artifact.path}"
+        way = "unpack a bundle of it (`make bundle`, `make unbundle`), or " if self._bundle() else ""
+        way += f"put the file at {self.artifacts_dir or '<artifacts_dir>'}/{artifact.path}"
         if not pin:
             way += f" and upstream's {artifact.checksum_url} next to it"
         if artifact.path not in self.own_builds:

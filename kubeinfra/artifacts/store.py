@@ -10,13 +10,14 @@ Where binaries and images come from: the user's artifacts_dir, the cache, upstre
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
-from kubeinfra.artifacts import download
+from kubeinfra.artifacts import download, registry
 from kubeinfra.artifacts.archives import Member, compress, place, unpack, unpacked
 from kubeinfra.artifacts.digests import Index, is_digest
 from kubeinfra.artifacts.download import Progress
@@ -25,6 +26,9 @@ from kubeinfra.artifacts.sources import Pin, Sources
 from kubeinfra.atomic import locked
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.releases.catalogue import Artifact
+
+Wanted = TypeVar("Wanted")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,16 @@ class Store:
 
     def fetch_all(self, artifacts: Iterable[Artifact]) -> dict[Artifact, list[Binary]]:
         """Make these ready ahead of time: `binaries` of each; one KubeinfraError has all errors."""
-        found: dict[Artifact, list[Binary]] = {}
-        problems: list[str] = []
-        for artifact in artifacts:
-            try:
-                found[artifact] = self.binaries(artifact)
-            except KubeinfraError as error:
-                problems += error.problems
-        if problems:
-            raise KubeinfraError(*problems)
-        return found
+        return _each(artifacts, self.binaries)
+
+    def archives(self, artifacts: Iterable[Artifact]) -> dict[Artifact, tuple[Path, Pin]]:
+        """The files themselves, not unpacked, each with what it was checked against; one error has all errors."""
+        with self._locked():
+            return _each(artifacts, self.sources.fetch)
+
+    def needs_checksum(self, artifact: Artifact) -> bool:
+        """Whether an artifacts_dir must have upstream's checksum file too: nothing else says this file's digest."""
+        return not artifact.digest and artifact.path not in self.sources.own_builds
 
     def binaries(self, artifact: Artifact) -> list[Binary]:
         """
@@ -157,6 +161,25 @@ class Store:
                 f"{self.sources.artifacts_dir}: put it there, or remove it from own_builds"
             )
         return None
+
+    def fetch_images(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Image]:
+        """
+        The tar files of these images (reference, architecture); what is nowhere is downloaded into the cache.
+
+        One KubeinfraError has all errors: no tool for it, or what the tool says.
+        """
+        here = _each(wanted, lambda one: self.image(*one))
+        if missing := [one for one, found in here.items() if found is None]:
+            tool = registry.tool()
+            if tool is None:
+                raise KubeinfraError(_no_tool([image_path(*one) for one in missing], self.sources))
+            with self._locked():
+                _each(missing, lambda one: self._pull(tool, *one))
+        return {one: found for one in here if (found := self.image(*one))}
+
+    def _pull(self, tool: str, reference: str, arch: str) -> None:
+        self.sources.progress(f"downloading image {reference} for {arch}", 0, None)
+        registry.pull(tool, reference, arch, self.sources.cache_dir / image_path(reference, arch))
 
     def gzip_copy(self, image: Image) -> Path:
         """A compressed copy of an image's tar file, made once; `docker load` reads it too."""
@@ -229,6 +252,28 @@ class Store:
                 yield
             finally:
                 self.sources.index.save()
+
+
+def _each(wanted: Iterable[Wanted], act: Callable[[Wanted], Found]) -> dict[Wanted, Found]:
+    """What `act` gives for each; one KubeinfraError has the errors of all."""
+    found: dict[Wanted, Found] = {}
+    problems: list[str] = []
+    for one in wanted:
+        try:
+            found[one] = act(one)
+        except KubeinfraError as error:
+            problems += error.problems
+    if problems:
+        raise KubeinfraError(*problems)
+    return found
+
+
+def _no_tool(files: list[str], sources: Sources) -> str:
+    tools, place = " nor ".join(registry.TOOLS), sources.artifacts_dir or sources.cache_dir
+    return (
+        f"{len(files)} images have no tar file here, and neither {tools} is on PATH to download them: install one "
+        f"(Debian, RHEL: package skopeo), or put files of `docker save` below {place}: {', '.join(files)}"
+    )
 
 
 def _problems(settings: Sources) -> Iterator[str]:

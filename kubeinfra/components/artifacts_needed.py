@@ -8,6 +8,7 @@ from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components import control_plane, etcd, node
 from kubeinfra.components.base import Needed
 from kubeinfra.components.runtime import runtime
+from kubeinfra.releases.catalogue import Artifact
 
 
 def _runtime(cluster: Cluster, arch: str) -> tuple[Needed, ...]:
@@ -29,6 +30,14 @@ def needed(
     """What a machine needs for these of its components; another name than in COMPONENTS is a KeyError."""
     chosen = (COMPONENTS[name] for name in components)
     return [need for group, binaries in chosen if group in machine.groups for need in binaries(cluster, arch)]
+
+
+def all_needed(cluster: Cluster, arches: Iterable[str]) -> list[Artifact]:
+    """What the machines of a cluster need together, for these architectures; in order of their paths."""
+    found = {
+        need.artifact for machine in cluster.machines for arch in arches for need in needed(cluster, machine, arch)
+    }
+    return sorted(found, key=lambda one: one.path)
 
 
 def node_images(cluster: Cluster) -> list[str]:

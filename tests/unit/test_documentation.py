@@ -45,6 +45,11 @@ QUOTED = (
     "does not reach",
     "a second CA would cut it off",
     "has changed since it started",
+    " images have no tar file here, and neither ",
+    "it was not copied whole, or was changed; copy it again",
+    "name the file that `make bundle` has made, or copy it again",
+    ": has packages for Python ",
+    " (artifacts_dir is a bundle of ",
 )
 COMPONENT_PAGES = ROOT / "docs/components"
 TASKS = [path.stem for path in sorted((ROOT / "tasks").glob("[!_]*.py"))]
