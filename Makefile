@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts bundle unbundle flags test test-all check fix unit plan quick lab-test virtual-test
+.PHONY: help demo demo-down deploy artifacts bundle unbundle flags test beside check fix unit plan quick lab-test virtual-node-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,10 +37,9 @@ flags: .venv/installed ## tests/data/flags: the flags of every minor's component
 	$(BIN)/python -m lab.flags $(MINOR)
 
 test: .venv/installed ## style, types, unit, plan and lab, with the slowest tests and the time of each part; what CI runs
-	$(BIN)/python -m tests.budget lab-test+quick
+	$(BIN)/python -m tests.budget lab-test+beside
 
-test-all: .venv/installed ## that, and meanwhile the tests of a machine with a kernel of its own
-	$(BIN)/python -m tests.budget lab-test+virtual-test quick
+beside: quick virtual-node-test ## what `make test` runs while the lab's machines are busy, with what they leave of the processor
 
 quick: .venv/installed ## all but the lab, two things at a time
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target check unit plan
@@ -65,7 +64,10 @@ plan: .venv/installed ## the real command line on simulated machines, in several
 lab-test: .venv/installed ## the real thing on the lab's machines, in about three quarters of an hour
 	$(PYTEST) tests/lab --ignore tests/lab/test_virtual_machine.py
 
-virtual-test: .venv/installed ## of the lab's tests those of a machine with a kernel of its own, in half an hour
+virtual-node-test: .venv/installed ## of the lab's tests those of a node with a kernel of its own
+	$(PYTEST) tests/lab/test_virtual_machine.py -k node-only
+
+virtual-test: .venv/installed ## those, and the same with a machine that is everything, in half an hour
 	$(PYTEST) tests/lab/test_virtual_machine.py
 
 .venv/installed: pyproject.toml constraints.txt
