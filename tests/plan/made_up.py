@@ -6,12 +6,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from simulated import RELEASE
+
 from kubeinfra.artifacts.images import image_path
-from kubeinfra.releases.catalogue import DEFAULT, artifact, release
+from kubeinfra.releases.catalogue import artifact, release
 from tests.unit.artifact_files import put, saved, tarball
 
 
-def made_up_artifacts(directory: Path, version: str = DEFAULT) -> dict[str, Any]:
+def made_up_artifacts(directory: Path, version: str = RELEASE) -> dict[str, Any]:
     """The settings of a user who built everything for this release: artifacts_dir and own_builds."""
     newest = release(version)
     versions = {"kubernetes": newest.kubernetes, "etcd": newest.etcd, "cni-plugins": newest.cni_plugins}
