@@ -5,7 +5,7 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts flags test test-all check fix unit plan quick lab-test virtual-test
+.PHONY: help demo demo-down deploy artifacts flags prove test test-all check fix unit plan quick lab-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,6 +57,9 @@ lab-test: .venv/installed ## the real thing on the lab's machines, in about thre
 
 virtual-test: .venv/installed ## of the lab's tests those of a machine with a kernel of its own, in half an hour
 	$(PYTEST) tests/lab/test_virtual_machine.py
+
+prove: .venv/installed ## deploy a minor to two bare machines, and record how it went; MINOR=1.30, or MINOR="1.29 1.30"
+	MINOR="$(or $(MINOR),$(error which? MINOR=1.30, or several: MINOR="1.29 1.30"))" $(PYTEST) tests/lab/prove.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
