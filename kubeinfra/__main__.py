@@ -84,11 +84,7 @@ def _fetch(cluster: Cluster, arch: str) -> None:
     from kubeinfra.run.controller import store
 
     console = Console()
-    wanted = {
-        need.artifact
-        for machine in cluster.machines
-        for need in needed(cluster, machine, arch, ("etcd", "control plane", "node"))
-    }
+    wanted = {need.artifact for machine in cluster.machines for need in needed(cluster, machine, arch)}
     with console.status("looking at what is there") as status:
         place = store(cluster.settings, lambda *step: status.update(escape(progress_line(*step))))
         fetched = place.fetch_all(sorted(wanted, key=lambda one: one.path))
