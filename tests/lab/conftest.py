@@ -18,16 +18,18 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from invocation import Invocation, slowness
-from laboratory import Lab, keeps_lab
+from invocation import Invocation, phase_table, slowness
+from laboratory import GUIDES_RELEASE, Lab, keeps_lab
 from observe import Processes, assert_finished, processes
 from takeover import EARLIER, STACKED, Upgrade, has_history, take_over
 
 FIGURES = pytest.StashKey[list[str]]()
+DEPLOYS = pytest.StashKey[dict[str, Invocation]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+    config.stash[DEPLOYS] = {}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -35,12 +37,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("measured")
         for line in config.stash[FIGURES]:
             terminalreporter.write_line(line)
+    if deploys := config.stash[DEPLOYS]:
+        terminalreporter.section("first deploys to the guide's machines, seconds after the start")
+        for line in phase_table(deploys):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
 def figures(request: pytest.FixtureRequest) -> list[str]:
     """Lines for the end of the test run: what was measured."""
     return request.config.stash[FIGURES]
+
+
+@pytest.fixture(scope="session")
+def first_deploys(request: pytest.FixtureRequest) -> dict[str, Invocation]:
+    """Release -> its first deploy to the guide's machines, of those in this test run."""
+    return request.config.stash[DEPLOYS]
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +79,7 @@ def lab(bring_up: Callable[..., Lab]) -> Lab:
 
 
 @pytest.fixture(scope="session")
-def first_deploy(lab: Lab, figures: list[str]) -> Invocation:
+def first_deploy(lab: Lab, figures: list[str], first_deploys: dict[str, Invocation]) -> Invocation:
     """The whole deploy over ssh, as the README has it, on the machines of `lab`."""
     load, before = os.getloadavg()[0], slowness()
     done = lab.deploy()
@@ -75,7 +87,7 @@ def first_deploy(lab: Lab, figures: list[str]) -> Invocation:
         f"deploy over ssh: {done.seconds:.1f} s, peak memory of the controller {done.peak_megabytes:.0f} MB; "
         f"before it: load {load:.1f}, slowness {before:.1f}"
     )
-    figures.extend(f"    {seconds:5.1f} s  {name}" for name, seconds in done.phases.items())
+    first_deploys[GUIDES_RELEASE] = done
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -14,6 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 # What a core takes for WORK when nobody shares it, of those that the limits in seconds are for.
 QUIET_CORE = 0.45
@@ -109,6 +113,19 @@ def slowness() -> float:
     cores = [subprocess.Popen(work, stdout=subprocess.PIPE, text=True) for _ in range(os.cpu_count() or 1)]
     seconds = [float(core.communicate()[0]) for core in cores]
     return max(1.0, sum(seconds) / len(seconds) / QUIET_CORE)
+
+
+def phase_table(deploys: Mapping[str, Invocation]) -> list[str]:
+    """The phases of several deploys side by side, in seconds after the start; + deploys: by title of a column."""
+    names = list(dict.fromkeys(name for one in deploys.values() for name in one.phases))
+    table = Table("phase", *deploys, box=None)
+    for name in names:
+        table.add_row(name, *(f"{one.phases[name]:.1f}" if name in one.phases else "" for one in deploys.values()))
+    table.add_row("whole", *(f"{one.seconds:.1f}" for one in deploys.values()))
+    console = Console(width=100, file=io.StringIO())
+    with console.capture() as shown:
+        console.print(table)
+    return [line.rstrip() for line in shown.get().splitlines()]
 
 
 def invoke(

@@ -28,6 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 # Not under /tmp: what a controller keeps are keys. `.lab/` is git-ignored, and its owner's only.
 SAVED_SYSCTLS = HOME / "sysctls.saved"
 CONTROLLERS = PROJECT / ".lab" / "tests"
+GUIDES_RELEASE: str = runpy.run_path(str(PROJECT / "group_data" / "all.py"))["kubernetes_version"]
 VIRTUAL_IP: str = runpy.run_path(str(PROJECT / "group_data" / "lb.py"))["virtual_ip"]
 
 

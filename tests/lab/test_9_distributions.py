@@ -16,7 +16,7 @@ import busybox
 import pytest
 from invocation import Invocation
 from laboratory import Lab, until
-from observe import assert_finished
+from observe import assert_finished, started_again, starts
 
 from kubeinfra.components.platforms import PLATFORMS
 from lab.docker import docker
@@ -273,3 +273,14 @@ def test_the_ways_in_were_as_they_should_be(mixed: Lab, deployed: Invocation) ->
         said = mixed.run(machine, "cat /proc/$(pgrep -o -x sshd)/status; findmnt -no OPTIONS /tmp")
         assert re.search(r"^Umask:\s+0077$", said, re.MULTILINE) and "noexec" in said, f"{machine}: {asked}: {said}"
     assert PASSWORD not in deployed.text
+
+
+def test_the_firewalls_are_after_a_reboot_as_the_deploy_left_them(mixed: Lab, deployed: Invocation) -> None:
+    before = starts(mixed)
+    done = mixed.python("-m", "lab", "reboot", *mixed.machines)
+    assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
+    assert "policy drop" in mixed.run(JUMP, "nft list chain inet person input")
+    assert "Status: inactive" in mixed.run(OLD, "ufw status")
+    assert "inactive" in mixed.run(EL, "systemctl is-active firewalld; exit 0")
+    until("all containers have started anew, behind them", lambda: started_again(mixed, before), 240)
+    until("the nodes are Ready, and flannel runs", lambda: not (found := mixed.ailments()) or found, 60)

@@ -9,7 +9,10 @@ which kubectl is asked: the same questions take several times as long on the mac
 
 from __future__ import annotations
 
+import json
 import re
+import socket
+import subprocess
 import time
 import urllib.request
 from collections import Counter
@@ -100,9 +103,9 @@ def service(deployed: Deployed) -> str:
     return web.address(deployed.lab)
 
 
-def answering(lab: Lab, machine: str, socket: str) -> set[str]:
+def answering(lab: Lab, machine: str, server: str) -> set[str]:
     """Addresses of the nodes whose pods answer the machine's host there, one connection each."""
-    ask = f"for i in 1 2 3 4 5 6 7 8; do curl -s -m 10 http://{socket}/hostname || echo FAILED; echo; done"
+    ask = f"for i in 1 2 3 4 5 6 7 8; do curl -s -m 10 http://{server}/hostname || echo FAILED; echo; done"
     answers = Counter(lab.run(machine, ask).split())
     nodes = {one["metadata"]["name"]: one["spec"]["nodeName"] for one in web.pods(lab)}
     assert answers.keys() <= nodes.keys(), f"{machine} should only be answered by pods of the Service: {answers}"
@@ -117,9 +120,9 @@ def traffic_flows(lab: Lab, service: str) -> bool:
     """
     everyone = {lab.address(name) for name in lab.nodes}
     node_port = f"{lab.address(MACHINE)}:{web.NODE_PORT}"
-    for machine, socket in ((MACHINE, f"{service}:80"), (OTHER, f"{service}:80"), (OTHER, node_port)):
-        found = answering(lab, machine, socket)
-        assert found == everyone, f"pods of all nodes should answer {machine} at {socket}: {found}"
+    for machine, server in ((MACHINE, f"{service}:80"), (OTHER, f"{service}:80"), (OTHER, node_port)):
+        found = answering(lab, machine, server)
+        assert found == everyone, f"pods of all nodes should answer {machine} at {server}: {found}"
     for pod in web.pods(lab):
         for target in (f"{service}:80", "10.0.0.1:443", "10.0.0.2:53"):
             web.connect(lab, pod["metadata"]["name"], target, seconds=20)
@@ -189,23 +192,30 @@ def test_traffic_flows_through_ipvs(deployed: Deployed, service: str) -> None:
     until("traffic flows", lambda: traffic_flows(deployed.lab, service), 60)
 
 
+def neighbour(address: str) -> str:
+    """What this computer knows of an address of the lab's network once it has asked; "lladdr" is in an answer."""
+    show = ["ip", "neigh", "show", "to", address]
+    subprocess.run(["ip", "neigh", "flush", "to", address], check=True, capture_output=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.sendto(b"", (address, 9))
+    until("ARP has come to an end", lambda: "INCOMPLETE" not in subprocess.check_output(show, text=True), 10)
+    return subprocess.check_output(show, text=True)
+
+
 def test_nobody_answers_arp_for_a_service(deployed: Deployed, service: str) -> None:
-    """Asked from another machine of the network; needs strictARP in kube-proxy's configuration."""
+    """
+    Asked by the computer that has the lab's network, which has no kube-proxy to keep packets for Services; needs
+    strictARP in kube-proxy's configuration. An external address of a Service is of the machines' own network.
+    """
     lab = deployed.lab
-
-    def neighbour(address: str) -> str:
-        ask = f"ip neigh flush to {address}; ping -c 1 -W 2 {address} >/dev/null; ip neigh show to {address}"
-        return lab.run(OTHER, f"{ask}; exit 0").strip()
-
-    own = lab.address(MACHINE)
-    assert "lladdr" in neighbour(own), "the machine's own address should be answered for"
-    # The asking machine's kube-proxy keeps packets for Services: another address beside theirs does as well.
-    lab.run(MACHINE, "ip address add 192.168.81.77/32 dev kube-ipvs0")
-    try:
-        asked = neighbour("192.168.81.77")
-    finally:
-        lab.run(MACHINE, "ip address del 192.168.81.77/32 dev kube-ipvs0")
-    assert asked and "lladdr" not in asked, f"nobody should answer for an address on kube-ipvs0: {asked}"
+    external = lab.address(MACHINE).rpartition(".")[0] + ".77"
+    patch = json.dumps({"spec": {"externalIPs": [external]}})
+    lab.kubectl("-n", web.NAMESPACE, "patch", "service", "web", "--type=merge", f"--patch={patch}")
+    until("kube-ipvs0 has the Service's external address", lambda: external in service_addresses(lab), 60)
+    assert "lladdr" in neighbour(lab.address(MACHINE)), "the machine's own address should be answered for"
+    asked = neighbour(external)
+    assert asked and "lladdr" not in asked, f"nobody should answer for a Service's external address: {asked}"
+    lab.run(MACHINE, f"curl -s -m 10 http://{external}/hostname")  # the machine itself has a use for it
 
 
 @pytest.mark.parametrize(
