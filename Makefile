@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts bundle unbundle flags test beside check fix unit plan quick lab-test virtual-node-test virtual-test
+.PHONY: help demo demo-down deploy artifacts bundle unbundle flags prove test beside check fix unit plan quick lab-test virtual-node-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -69,6 +69,9 @@ virtual-node-test: .venv/installed ## of the lab's tests those of a node with a 
 
 virtual-test: .venv/installed ## those, and the same with a machine that is everything, in half an hour
 	$(PYTEST) tests/lab/test_virtual_machine.py
+
+prove: .venv/installed ## deploy a minor to two bare machines, and record how it went; MINOR=1.30, or MINOR="1.29 1.30"
+	MINOR="$(or $(MINOR),$(error which? MINOR=1.30, or several: MINOR="1.29 1.30"))" $(PYTEST) tests/lab/prove.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

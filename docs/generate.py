@@ -9,6 +9,7 @@ without a translation has the English one.
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from kubeinfra.reports import releases as releases_report
 
 ROOT = Path(__file__).resolve().parents[1]
 ARCH = "amd64"  # of the artifacts that are named as examples
+GUIDE = Cluster((), Settings(kubernetes_version=runpy.run_path(str(ROOT / "group_data/all.py"))["kubernetes_version"]))
+"""The guide's cluster, of the release that the project ships with; without its machines."""
 
 
 class _Words(dict[str, str]):
@@ -100,6 +103,11 @@ _CHINESE = _Words(
         "CNI plugins": "CNI 插件",
         "proved": "实际部署过",
         "not proved": "未验证",
+        "date": "日期",
+        "machines": "机器数",
+        "first deploy": "首次部署",
+        "second run": "第二次运行",
+        "how": "方式",
         "IP protocol": "IP 协议（VRRP）",  # noqa: RUF001
         ", ": "、",
     }
@@ -146,9 +154,8 @@ def settings_table(words: Mapping[str, str] = _ENGLISH, translated: Mapping[str,
 
 def ports_table(words: Mapping[str, str] = _ENGLISH) -> str:
     """The ports that must be open between the machines of the guide's cluster."""
-    guide = Cluster((), Settings())
     rows = [(words["all"], "tcp 22", words["controller"])]
-    for group, listening in ports(guide).items():
+    for group, listening in ports(GUIDE).items():
         for port in listening:
             if port.sources:
                 sources = words[", "].join(words[source] for source in port.sources)
@@ -218,6 +225,20 @@ def releases_table(words: Mapping[str, str] = _ENGLISH) -> str:
     return _table(tuple(words[word] for word in header), lines)
 
 
+def proofs_table(words: Mapping[str, str] = _ENGLISH) -> str:
+    """Every release that was deployed for real: when and how, and how long it took."""
+    header = ("release", "date", "machines", "first deploy", "second run", "how")
+    proofs = [proof for row in releases_report.rows() for proof in reversed(row.proofs)]
+    lines = [(one.release, str(one.date), *_figures(one), one.how) for one in proofs]
+    return _table(tuple(words[word] for word in header), lines)
+
+
+def _figures(proof: releases.Proof) -> tuple[str, str, str]:
+    if proof.machines is None:
+        return ("-", "-", "-")
+    return str(proof.machines), f"{proof.first_deploy} s", f"{proof.second_run} s"
+
+
 def platforms_table(words: Mapping[str, str] = _ENGLISH) -> str:
     """Every release of a distribution, and how the deploy was checked on it."""
     header = (
@@ -283,6 +304,8 @@ def _block(block: re.Match[str], chinese: bool) -> str:
         return f"{begin}{platforms_table(_CHINESE if chinese else _ENGLISH)}\n"
     if name == "releases":
         return f"{begin}{releases_table(_CHINESE if chinese else _ENGLISH)}\n"
+    if name == "proofs":
+        return f"{begin}{proofs_table(_CHINESE if chinese else _ENGLISH)}\n"
     if name == "packages":
         return f"{begin}{packages_table()}\n"
     if name == "settings":

@@ -121,7 +121,7 @@ def _up(options: argparse.Namespace, phases: Phases) -> tuple[Cluster, Planned]:
         _machines(phases, cluster, planned)
         in_containers = [machine for machine, kind in planned.items() if isinstance(kind, Containers)]
         values = settings.lab_settings(
-            cluster.release, artifacts.BUILT, building.result(), restricted=engine.lacks_sys_resource()
+            cluster, artifacts.BUILT, building.result(), restricted=engine.lacks_sys_resource()
         )
         settings.write({**values, **release}, cluster.machines, in_containers)
         with phases("prefetch") as step:

@@ -7,8 +7,7 @@ from pathlib import Path
 from pprint import pformat
 from runpy import run_path
 
-from kubeinfra.cluster.cluster import GROUPS, Machine
-from kubeinfra.releases.catalogue import Release
+from kubeinfra.cluster.cluster import GROUPS, Cluster, Machine
 from lab import keys
 from lab.names import LAB, container
 
@@ -20,11 +19,12 @@ _HEADER = "# Written by `python -m lab up`: what only the lab needs. Changes her
 
 
 def lab_settings(
-    release: Release, artifacts_dir: Path, own_builds: Mapping[str, str], restricted: bool
+    cluster: Cluster, artifacts_dir: Path, own_builds: Mapping[str, str], restricted: bool
 ) -> dict[str, object]:
     """
     Settings for machines that are containers on one disk and one kernel.
 
+    + cluster: as inventory and group_data describe it without them
     + artifacts_dir, own_builds: what was built instead of downloaded, path below it -> "sha256:<hex>";
       nothing where upstream can be reached, and then the versions are the release's own
     + restricted: whether the machines lack CAP_SYS_RESOURCE
@@ -51,8 +51,8 @@ def lab_settings(
         settings["artifacts_dir"] = str(artifacts_dir.resolve())
         settings["own_builds"] = dict(own_builds)
         settings["etcd_version"] = built_versions("etcd", own_builds)[0]
-    if release.container_runtime == "containerd":
-        settings |= _containerd(release, own_builds, restricted)
+    if cluster.container_runtime == "containerd":
+        settings |= _containerd(cluster, own_builds, restricted)
     return settings
 
 
@@ -61,13 +61,14 @@ def built_versions(name: str, own_builds: Iterable[str]) -> list[str]:
     return [path.split("/")[1] for path in own_builds if path.startswith(f"{name}/")]
 
 
-def _containerd(release: Release, own_builds: Mapping[str, str], restricted: bool) -> dict[str, object]:
+def _containerd(cluster: Cluster, own_builds: Mapping[str, str], restricted: bool) -> dict[str, object]:
     settings: dict[str, object] = {}
     if own_builds and not built_versions("crictl", own_builds):
         settings["crictl"] = False
     if restricted:
         # Without the capability nobody can have a lower oom_score_adj than containerd itself, such as a sandbox has.
-        cri = "io.containerd.grpc.v1.cri" if release.containerd.startswith("1.") else "io.containerd.cri.v1.runtime"
+        is_old = cluster.containerd_version.startswith("1.")
+        cri = "io.containerd.grpc.v1.cri" if is_old else "io.containerd.cri.v1.runtime"
         settings["containerd_extra_config"] = {"plugins": {cri: {"restrict_oom_score_adj": True}}}
     return settings
 

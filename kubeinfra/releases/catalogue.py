@@ -38,15 +38,23 @@ ARCHES = ("amd64", "arm64")
 
 @dataclass(frozen=True)
 class Proof:
-    """That a release was deployed for real: when, and how."""
+    """
+    That a release was deployed for real on bare machines, verified, and run a second time without a change.
 
+    + machines: how many; + first_deploy, second_run: seconds; all None where they were not recorded
+    """
+
+    release: str
     date: date
     how: str
+    machines: int | None = None
+    first_deploy: int | None = None
+    second_run: int | None = None
 
 
-PROVED: Mapping[str, Proof] = {version: Proof(**table) for version, table in TABLES["proved"].items()}
-"""Release -> its proof; the others are as upstream's documentation has it, and were not tried."""
-DEFAULT = max(PROVED, key=numbers)
+PROOFS = tuple(Proof(**table) for table in _read("proved.toml")["proved"])
+"""The releases that are not here are as upstream's documentation has it, and were not tried."""
+DEFAULT = max((proof.release for proof in PROOFS), key=numbers)
 """The release that is deployed if no setting says which: the newest of those that are proved."""
 
 

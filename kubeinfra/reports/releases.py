@@ -8,7 +8,7 @@ from datetime import date
 from rich.markup import escape
 from rich.table import Table
 
-from kubeinfra.releases.catalogue import DEFAULT, NEWEST, PROVED, Release, release
+from kubeinfra.releases.catalogue import DEFAULT, NEWEST, PROOFS, Proof, Release, release
 from kubeinfra.releases.versions import minor_of, numbers, written
 
 NOT_PROVED = "not proved"
@@ -50,10 +50,24 @@ class Row:
         return str(getattr(self.release, f"{image}_image")).rpartition(":")[2].removeprefix("v")
 
     @property
+    def proofs(self) -> list[Proof]:
+        """Those of the minor's releases, newest release first."""
+        own = (one for one in PROOFS if minor_of(one.release) == self.minor)
+        return sorted(own, key=lambda proof: numbers(proof.release), reverse=True)
+
+    @property
     def proved(self) -> str:
-        """Each release of the minor that was deployed for real, newest first: when, and how."""
-        own = sorted((one for one in PROVED if minor_of(one) == self.minor), key=numbers, reverse=True)
-        return "; ".join(f"{one} on {PROVED[one].date}: {PROVED[one].how}" for one in own) or NOT_PROVED
+        """The releases of the minor that were deployed for real."""
+        return ", ".join(dict.fromkeys(one.release for one in self.proofs)) or NOT_PROVED
+
+
+def told(proof: Proof) -> str:
+    """One proof in a line, with its figures where they were recorded."""
+    said = [f"{proof.release} on {proof.date}", proof.how]
+    if proof.machines is not None:
+        seconds = f"{proof.first_deploy} s, second run {proof.second_run} s"
+        said.append(f"{proof.machines} machines in {seconds}")
+    return ": ".join(said)
 
 
 def rows() -> list[Row]:
@@ -64,9 +78,8 @@ def rows() -> list[Row]:
 def table(today: date) -> Table:
     """For a terminal; + today: minors that upstream supported until before it are dim"""
     found = Table(box=None, pad_edge=False)
-    for title in ("minor", "newest", "supported until", "runtime", "etcd", "CoreDNS"):
+    for title in ("minor", "newest", "supported until", "runtime", "etcd", "CoreDNS", "proved"):
         found.add_column(title, no_wrap=True)
-    found.add_column("proved", overflow="fold")
     for row in rows():
         cells = (row.minor, row.release.newest, str(row.end_of_life), row.runtime, row.release.etcd, row.tag("coredns"))
         found.add_row(*map(escape, (*cells, row.proved)), style="dim" if today > row.end_of_life else "")
@@ -74,8 +87,10 @@ def table(today: date) -> Table:
 
 
 def summary() -> str:
-    """The line under the table."""
-    return (
+    """What stands under the table: how each that is proved was, and what the rest of this means."""
+    proofs = [f"proved: {told(proof)}" for row in rows() for proof in reversed(row.proofs)]
+    return "\n".join(proofs) + (
+        "\n"
         f"Any patch of these minors can be set as kubernetes_version; without that setting it is {DEFAULT}, the newest "
         "that is proved. What else goes with each: docs/releases.md"
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from kubeinfra.errors import KubeinfraError
 from kubeinfra.releases import catalogue
+from lab import inventory
 
 from . import build, stack
 from .base import Build
@@ -19,12 +20,13 @@ CACHE = Path.home() / ".cache/kubeinfra"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lab.build", description=__doc__)
     parser.add_argument("paths", nargs="*", metavar="PATH", help="such as images/... as they are printed")
-    parser.add_argument("--release", default=catalogue.DEFAULT, help="version of Kubernetes (%(default)s)")
+    parser.add_argument("--release", metavar="X.Y.Z", help="version of Kubernetes (that of inventory.py)")
     parser.add_argument("--into", type=Path, default=CACHE / "built", help="artifact directory (%(default)s)")
     parser.add_argument("--work", type=Path, default=CACHE / "build-work", help="scratch, logs (%(default)s)")
     options = parser.parse_args()
     try:
-        wanted = named(stack.builds(catalogue.release(options.release)), options.paths)
+        release = catalogue.release(options.release) if options.release else _of_inventory()
+        wanted = named(stack.builds(release), options.paths)
         digests = build(wanted, options.into, options.work, Console(stderr=True))
     except KubeinfraError as error:
         sys.exit(str(error))
@@ -32,6 +34,10 @@ def main() -> None:
         sys.exit("stopped; what is built so far stays, run it again to build the rest")
     for path, digest in digests.items():
         print(path, digest)
+
+
+def _of_inventory() -> catalogue.Release:
+    return inventory.read(Path("inventory.py")).cluster.release
 
 
 def named(builds: Mapping[str, Build], paths: Sequence[str]) -> list[Build]:

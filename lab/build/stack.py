@@ -13,9 +13,40 @@ from .images import ARCH
 CRICTL = ("1.34.0", "1.36.0", "1.37.0")
 C_COMPILER = ("gcc", "libc6-dev")
 
-# By minor: what upstream pins, and a Go of today does not compile -> the version that it does.
-PINS = {
-    (1, 20): {"github.com/modern-go/reflect2": "v1.0.2", "golang.org/x/sys": "v0.1.0"},
+# By minor: module -> the version that is taken in place of the release's. Some that upstream pins do not compile with a
+# Go of today, or do not work: reflect2 1.0.1 reads maps as Go had them before 1.18. Of some of Kubernetes' own modules
+# the release's number cannot be had; then it is the nearest that can.
+REFLECT = {"github.com/modern-go/reflect2": "v1.0.2"}
+PINS: dict[tuple[int, int], dict[str, str]] = {
+    (1, 20): REFLECT | {"golang.org/x/sys": "v0.1.0"},
+    (1, 21): REFLECT,
+    (1, 22): REFLECT | {"k8s.io/kube-controller-manager": "v0.22.16"},
+    (1, 25): {
+        "k8s.io/cluster-bootstrap": "v0.25.9",
+        "k8s.io/controller-manager": "v0.25.6",
+        "k8s.io/kube-controller-manager": "v0.25.6",
+        "k8s.io/kube-proxy": "v0.25.9",
+    },
+    (1, 26): {
+        "k8s.io/controller-manager": "v0.26.13",
+        "k8s.io/kube-controller-manager": "v0.26.13",
+        "k8s.io/kube-proxy": "v0.26.13",
+    },
+    (1, 27): {"k8s.io/legacy-cloud-providers": "v0.27.11"},
+    (1, 29): {
+        "k8s.io/endpointslice": "v0.29.5",
+        "k8s.io/kube-controller-manager": "v0.29.5",
+        "k8s.io/legacy-cloud-providers": "v0.29.5",
+    },
+    (1, 30): {"k8s.io/sample-apiserver": "v0.30.6"},
+    (1, 31): {
+        "k8s.io/endpointslice": "v0.31.13",
+        "k8s.io/kube-controller-manager": "v0.31.13",
+        "k8s.io/kube-proxy": "v0.31.11",
+        "k8s.io/kube-scheduler": "v0.31.13",
+        "k8s.io/sample-apiserver": "v0.31.12",
+    },
+    (1, 32): {"k8s.io/endpointslice": "v0.32.12", "k8s.io/sample-apiserver": "v0.32.10"},
 }
 
 

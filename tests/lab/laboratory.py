@@ -79,12 +79,12 @@ class Lab:
         (self.directory / "inventory.py").write_text(self.inventory)
         (self.directory / "group_data" / "all.py").write_text(self.settings)
 
-    def up(self) -> None:
+    def up(self, timeout: float = 1200) -> None:
         """A controller that knows of no cluster, and machines on which nothing is set up."""
         self.make_controller()
         if self.virtual_ip != VIRTUAL_IP:
             (self.directory / "group_data" / "lb.py").write_text(f'virtual_ip = "{self.virtual_ip}"\n')
-        made = self.python("-m", "lab", "up", "--fresh", timeout=1200)
+        made = self.python("-m", "lab", "up", "--fresh", timeout=timeout)
         assert made.code == 0, f"the lab should have come up:\n{made.text}"
 
     def down(self) -> None:

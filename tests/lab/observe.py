@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from invocation import Invocation
 from laboratory import Lab
@@ -176,8 +177,8 @@ def _command_lines() -> Iterable[str]:
             continue  # it has ended
 
 
-def assert_finished(lab: Lab, done: Invocation, *again: str, **options: str) -> None:
-    """All nodes Ready; nothing half done is left on a machine; the next run is empty."""
+def assert_finished(lab: Lab, done: Invocation, *again: str, **options: Any) -> Invocation:
+    """All nodes Ready; nothing half done is left on a machine; the next run, which this gives, is empty."""
     lab.require_healthy(f"after {done}")
     half = "-name '.*.new' -o -path '/opt/*/bin/.*' -o -name '*.part' -o -path '/var/lib/kubeinfra/images/*'"
     leftovers = lab.everywhere(f"find $(ls -d /opt /usr/local/bin /etc /var/lib/kubeinfra 2>/dev/null) {half}")
@@ -186,6 +187,7 @@ def assert_finished(lab: Lab, done: Invocation, *again: str, **options: str) -> 
     second = lab.deploy("--json", *again, **options)
     assert not second.changes, f"the next run should change nothing: {second.changes}"
     assert processes(lab) == running, "the next run should restart nothing"
+    return second
 
 
 def starts(lab: Lab) -> dict[str, int]:

@@ -29,6 +29,8 @@ from tests.sent import Sent, read, recording
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("deploy.py", "inventory.py", "config.py", "day2", "group_data", "kubeinfra", "tasks", "templates", "files")
 GROUPS = ("master", "node", "etcd", "lb")
+RELEASE: str = runpy.run_path(str(ROOT / "group_data/all.py"))["kubernetes_version"]
+"""What the project's own settings deploy."""
 PYINFRA = Path(sys.executable).with_name("pyinfra")
 
 # What each distribution's machine says of itself; see kubeinfra.facts.machine.MachineFacts.

@@ -90,18 +90,6 @@ def test_docker_that_is_there_already_stays(project: Project, owner: str) -> Non
     assert "start docker.service" in ran.said("node01")
 
 
-def test_machines_of_two_architectures_get_their_own_binaries(project: Project) -> None:
-    machines = guide()
-    mixed = [
-        replace(machine, says={**DEBIAN, "arch": "aarch64"}) if machine.name == "node02" else machine
-        for machine in machines
-    ]
-    ran = project.plan(mixed, "--limit", "node", file="tasks/artifacts.py")
-    put = {name: [one for one in ran.said(name) if "kubelet 1.20.15" in one] for name in ("node01", "node02")}
-    assert len(put["node01"]) == len(put["node02"]) == 1
-    assert put["node01"] != put["node02"]
-
-
 # Each distribution once, as a machine that has every part that packages are needed for.
 EVERY = {name: f"p{number}" for number, name in enumerate(PLATFORMS)}
 

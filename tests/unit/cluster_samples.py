@@ -16,6 +16,8 @@ from kubeinfra.machine.survey import Survey
 from kubeinfra.pki.secrets import ClusterSecrets
 
 ALL = "group_data/all.py"
+RELEASE = "1.20.15"
+"""The guide's, which the samples have unless a test says another."""
 
 
 def entry(name: str, address: str, groups: str, **data: Any) -> InventoryEntry:
@@ -44,6 +46,7 @@ VIRTUAL_IP = "192.168.80.100"
 
 
 def cluster(entries: Iterable[InventoryEntry] = THREE, **values: Any) -> Cluster:
+    values = {"kubernetes_version": RELEASE, **values}
     return build(entries, values, dict.fromkeys(values, ALL), further=OF_SETTINGS)[0]
 
 

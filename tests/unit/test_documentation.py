@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from test_releases import versions_of_releases
 
-from docs.generate import ROOT, meanings, pages, settings_table, translations, updated
-from kubeinfra.cluster.cluster import Cluster
+from docs.generate import GUIDE, ROOT, meanings, pages, settings_table, translations, updated
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.components import control_plane, etcd, load_balancer, network, node
 from kubeinfra.components.base import Port, Unit
@@ -54,7 +53,6 @@ QUOTED = (
 COMPONENT_PAGES = ROOT / "docs/components"
 TASKS = [path.stem for path in sorted((ROOT / "tasks").glob("[!_]*.py"))]
 # Page -> the units and the ports that it must name; verify, artifacts and the like have neither.
-GUIDE = Cluster((), Settings())
 COMPONENTS: dict[str, tuple[Sequence[Unit], Sequence[Port]]] = {
     "etcd": ([etcd.UNIT], etcd.PORTS),
     "control_plane": (control_plane.UNITS, control_plane.ports(GUIDE)),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cluster_samples import RELEASE
 from pyinfra_cli.inventory import make_inventory
 from pyinfra_cli.util import PYTHON_CODES
 
@@ -14,6 +15,7 @@ from kubeinfra.__main__ import main
 from kubeinfra.run.inventory import from_inventory, load
 
 ROOT = Path(__file__).resolve().parents[2]
+RELEASED = f'kubernetes_version = "{RELEASE}"\n'
 
 INVENTORY = """\
 machines = [
@@ -34,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "group_data").mkdir()
     (tmp_path / "inventory.py").write_text(INVENTORY)
-    (tmp_path / "group_data/all.py").write_text('ssh_user = "me"\n_sudo = True\ncluster_name = "trial"\n')
+    (tmp_path / "group_data/all.py").write_text('ssh_user = "me"\n_sudo = True\ncluster_name = "trial"\n' + RELEASED)
     return tmp_path
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kubeinfra.cluster.cluster import Machine
+from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import Settings, read
 from kubeinfra.errors import KubeinfraError
-from kubeinfra.releases.catalogue import release
 from lab import containers, debian, engine, host, image, keys, kinds, machines, network, settings
 from lab.console import Phases
 from lab.machines import Kind
@@ -35,8 +34,9 @@ def machine(name: str, address: str, *groups: str) -> Machine:
     return Machine(name, name, IPv4Address(address), frozenset(groups))
 
 
-def lab_settings(version: str, own_builds: dict[str, str], restricted: bool = True) -> dict[str, object]:
-    return settings.lab_settings(release(version), Path("built"), own_builds, restricted)
+def lab_settings(version: str, own_builds: dict[str, str], restricted: bool = True, **values: Any) -> dict[str, object]:
+    cluster = Cluster((), Settings(kubernetes_version=version, **values))
+    return settings.lab_settings(cluster, Path("built"), own_builds, restricted)
 
 
 def addresses(*texts: str) -> list[IPv4Address]:
@@ -234,6 +234,15 @@ class TestSettings:
         assert lab_settings(version, {})["containerd_extra_config"] == extra
         assert "containerd_extra_config" not in lab_settings(version, {}, restricted=False)
         assert "containerd_extra_config" not in lab_settings("1.20.15", {})
+
+    def test_what_containerd_needs_follows_from_the_clusters_runtime_and_version(self) -> None:
+        old = lab_settings("1.23.17", BUILT, container_runtime="containerd")
+        assert old["crictl"] is False
+        assert old["containerd_extra_config"] == {
+            "plugins": {"io.containerd.grpc.v1.cri": {"restrict_oom_score_adj": True}}
+        }
+        newer = lab_settings("1.30.14", {}, containerd_version="2.0.1")["containerd_extra_config"]
+        assert newer == {"plugins": {"io.containerd.cri.v1.runtime": {"restrict_oom_score_adj": True}}}
 
     def test_where_crictl_cannot_be_built_the_lab_does_without(self) -> None:
         there = BUILT | {"crictl/1.37.0/crictl-v1.37.0-linux-amd64.tar.gz": "sha256:" + "2" * 64}

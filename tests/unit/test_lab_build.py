@@ -168,6 +168,11 @@ class TestStack:
         assert tarball("1.20").key == oldest.key
         assert tarball("1.37").key != newest.key
 
+    def test_parts_of_kubernetes_itself_are_of_the_minor_that_they_are_taken_for(self) -> None:
+        for (_, minor), pins in stack.PINS.items():
+            own = {path: version for path, version in pins.items() if path.startswith("k8s.io/")}
+            assert all(version.startswith(f"v0.{minor}.") for version in own.values()), own
+
     def test_a_path_is_made_in_one_way_whichever_release_it_is_for(self) -> None:
         """Or it would be built anew with each change from one release to another."""
         made: dict[str, set[str]] = {}

@@ -216,6 +216,11 @@ def test_apt_has_the_suite_of_the_table(id_: str, version: str, suite: str) -> N
     )
 
 
+def test_apt_is_asked_for_packages_of_the_machines_architecture() -> None:
+    seen = replace(saying("debian", "12", "debian"), arch="arm64")
+    assert (repository(seen)[APT_LIST] or "").startswith("deb [arch=arm64 signed-by=")
+
+
 @pytest.mark.parametrize(
     ("url", "file", "ours"),
     [

@@ -16,7 +16,7 @@ from kubeinfra.releases.catalogue import (
     DEFAULT,
     NEWEST,
     PINS,
-    PROVED,
+    PROOFS,
     TABLES,
     artifact,
     reason_against,
@@ -117,10 +117,17 @@ def test_what_is_no_release_gets_one_sentence_with_what_to_write(wrong: Any, rea
 
 
 def test_the_default_is_the_newest_that_is_proved() -> None:
-    assert DEFAULT in PROVED
-    assert all(numbers(version) <= numbers(DEFAULT) for version in PROVED)
-    assert all(reason_against(version) is None and proof.how for version, proof in PROVED.items())
-    assert all(proof.date <= date.today() for proof in PROVED.values())
+    proved = [proof.release for proof in PROOFS]
+    assert DEFAULT in proved
+    assert all(numbers(version) <= numbers(DEFAULT) for version in proved)
+    assert all(reason_against(proof.release) is None and proof.how for proof in PROOFS)
+    assert all(proof.date <= date.today() for proof in PROOFS)
+
+
+def test_a_proof_has_all_figures_or_none() -> None:
+    for proof in PROOFS:
+        measured = (proof.machines, proof.first_deploy, proof.second_run)
+        assert all(measured) or not any(measured), proof
 
 
 def test_artifacts_have_the_paths_that_the_pages_give() -> None:

@@ -18,8 +18,8 @@ from kubeinfra.checks.releases import end_of_life, running_release
 from kubeinfra.facts.machine import MachineFacts
 from kubeinfra.findings import Finding
 from kubeinfra.machine.survey import Survey, survey
-from kubeinfra.releases.catalogue import NEWEST, PROVED, release
-from kubeinfra.reports.releases import NOT_PROVED, rows
+from kubeinfra.releases.catalogue import NEWEST, PROOFS, Proof, release
+from kubeinfra.reports.releases import NOT_PROVED, rows, told
 
 
 def found(wanted: str, *releases: str, name: str = "m1") -> list[Finding]:
@@ -142,18 +142,27 @@ def test_each_minor_has_a_row_that_says_what_is_proved_of_it() -> None:
         "3.4.26 (3.4 to below 3.6)",
         "1.10.1",
     )
-    assert first.proved == f"1.20.15 on {PROVED['1.20.15'].date}: {PROVED['1.20.15'].how}"
+    assert first.proved == "1.20.15"
+    proved = {proof.release for proof in PROOFS}
     assert all(
-        (row.proved == NOT_PROVED) is (not {minor for minor in PROVED if minor.startswith(f"{row.minor}.")})
-        for row in rows()
+        (row.proved == NOT_PROVED) is (not {one for one in proved if one.startswith(f"{row.minor}.")}) for row in rows()
     )
+
+
+def test_a_proof_is_told_with_its_figures_where_they_were_recorded() -> None:
+    proof = Proof("1.30.14", date(2026, 11, 27), "in containers")
+    assert told(proof) == "1.30.14 on 2026-11-27: in containers"
+    measured = replace(proof, machines=2, first_deploy=95, second_run=20)
+    assert told(measured) == "1.30.14 on 2026-11-27: in containers: 2 machines in 95 s, second run 20 s"
 
 
 def test_releases_prints_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["releases"]) == 0
     printed = capsys.readouterr().out
     assert all(newest in printed for newest in NEWEST.values())
-    assert "not proved" in " ".join(printed.split())
+    said = " ".join(printed.split())
+    assert "not proved" in said
+    assert all(told(proof) in said for proof in PROOFS)
 
 
 def test_the_file_that_ships_names_the_guides_release_and_the_newest() -> None:
