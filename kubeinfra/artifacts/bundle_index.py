@@ -52,7 +52,7 @@ class BundleIndex:
     files: Mapping[str, Entry]
 
     def __str__(self) -> str:
-        """For whom it is: "Kubernetes 1.20.15 for amd64"."""
+        """For whom it is: "Kubernetes X.Y.Z for amd64"."""
         return f"Kubernetes {self.kubernetes} for {' and '.join(self.arches)}"
 
     def text(self) -> str:
