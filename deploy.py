@@ -71,5 +71,6 @@ barrier(name="--- nodes are Ready, and flannel runs")
 addons.addons()
 addons.addons_gate()
 barrier(name="--- CoreDNS runs")
-verify.health()
 verify.traffic_where_changed()
+addons.metrics_gate()  # after it, as the first two measurements of metrics-server are 15 s apart
+verify.health()

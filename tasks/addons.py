@@ -28,13 +28,16 @@ def addons() -> None:
 
 @deploy("add-ons")
 def addons_gate() -> None:
-    """CoreDNS runs; metrics-server too, where there is one, as each API server sees it."""
-    measured = metrics_server.measures(awaited_nodes())
-    if not cluster().metrics_server and is_kubectl_host():
+    """CoreDNS runs."""
+    if is_kubectl_host():
         wait_until(name="CoreDNS rolled out", probe=component.ROLLED_OUT)
-    elif cluster().metrics_server and "master" in host.groups:
-        probe = component.ROLLED_OUT.and_then(measured) if is_kubectl_host() else measured
-        wait_until(name="CoreDNS rolled out, nodes measured", probe=probe)
+
+
+@deploy("add-ons")
+def metrics_gate() -> None:
+    """metrics-server, where there is one, has measured the nodes, as each API server sees it."""
+    if cluster().metrics_server and "master" in host.groups:
+        wait_until(name="nodes measured", probe=metrics_server.measures(awaited_nodes()))
 
 
 if is_deploy_file(__file__):
@@ -43,3 +46,4 @@ if is_deploy_file(__file__):
         require(name="the API server is ready", probe=READY, remedy="run tasks/control_plane.py first")
     addons()
     addons_gate()
+    metrics_gate()

@@ -59,15 +59,6 @@ class Probe:
     on_master: bool = False
     unless: str = ""
 
-    def and_then(self, other: Probe) -> Probe:
-        """Both, asked in one command; for probes of no unit, on the machine itself."""
-        return Probe(
-            f"{self.what}, and {other.what}",
-            f"{{ {self.command}; }} && {{ {other.command}; }}",
-            max(self.timeout, other.timeout),
-            why=f"{self.why}\n{other.why}",
-        )
-
 
 @dataclass(frozen=True)
 class Needed:

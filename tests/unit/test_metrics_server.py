@@ -15,7 +15,6 @@ from kubeinfra.checks.listeners import free_ports
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.components import addons, metrics_server
 from kubeinfra.components.artifacts_needed import node_images
-from kubeinfra.components.base import Probe
 from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.ports import ports
 from kubeinfra.health.questions import METRICS, parse_answer, probes
@@ -131,12 +130,3 @@ def test_what_others_serve_is_noted_and_stays(tmp_path: Path) -> None:
 def test_without_others_the_manifest_is_ours_to_apply(tmp_path: Path) -> None:
     program(tmp_path, "kubectl", "exit 0")
     assert shell(metrics_server.THEIRS.replace(KUBECTL, "kubectl"), programs=tmp_path).returncode != 0
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "come"), [("true", "true", True), ("true", "false", False), ("exit 1", "true", False)]
-)
-def test_two_conditions_are_one_question(first: str, second: str, come: bool) -> None:
-    both = Probe("a", first, 20, why="echo 1").and_then(Probe("b", f"{second} || exit 1", 180, why="echo 2"))
-    assert (both.what, both.timeout, shell(both.why).stdout) == ("a, and b", 180, "1\n2\n")
-    assert (shell(both.command).returncode == 0) is come
