@@ -41,10 +41,11 @@ GROUPS = {"node-only": 'master = etcd = ["master01"]', "everything": 'master = n
 SETTINGS = """
 masters_schedulable = True
 load_balancer_port = 8443
+ipvs_scheduler = "lc"
 """
 SLOW = 1200.0
 """Seconds for a run, and for a machine that boots: where they are over, something hangs."""
-LEAST_CONNECTIONS = ("--data", "ipvs_scheduler=lc")
+ROUND_ROBIN = ("--data", "ipvs_scheduler=rr")
 DROP = "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A INPUT -i lo -j ACCEPT; iptables -P INPUT DROP"
 NO_DROP = "iptables -P INPUT ACCEPT; iptables -F INPUT"
 
@@ -162,7 +163,7 @@ def assert_host_is_prepared(lab: Lab, fstab: str) -> None:
     keys = "net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables"
     assert lab.run(MACHINE, f"sysctl -n {keys}").split() == ["1", "1", "1"]
     loaded = set(lab.run(MACHINE, "cut -d ' ' -f 1 /proc/modules").split())
-    wanted = {"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"}
+    wanted = {"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "ip_vs_lc"}
     assert wanted <= loaded, f"not loaded: {wanted - loaded}"
     persisted = set(lab.run(MACHINE, "cat /etc/modules-load.d/*.conf").split())
     assert wanted <= persisted, f"not loaded at the next boot: {wanted - persisted}"
@@ -182,7 +183,7 @@ def test_the_host_is_prepared(deployed: Deployed) -> None:
 def test_ipvs_has_every_service_with_its_endpoints(deployed: Deployed, service: str) -> None:
     lab = deployed.lab
     until("IPVS has every Service with its endpoints", lambda: wrong_servers(lab), 60)
-    assert schedulers(lab) == {"rr"}
+    assert schedulers(lab) == {"lc"}, "the scheduler should be that of the settings"
     wanted = {at[1] for at in services(lab.get("services,endpoints", "--all-namespaces")["items"])}
     on_link = service_addresses(lab)
     assert on_link == wanted, f"kube-ipvs0 should have the Services' addresses, and no other: {on_link ^ wanted}"
@@ -220,40 +221,6 @@ def test_nobody_answers_arp_for_a_service(deployed: Deployed, service: str) -> N
     lab.run(MACHINE, f"curl -s -m 10 http://{external}/hostname")  # the machine itself has a use for it
 
 
-@pytest.mark.parametrize(
-    ("tasks", "settings", "mode"),
-    [
-        (["node"], ("--data", "kube_proxy_mode=iptables"), "iptables"),
-        (["ipvs", "node"], LEAST_CONNECTIONS, "ipvs"),
-    ],
-    ids=["there", "and back"],
-)
-def test_the_other_mode_and_back_with_another_scheduler(
-    deployed: Deployed, service: str, tasks: list[str], settings: tuple[str, ...], mode: str, figures: list[str]
-) -> None:
-    """The way there leaves no virtual server, the way back no chain; what a client of the node port meets meanwhile."""
-    lab = deployed.lab
-    url = f"http://{lab.address(MACHINE)}:{web.NODE_PORT}/hostname"
-    with InTurn(lambda: urllib.request.urlopen(url, timeout=2).read()) as client:
-        runs = [lab.pyinfra(f"tasks/{task}.py", "--limit", MACHINE, *settings, timeout=SLOW) for task in tasks]
-    for done in runs:
-        assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
-    figures.append(
-        f"kube-proxy of a virtual machine to {mode}: {sum(done.seconds for done in runs):.0f} s; {client.said()}"
-    )
-    assert lab.run(MACHINE, "curl -s http://127.0.0.1:10249/proxyMode") == mode
-    # kube-proxy is healthy before it has written all its rules.
-    until("traffic flows", lambda: traffic_flows(lab, service), 120)
-    if mode == "iptables":
-        left = servers(lab.run(MACHINE, "cat /proc/net/ip_vs"))
-        assert not left, f"no virtual server should be left: {left}"
-        assert not lab.run(MACHINE, "ls -d /sys/class/net/kube-ipvs0 2>/dev/null; exit 0"), "nor their addresses"
-    else:
-        until("the scheduler of all virtual servers is the new one", lambda: schedulers(lab) == {"lc"}, 60)
-        chains = lab.run(MACHINE, "iptables-save | grep -E '^:KUBE-(SVC|SEP)'; exit 0")
-        assert not chains, f"no chain of iptables mode should be left:\n{chains}"
-
-
 @pytest.mark.parametrize("cut", [False, True], ids=["reboot", "power cut, then with AppArmor"])
 def test_everything_comes_back_without_a_run(deployed: Deployed, service: str, cut: bool, figures: list[str]) -> None:
     lab, started = deployed.lab, time.monotonic()
@@ -284,5 +251,39 @@ def pods_ready(lab: Lab) -> bool:
 
 
 def test_the_next_run_changes_nothing(deployed: Deployed, service: str) -> None:
-    done = deployed.lab.deploy("--json", *LEAST_CONNECTIONS, timeout=SLOW)
+    done = deployed.lab.deploy("--json", timeout=SLOW)
     assert not done.changes, f"nothing should be left to do after a reboot and a power cut: {done.changes}"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "settings", "mode"),
+    [
+        (["node"], ("--data", "kube_proxy_mode=iptables"), "iptables"),
+        (["ipvs", "node"], ROUND_ROBIN, "ipvs"),
+    ],
+    ids=["there", "and back"],
+)
+def test_the_other_mode_and_back_with_another_scheduler(
+    deployed: Deployed, service: str, tasks: list[str], settings: tuple[str, ...], mode: str, figures: list[str]
+) -> None:
+    """The way there leaves no virtual server, the way back no chain; what a client of the node port meets meanwhile."""
+    lab = deployed.lab
+    url = f"http://{lab.address(MACHINE)}:{web.NODE_PORT}/hostname"
+    with InTurn(lambda: urllib.request.urlopen(url, timeout=2).read()) as client:
+        runs = [lab.pyinfra(f"tasks/{task}.py", "--limit", MACHINE, *settings, timeout=SLOW) for task in tasks]
+    for done in runs:
+        assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
+    figures.append(
+        f"kube-proxy of a virtual machine to {mode}: {sum(done.seconds for done in runs):.0f} s; {client.said()}"
+    )
+    assert lab.run(MACHINE, "curl -s http://127.0.0.1:10249/proxyMode") == mode
+    # kube-proxy is healthy before it has written all its rules.
+    until("traffic flows", lambda: traffic_flows(lab, service), 120)
+    if mode == "iptables":
+        left = servers(lab.run(MACHINE, "cat /proc/net/ip_vs"))
+        assert not left, f"no virtual server should be left: {left}"
+        assert not lab.run(MACHINE, "ls -d /sys/class/net/kube-ipvs0 2>/dev/null; exit 0"), "nor their addresses"
+    else:
+        until("the scheduler of all virtual servers is the new one", lambda: schedulers(lab) == {"rr"}, 60)
+        chains = lab.run(MACHINE, "iptables-save | grep -E '^:KUBE-(SVC|SEP)'; exit 0")
+        assert not chains, f"no chain of iptables mode should be left:\n{chains}"
