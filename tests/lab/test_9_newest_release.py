@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from invocation import Invocation, phase_table
-from laboratory import GUIDES_RELEASE, Lab, until
+from invocation import Invocation
+from laboratory import Lab, until
 from observe import Processes, assert_finished, processes, started_again, starts
 
 VERSION = "1.37.2"
@@ -45,14 +45,6 @@ def test_it_comes_up_and_the_second_run_is_empty(newest: Lab, deployed: Invocati
     for name, info in said.items():
         assert info["kubeletVersion"] == f"v{VERSION}", f"{name}: {info}"
         assert info["containerRuntimeVersion"].startswith("containerd://2."), f"{name}: {info}"
-
-
-def test_its_first_deploy_is_not_slower_than_that_of_the_guides_release(
-    deployed: Invocation, first_deploys: dict[str, Invocation]
-) -> None:
-    if GUIDES_RELEASE not in first_deploys:
-        pytest.skip(f"this test run has not deployed {GUIDES_RELEASE}")
-    assert deployed.seconds < first_deploys[GUIDES_RELEASE].seconds, "\n".join(phase_table(first_deploys))
 
 
 def test_kube_proxy_works_with_nftables(newest: Lab, deployed: Invocation) -> None:

@@ -1,7 +1,7 @@
 """
 A machine with a kernel of its own, and a container that is a master and a node: ipvs, SELinux, a firewall, swap,
 modules, the names that a cloud gives, reboot and power cut. The machine is a node, or everything: etcd's only member
-and a master too (which takes twice as long: `make test` has no time for that, `make virtual-test` does both).
+and a master too (which takes twice as long). `make test` has no time for them.
 
 They are a lab of their own, so that this file can run beside those of other clusters. Times are published, not
 asserted: the machine is a process of User-mode Linux, which has one processor. The container is the first master, on
