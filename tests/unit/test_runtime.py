@@ -26,6 +26,7 @@ KNOW_IT = {
     "kubeinfra/checks/catalogue.py": "what a check looks at, for its page",
     "kubeinfra/checks/networks.py": "the setting for its repository",
     "kubeinfra/facts/machine.py": "/.dockerenv, which tells a container",
+    "kubeinfra/artifacts/registry.py": "skopeo's names of a registry, and of a tar file",
     "deploy.py": "the table of contents",
 }
 
