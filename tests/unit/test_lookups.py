@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pyinfra.api import Config, Host, Inventory, State, arguments
 from pyinfra.api.host import HostData
+from pyinfra.api.util import get_operation_order_from_stack
 
 from kubeinfra.run.replaced import lookups
 
@@ -62,3 +63,18 @@ def test_the_arguments_of_an_operation_are_the_same(host: Host) -> None:
     assert left == {"path": "/x"}
     assert expected[0]["_sudo"] is True
     assert expected[0]["_su_user"] == "postgres"
+
+
+@pytest.mark.parametrize("cli", [False, True], ids=["api", "command line"])
+@pytest.mark.parametrize(
+    "deploy", [None, __file__, "/elsewhere/deploy.py"], ids=["no file", "this file", "another file"]
+)
+def test_the_order_of_an_operation_is_the_same(
+    host: Host, monkeypatch: pytest.MonkeyPatch, deploy: str | None, cli: bool
+) -> None:
+    monkeypatch.setattr("pyinfra.is_cli", cli)
+    state = host.state
+    state.current_deploy_filename, state.current_op_file_number = deploy, 7
+    found = {order: order(state) for order in (get_operation_order_from_stack, lookups._order)}
+    assert found[lookups._order] == found[get_operation_order_from_stack]
+    assert len(found[lookups._order]) > 1 or deploy == "/elsewhere/deploy.py"

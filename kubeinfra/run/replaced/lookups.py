@@ -1,20 +1,25 @@
 """
-What pyinfra looks up at each operation, fact and deploy of each host, looked up once: with it a plan takes a third of
+What pyinfra looks up at each operation, fact and deploy of each host, looked up once: with it a plan takes a fifth of
 the time.
 
 Each of them asks for all of pyinfra's arguments, some thirty such as _sudo, in what the inventory says of the host, and
-seldom finds one.
+seldom finds one. And each operation is put in order by the lines of the files that call it, for which pyinfra reads
+the source of each of these files.
 """
 
 from __future__ import annotations
 
+import sys
 from copy import copy
 from functools import cache
 from importlib import import_module
+from itertools import dropwhile
 from typing import Any
 
+import pyinfra
 from pyinfra.api import Host, State, arguments, inventory
 from pyinfra.api.host import HostData
+from pyinfra.api.util import PYINFRA_INSTALL_DIR
 
 _pop_global_arguments = arguments.pop_global_arguments
 
@@ -25,6 +30,7 @@ def install() -> None:
         arguments.all_global_arguments = _all_global_arguments
         inventory.get_all_connectors = cache(inventory.get_all_connectors)  # else once more for each host
         HostData.__getattr__ = _get_data  # type: ignore[method-assign]
+        vars(import_module("pyinfra.api.operation"))["get_operation_order_from_stack"] = _order
         for user in ("deploy", "facts", "operation"):
             vars(import_module(f"pyinfra.api.{user}"))["pop_global_arguments"] = _pop_arguments
 
@@ -36,6 +42,19 @@ def _pop_arguments(state: State, host: Host, kwargs: dict[str, Any]) -> Any:
     """Of the host itself: pyinfra's `host` and `state` find out at each access what they stand for."""
     own = host.inventory.get_host(host.name)
     return _pop_global_arguments(own.state, own, kwargs)
+
+
+def _order(state: State) -> list[int]:
+    """Line numbers of the calls that lead to an operation, from the deploy file on; pyinfra's own calls are left out."""
+    calls, frame = list[tuple[str, int]](), sys._getframe(1)
+    while frame:
+        calls.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back  # type: ignore[assignment]
+    calls.reverse()
+    if own := state.current_deploy_filename:
+        calls = list(dropwhile(lambda call: call[0] != own, calls))
+    lines = [line for file, line in calls if not file.startswith(PYINFRA_INSTALL_DIR)]
+    return [state.current_op_file_number, *lines] if pyinfra.is_cli else lines
 
 
 def _get_data(self: HostData, key: str) -> Any:
