@@ -58,6 +58,7 @@ class Lab:
         self.nodes: list[str] = said["node"]
         self.etcd: list[str] = said["etcd"]
         self.load_balancers: list[str] = said["lb"]
+        self.within: list[str] = []  # what the controller's commands run in: `ip netns exec NAME`
         # Of another network than the guide's: the same last number as in the guide's.
         self.virtual_ip = ".".join([*next(iter(self.addresses.values())).split(".")[:3], VIRTUAL_IP.split(".")[3]])
 
@@ -110,7 +111,7 @@ class Lab:
         return str(IPv4Address(bytes.fromhex(cable.removeprefix("vm")))) in self.addresses.values()
 
     def python(self, *arguments: str, timeout: float = 300) -> Invocation:
-        return invoke([sys.executable, *arguments], self.directory, self._environment, timeout)
+        return invoke([*self.within, sys.executable, *arguments], self.directory, self._environment, timeout)
 
     def pyinfra(
         self,
@@ -124,7 +125,7 @@ class Lab:
         """`pyinfra -y --ssh-user root --ssh-key ... inventory.py <arguments>`, as documented; a plan without -y."""
         connection = ["--ssh-user", user, "--ssh-key", ".lab/id_ed25519", "--group-data", ".lab/group_data"]
         program = str(Path(sys.executable).with_name("pyinfra"))
-        command = [program, *(["--dry"] if plan else ["-y"]), *connection, inventory, *arguments]
+        command = [*self.within, program, *(["--dry"] if plan else ["-y"]), *connection, inventory, *arguments]
         return invoke(command, self.directory, self._environment, timeout, kill_when)
 
     def deploy(self, *arguments: str, **options: Any) -> Invocation:

@@ -1,6 +1,6 @@
 """
-One small cluster, made file by file and finished by an ordinary user with sudo; then the whole plan, while pods work:
-an ordinary run with a longer inventory.
+One small cluster, begun file by file, its deploy killed at three points and finished by an ordinary user with sudo;
+then the whole plan, while pods work: an ordinary run with a longer inventory.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import pytest
 from availability import Requests, https
+from invocation import ends
 from laboratory import PROJECT, Lab, until
-from observe import assert_finished
+from observe import assert_finished, processes
 
 WHOLE = (PROJECT / "inventory.py").read_text()
 SUDO = ("--data", "_sudo=true")
@@ -42,7 +43,7 @@ def small_inventory() -> str:
 
 @pytest.fixture(scope="module")
 def small(bring_up: Callable[..., Lab]) -> Lab:
-    """The first components each alone, as root; the rest by an ordinary user with sudo."""
+    """The first components each alone, as root; then the rest."""
     return bring_up("growing", inventory=small_inventory())
 
 
@@ -61,9 +62,50 @@ def test_a_task_alone_starts_from_nothing(small: Lab, task: str, group: str, pro
     small.everywhere(proof, small.group(group) if group else small.machines)
 
 
+# SIGKILL; what is there at each of the three points is proved, so that the kill came in time.
+
+
+def test_killed_while_binaries_are_sent(small: Lab) -> None:
+    half = "ls /opt/kubernetes/bin/.kube-apiserver*.gz 2>/dev/null; exit 0"
+
+    def is_sending(line: str) -> bool:
+        if line.startswith("--> Starting operation: artifacts | binaries"):
+            until("a binary is on its way", lambda: bool(small.run(small.masters[0], half)), 30)
+            return True
+        return False
+
+    done = small.pyinfra("deploy.py", "-v", kill_when=is_sending)  # it names each operation
+    assert done.code == -9, f"it should have been killed:\n{done.text}"
+    final = small.run(small.masters[0], "ls /opt/kubernetes/bin/kube-apiserver 2>/dev/null; exit 0")
+    assert not final, "nothing that was cut off should have its final name"
+
+
+def test_killed_between_etcd_and_the_control_plane(small: Lab) -> None:
+    done = small.pyinfra("deploy.py", kill_when=ends("etcd is started"))
+    assert done.code == -9, f"it should have been killed:\n{done.text}"
+    names = {name for _, name in processes(small)}
+    assert "etcd" in names and "kube-apiserver" not in names, f"it should have come no further than etcd: {names}"
+
+
+def test_killed_between_a_kubelets_start_and_its_certificate(small: Lab) -> None:
+    signer = "kube-controller-manager"  # it must not be quicker than we
+
+    def has_started(line: str) -> bool:
+        if line.startswith("--> Starting operation: node | start"):
+            small.everywhere(f"pkill -STOP {signer[:15]}", small.masters)
+        return ends("nodes are started")(line)
+
+    done = small.pyinfra("deploy.py", "-v", kill_when=has_started)
+    assert done.code == -9, f"it should have been killed:\n{done.text}"
+    names = {name for _, name in processes(small)}
+    signed = small.run(small.nodes[0], "ls /opt/kubernetes/ssl/kubelet-client-current.pem 2>/dev/null; exit 0")
+    small.everywhere(f"pkill -CONT {signer[:15]}", small.masters)
+    assert "kubelet" in names and not signed, f"kubelets should run, and have no certificate yet: {names} {signed}"
+
+
 def test_an_ordinary_user_with_sudo_finishes_it(small: Lab, figures: list[str]) -> None:
     done = small.deploy(*SUDO, user="operator")
-    figures.append(f"the rest as an ordinary user, after host, docker and etcd alone: {done.seconds:.1f} s")
+    figures.append(f"the run after three kills, as an ordinary user: {done.seconds:.1f} s")
     assert_finished(small, done, *SUDO, user="operator")
 
 

@@ -1,17 +1,22 @@
 """
 The guide's machines with the newest release in place of 1.20.15, and nothing else changed: containerd, nftables.
+They come up from a bundle, without a network.
 
 What other files show of the guide's release, in short: it comes up, a second run is empty, what stops comes back.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import web
+from cut_off import cut_off
 from invocation import Invocation
 from laboratory import Lab, until
 from observe import Processes, assert_finished, processes, started_again, starts
@@ -28,8 +33,24 @@ def machines(bring_up: Callable[..., Lab]) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def deployed(machines: Lab, first_deploys: dict[str, Invocation]) -> Invocation:
-    first_deploys[VERSION] = machines.deploy()
+def bundle(machines: Lab) -> Path:
+    """All that the controller needs; but for Python's packages, as it has these."""
+    path = machines.directory / "bundle.tar"
+    options = ("--no-wheels", "--group-data", ".lab/group_data", "--output", str(path))
+    made = machines.python("-m", "kubeinfra", "bundle", "inventory.py", *options)
+    assert made.code == 0, f"the bundle should have been made:\n{made.text}"
+    return path
+
+
+@pytest.fixture(scope="module")
+def deployed(machines: Lab, bundle: Path, first_deploys: dict[str, Invocation], figures: list[str]) -> Invocation:
+    artifacts, is_root = machines.directory / "artifacts", os.geteuid() == 0
+    with cut_off(machines) if is_root else nullcontext():
+        figures.append(f"{VERSION} from a bundle, network {'cut' if is_root else 'NOT cut, which needs root'}")
+        unpacked = machines.python("-m", "kubeinfra.artifacts.unbundle", str(bundle), str(artifacts))
+        assert unpacked.code == 0, f"the bundle should be whole:\n{unpacked.text}"
+        bundle.unlink()
+        first_deploys[VERSION] = machines.deploy("--data", f"artifacts_dir={artifacts}")
     return first_deploys[VERSION]
 
 
@@ -64,6 +85,23 @@ def test_kubectl_top_is_answered(newest: Lab) -> None:
         assert all(any(name.startswith(one) for name in found) for one in wanted), f"kubectl top {what}:\n{said}"
     deployment = newest.kubectl("-n", "kube-system", "get", "deployment", "metrics-server", "-o", "yaml")
     assert "insecure" not in deployment
+
+
+@pytest.mark.parametrize(
+    ("mode", "others"),
+    [("iptables", "nft list tables | grep kube-proxy"), ("nftables", "iptables-save | grep -E '^:KUBE-(SVC|SEP)'")],
+    ids=["there", "and back"],
+)
+def test_the_other_mode_of_kube_proxy_and_back_leaves_nothing(newest: Lab, mode: str, others: str) -> None:
+    """`others`: shell that shows what the mode before had written."""
+    done = newest.pyinfra("tasks/node.py", "--data", f"kube_proxy_mode={mode}")
+    assert done.code == 0, f"{done} should have succeeded:\n{done.text}"
+    modes = newest.everywhere("curl -sS http://127.0.0.1:10249/proxyMode", newest.nodes)
+    assert set(modes.values()) == {mode}, f"every node should have the new mode: {modes}"
+    left = newest.everywhere(f"{others}; exit 0", newest.nodes)
+    assert not any(left.values()), f"no rule of the mode before should be left: {left}"
+    verified = newest.pyinfra("tasks/verify.py")
+    assert verified.code == 0, f"traffic should flow:\n{verified.text}"
 
 
 def test_a_restart_of_the_runtime_stops_no_container(newest: Lab) -> None:
@@ -105,12 +143,19 @@ def test_all_machines_come_back_together_without_a_run(newest: Lab, figures: lis
     assert verified.code == 0, f"traffic between pods should flow again:\n{verified.text}"
 
 
+def is_served(lab: Lab) -> bool:
+    """Whether each node's host is answered by the Service, which its kube-proxy has heard of."""
+    answers = lab.everywhere(f"curl -sS -m 2 http://{web.address(lab)}/hostname", lab.nodes)
+    return all(answers.values())
+
+
 def test_a_restore_gives_back_what_the_backup_had(newest: Lab, figures: list[str]) -> None:
     newest.kubectl("create", "namespace", "kept")
     saved = newest.pyinfra("day2/backup.py")
     assert saved.code == 0, f"the backup should succeed:\n{saved.text}"
     newest.kubectl("delete", "namespace", "kept")
     newest.kubectl("create", "namespace", "made-later")
+    before = processes(newest)
     snapshot: Path = max((newest.state / "backups").glob("*.db"))
     done = newest.pyinfra("day2/restore.py", "--data", f"snapshot={snapshot}", "--data", "confirm=lab")
     assert done.code == 0, f"the restore should succeed:\n{done.text}"
@@ -118,5 +163,12 @@ def test_a_restore_gives_back_what_the_backup_had(newest: Lab, figures: list[str
     names = {one["metadata"]["name"] for one in newest.get("namespaces")["items"]}
     assert "kept" in names and "made-later" not in names, f"the namespaces of the backup: {names}"
     newest.require_healthy("after the restore")
+    watching = [(machine, name) for machine, name in before if name in ("kubelet", "kube-proxy")]
+    assert len(watching) == 2 * len(newest.nodes), f"on every node two should run: {sorted(before)}"
+    now = processes(newest)
+    assert all(now.get(one) == before[one] for one in watching), f"etcd's revisions went on, and so should they: {now}"
+    web.serve(newest)
+    until("what was made after the restore is answered on every node", lambda: is_served(newest), 30)
+    web.remove(newest)
     after = newest.deploy("--json")
     assert set(after.changes) <= {"verify | traffic"}, f"a run after it has nothing to do: {after.changes}"
