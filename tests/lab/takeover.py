@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from invocation import Invocation
 from laboratory import PROJECT, Lab
@@ -68,7 +67,7 @@ def take_over(machines: Lab, figures: list[str]) -> Upgrade:
     earlier = EarlierLab("earlier", inventory=machines.inventory)
     earlier.make_controller()
     shutil.copytree(machines.directory / ".lab", earlier.directory / ".lab")
-    _without(earlier.directory / ".lab" / "group_data" / "all.py", UNKNOWN)
+    earlier.forget_own_setting(UNKNOWN)
     made = earlier.deploy()
     figures.append(f"first deploy by {EARLIER} of three machines: {made.seconds:.1f} s")
     shutil.copytree(earlier.directory / ".kubeinfra", machines.directory / ".kubeinfra")
@@ -79,8 +78,3 @@ def take_over(machines: Lab, figures: list[str]) -> Upgrade:
     run = machines.deploy("--json")
     trees["after"], seen["after"] = machine_trees(machines), processes(machines)
     return Upgrade(machines, earlier, plan, run, trees, seen)
-
-
-def _without(settings: Path, name: str) -> None:
-    lines = settings.read_text().splitlines(keepends=True)
-    settings.write_text("".join(line for line in lines if not line.startswith(f"{name} = ")))

@@ -117,9 +117,7 @@ def mixed(bring_up: Callable[..., Lab]) -> Lab:
         file.write(recording(_record(lab)))
     with (lab.directory / "group_data" / "all.py").open("a") as file:
         file.write(WAYS)
-    # The lab's own settings come later, and name a Docker that these machines do not have.
-    own = lab.directory / ".lab" / "group_data" / "all.py"
-    own.write_text(re.sub("^docker_source = .*\n", "", own.read_text(), flags=re.MULTILINE))
+    lab.forget_own_setting("docker_source")  # it comes later, and names a Docker that these machines do not have
     _ssh_config(lab)
     return lab
 
