@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest -q --durations=20
 PYINFRA := $(BIN)/pyinfra $(if $(findstring --dry,$(ARGS)),,-y) --ssh-user root --ssh-key .lab/id_ed25519 --group-data .lab/group_data inventory.py
 
-.PHONY: help demo demo-down deploy artifacts bundle unbundle flags prove test test-all beside check fix unit plan quick lab-test virtual-node-test virtual-test
+.PHONY: help demo demo-down deploy artifacts bundle unbundle flags prove test beside check fix unit plan quick lab-test virtual-node-test virtual-test
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,12 +37,9 @@ flags: .venv/installed ## tests/data/flags: the flags of every minor's component
 	$(BIN)/python -m lab.flags $(MINOR)
 
 test: .venv/installed ## style, types, unit, plan and lab, with the slowest tests and the time of each part; what CI runs
-	$(BIN)/python -m tests.budget lab-test+quick
-
-test-all: .venv/installed ## that, and meanwhile the tests of a node with a kernel of its own
 	$(BIN)/python -m tests.budget lab-test+beside
 
-beside: quick virtual-node-test ## what `make test-all` runs while the lab's machines are busy
+beside: quick virtual-node-test ## what `make test` runs while the lab's machines are busy
 
 quick: .venv/installed ## all but the lab, two things at a time
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target check unit plan

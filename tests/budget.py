@@ -72,7 +72,7 @@ def side_by_side(targets: Sequence[str]) -> list[Part]:
 
 def main(stages: Sequence[str]) -> int:
     """
-    Run the targets of each stage, "lab-test+virtual-test" side by side, until a stage has one that fails.
+    Run the targets of each stage, "lab-test+quick" side by side, until a stage has one that fails.
 
     Gives the exit code: 1 as well if it took too long.
     """
