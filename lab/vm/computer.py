@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from kubeinfra.errors import KubeinfraError
+from lab.console import Phase
 from lab.names import BRIDGE
+from lab.vm import room
 
 # Containers go first where both want the processor: a virtual machine is slow anyhow.
 NICE = 5
@@ -31,6 +33,11 @@ class Computer(ABC):
     def __init__(self, directory: Path, address: IPv4Address) -> None:
         self.directory = directory
         self.address = address
+
+    @classmethod
+    def provide(cls, phase: Phase) -> None:
+        """Bring what runs it to this computer; KubeinfraError where that cannot be."""
+        room.provide_programs(phase, cls.programs)
 
     @classmethod
     def modules(cls) -> Path | None:

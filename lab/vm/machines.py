@@ -42,7 +42,7 @@ class VirtualMachines:
         self.home = HOME / NAME / name
 
     def provide(self, phase: Phase, new: int) -> str:
-        room.provide_programs(phase, self.computer.programs)
+        self.computer.provide(phase)
         new_disk = disk.Disk(self.name, self.prepared, self.computer.modules())
         room.require(new, not new_disk.is_cached(), self.home)
         image = new_disk.provide(phase)

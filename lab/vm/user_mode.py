@@ -8,31 +8,50 @@ neither cpusets nor seccomp, and of nftables only what bridges need: machines ha
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import ClassVar
 
+from kubeinfra.atomic import whole_directory
+from lab import debian
+from lab.console import Phase
+from lab.process import run
 from lab.vm import disk, room
 from lab.vm.computer import Computer
 
-PROGRAM = "linux.uml"
-MODULES = Path("/usr/lib/uml/modules")
+# Debian 13's, 6.12, which starts a program in six tenths of the time that Debian 12's, 6.1, takes. It is not installed
+# but unpacked, with the libc that it needs, as this computer may be older.
+SUITE = "trixie"
+TREE = disk.CACHE / f"user-mode-linux-{SUITE}"
+PROGRAM = TREE / "usr/bin/linux.uml"
+LIBRARIES = TREE / "usr/lib/x86_64-linux-gnu"
 # Its memory is a file there. A disk would be written to all the time.
 SHARED_MEMORY = Path("/dev/shm")
 
 
 class UserMode(Computer):
-    programs: ClassVar = {PROGRAM: "user-mode-linux"}
+    programs: ClassVar = {"patchelf": "patchelf"}
     remark = ""
 
     @classmethod
+    def provide(cls, phase: Phase) -> None:
+        super().provide(phase)
+        if TREE.is_dir():
+            return
+        phase.note("unpacking a kernel from Debian's packages")
+        with whole_directory(TREE, 0o755) as tree:
+            options = ("--variant=extract", "--format=directory")
+            debian.bootstrap(phase, ["user-mode-linux"], tree, *options, suite=SUITE)
+            program, libraries = tree / PROGRAM.relative_to(TREE), ("--set-rpath", str(LIBRARIES))
+            loader = ("--set-interpreter", str(LIBRARIES / "ld-linux-x86-64.so.2"))
+            run(phase, "patchelf", *loader, *libraries, str(program))
+
+    @classmethod
     def modules(cls) -> Path | None:
-        release = subprocess.check_output([PROGRAM, "--version"], text=True).strip()
-        return MODULES / release
+        return next((TREE / "usr/lib/uml/modules").iterdir())
 
     def command(self) -> list[str]:
         return [
-            *("env", f"TMPDIR={self._memory()}", PROGRAM),
+            *("env", f"TMPDIR={self._memory()}", str(PROGRAM)),
             *(f"mem={room.MEMORY_MIB}M", f"uml_dir={self.directory}", "umid=uml"),
             *(f"ubd0={self.directory / disk.DISK}", f"ubd1={self.directory / disk.SWAP}", "root=/dev/ubda", "rw"),
             *("con=null", "con0=null,fd:1"),
