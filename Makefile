@@ -64,8 +64,8 @@ plan: .venv/installed ## the real command line on simulated machines, in several
 lab-test: .venv/installed ## the real thing on the lab's machines, in about three quarters of an hour
 	$(PYTEST) tests/lab --ignore tests/lab/test_virtual_machine.py
 
-virtual-node-test: .venv/installed ## of the lab's tests those of a node with a kernel of its own, but for a change of kube-proxy's mode
-	$(PYTEST) tests/lab/test_virtual_machine.py -k "node-only and not other_mode"
+virtual-node-test: .venv/installed ## of the lab's tests those of a node with a kernel of its own
+	$(PYTEST) tests/lab/test_virtual_machine.py -k node-only
 
 virtual-test: .venv/installed ## all of those, and the same with a machine that is everything, in an hour
 	$(PYTEST) tests/lab/test_virtual_machine.py
