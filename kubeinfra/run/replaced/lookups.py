@@ -45,7 +45,7 @@ def _pop_arguments(state: State, host: Host, kwargs: dict[str, Any]) -> Any:
 
 
 def _order(state: State) -> list[int]:
-    """Line numbers of the calls that lead to an operation, from the deploy file on; pyinfra's own calls are left out."""
+    """Line numbers of the calls that lead to an operation, from the deploy file on, without those of pyinfra itself."""
     calls, frame = list[tuple[str, int]](), sys._getframe(1)
     while frame:
         calls.append((frame.f_code.co_filename, frame.f_lineno))
