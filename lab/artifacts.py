@@ -10,8 +10,8 @@ from kubeinfra.artifacts.store import Store
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.releases import catalogue as releases
 from lab.build import build, stack
+from lab.build.architecture import OWN
 from lab.build.base import Build
-from lab.build.images import ARCH
 from lab.console import Phase
 
 CACHE = Path("~/.cache/kubeinfra").expanduser()
@@ -43,7 +43,7 @@ def wanted(cluster: Cluster) -> list[Build]:
     """What this cluster needs of all that goes with its release."""
     unused = [] if cluster.container_runtime == "containerd" else ["containerd/", "runc/", "crictl/"]
     if not cluster.metrics_server:
-        unused.append(image_path(cluster.release.metrics_server_image, ARCH))
+        unused.append(image_path(cluster.release.metrics_server_image, OWN))
     return [one for path, one in stack.builds(cluster.release).items() if not path.startswith(tuple(unused))]
 
 

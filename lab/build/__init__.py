@@ -41,7 +41,7 @@ def build(wanted: Iterable[Build], into: Path, work: Path, console: Console) -> 
     """
     wanted = list(wanted)
     if lacking := missing(wanted, into):
-        _need_amd64()
+        _need_x86_64()
         with locked(work / "lock", lambda: _say(console, f"another build is running in {work}; waiting for it")):
             lacking = missing(wanted, into)  # another process may have built them meanwhile
             with _clocks(console) as clocks, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -62,11 +62,11 @@ def missing(wanted: list[Build], into: Path) -> list[Build]:
 
 def _build(one: Build, into: Path, work: Path) -> None:
     name, key = one.path.replace("/", "_"), one.key  # the file's own name is that of other versions too
-    workspace = Workspace(scratch=work / name, log=work / f"{name}.log")
+    workspace = Workspace(work / name, work / f"{name}.log", one.arch)
     shutil.rmtree(workspace.scratch, ignore_errors=True)
     workspace.scratch.mkdir(parents=True)
     workspace.log.write_text("")
-    debian.require(one.packages, workspace)
+    debian.require((*one.packages, *workspace.architecture.tools), workspace)
     product = workspace.scratch / "product"
     one.recipe(product, workspace)
     with product.open("rb") as built, whole_file(into / one.path) as file:
@@ -76,10 +76,10 @@ def _build(one: Build, into: Path, work: Path) -> None:
     shutil.rmtree(workspace.scratch)
 
 
-def _need_amd64() -> None:
+def _need_x86_64() -> None:
     if platform.machine() != "x86_64":
         raise KubeinfraError(
-            f"this machine is {platform.machine()}; the lab builds artifacts on and for x86_64 only: "
+            f"this machine is {platform.machine()}; the lab builds artifacts on x86_64 only: "
             "put upstream's files for your machines into artifacts_dir"
         )
 

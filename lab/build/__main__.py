@@ -12,6 +12,7 @@ from kubeinfra.releases import catalogue
 from lab import inventory
 
 from . import build, stack
+from .architecture import ARCHITECTURES, OWN
 from .base import Build
 
 CACHE = Path.home() / ".cache/kubeinfra"
@@ -21,12 +22,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lab.build", description=__doc__)
     parser.add_argument("paths", nargs="*", metavar="PATH", help="such as images/... as they are printed")
     parser.add_argument("--release", metavar="X.Y.Z", help="version of Kubernetes (that of inventory.py)")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default=OWN, help="of the machines (%(default)s)")
     parser.add_argument("--into", type=Path, default=CACHE / "built", help="artifact directory (%(default)s)")
     parser.add_argument("--work", type=Path, default=CACHE / "build-work", help="scratch, logs (%(default)s)")
     options = parser.parse_args()
     try:
         release = catalogue.release(options.release) if options.release else _of_inventory()
-        wanted = named(stack.builds(release), options.paths)
+        wanted = named(stack.builds(release, options.arch), options.paths)
         digests = build(wanted, options.into, options.work, Console(stderr=True))
     except KubeinfraError as error:
         sys.exit(str(error))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from .architecture import OWN
 from .workspace import Workspace
 
 # Raise it when a change to the helpers (go, debian, archive, images) changes what the recipes make.
@@ -24,12 +25,14 @@ class Build:
     recipe: writes the artifact to the path that it is given; a `partial` where a page makes several versions
     minutes: about how long that takes from nothing, on two cores
     packages: Debian packages that must be installed on this machine for it
+    arch: the architecture that it is for
     """
 
     path: str
     recipe: Recipe
     minutes: float
     packages: tuple[str, ...] = ()
+    arch: str = OWN
 
     @property
     def key(self) -> str:

@@ -6,7 +6,6 @@ from . import archive, debian
 from .workspace import Workspace
 
 VERSION = "3.4.23"
-TARBALL = f"etcd/{VERSION}/etcd-v{VERSION}-linux-amd64.tar.gz"
 
 
 def build_tarball(product: Path, work: Workspace) -> None:
@@ -18,5 +17,5 @@ def build_tarball(product: Path, work: Workspace) -> None:
         "--version",
         hint="Debian 12 has that one: build there, or put upstream's archive into artifacts_dir",
     )
-    folder = TARBALL.rpartition("/")[2].removesuffix(".tar.gz")
+    folder = f"etcd-v{VERSION}-linux-{work.arch}"
     archive.pack_programs(product, {f"{folder}/{name}": programs / name for name in ("etcd", "etcdctl")})

@@ -16,5 +16,5 @@ def build_tarball(version: str, product: Path, work: Workspace) -> None:
     work.expect(f"etcd Version: {version}", binaries / "server", "--version")
     work.expect(f"etcdctl version: {version}", binaries / "etcdctl", "version")
     work.expect(f"etcdutl version: {version}", binaries / "etcdutl", "version")
-    folder = f"etcd-v{version}-linux-amd64"
+    folder = f"etcd-v{version}-linux-{work.arch}"
     archive.pack_programs(product, {f"{folder}/{program}": binaries / built for built, program in PROGRAMS.items()})

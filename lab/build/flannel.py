@@ -26,8 +26,6 @@ IPTABLES_PACKAGES = (
     "libxtables12",
 )
 IPTABLES_COMMANDS = ("iptables", "iptables-save", "iptables-restore")
-LIBRARIES = "lib/x86_64-linux-gnu"
-LOADER = "ld-linux-x86-64.so.2"
 
 
 def build_image(product: Path, work: Workspace) -> None:
@@ -64,23 +62,28 @@ def _build_flannel(work: Workspace) -> Path:
 def _add_iptables(root: Path, work: Workspace) -> None:
     """The nft variant of iptables and ip6tables, its extensions, and just the libraries that they load."""
     system = debian.unpack(work, *IPTABLES_PACKAGES)
+    folder = work.architecture.libraries
     program = debian.find(system, "sbin/xtables-nft-multi")
-    extensions = sorted(debian.find(system, f"{LIBRARIES}/xtables").glob("*.so"))
+    extensions = sorted(debian.find(system, f"{folder}/xtables").glob("*.so"))
     for extension in extensions:
-        images.install(extension, root / "usr" / LIBRARIES / "xtables" / extension.name)
+        images.install(extension, root / "usr" / folder / "xtables" / extension.name)
     for name, library in _libraries(system, [program, *extensions], work).items():
-        images.install(library, root / LIBRARIES / name)
-    images.install(debian.find(system, f"{LIBRARIES}/{LOADER}"), root / "lib64" / LOADER)
+        images.install(library, root / folder / name)
+    images.install(_loader(system, work), root / work.architecture.loader)
     images.install(program, root / "usr/sbin/xtables-nft-multi")
     for command in IPTABLES_COMMANDS:
         (root / "usr/sbin" / command).symlink_to("xtables-nft-multi")
         (root / "usr/sbin" / command.replace("ip", "ip6", 1)).symlink_to("xtables-nft-multi")
 
 
+def _loader(system: Path, work: Workspace) -> Path:
+    return debian.find(system, f"{work.architecture.libraries}/{Path(work.architecture.loader).name}")
+
+
 def _libraries(system: Path, programs: list[Path], work: Workspace) -> dict[str, Path]:
     """Name -> file of the libraries that the dynamic loader finds for these programs in the packages."""
-    loader = debian.find(system, f"{LIBRARIES}/{LOADER}")
-    places = f"{system / 'usr' / LIBRARIES}:{system / LIBRARIES}"
+    loader, folder = _loader(system, work), work.architecture.libraries
+    places = f"{system / 'usr' / folder}:{system / folder}"
     libraries = {}
     for program in programs:
         listed = work.run(loader, "--library-path", places, "--list", program)

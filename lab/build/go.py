@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kubeinfra.errors import KubeinfraError
 
+from .architecture import ARCHITECTURES, Architecture
 from .workspace import Workspace
 
 OLDEST = (1, 26)  # the most that a module asks for, flannel's
@@ -26,28 +27,38 @@ class Module:
     directory: Path
     work: Workspace
 
-    def go(self, *arguments: str | Path, cgo: bool = False) -> str:
+    def go(self, *arguments: str | Path, cgo: bool = False, libraries: Path | None = None) -> str:
         """`go ARGUMENTS` in the module's directory; what it wrote on stdout."""
-        return self.work.run(tool(), *arguments, cwd=self.directory, env=environment(cgo), hint=HINT)
+        env = environment(self.work.arch, cgo, libraries)
+        return self.work.run(tool(), *arguments, cwd=self.directory, env=env, hint=HINT)
 
     def run(self, *command: str | Path) -> str:
         """Any command in the module's directory, `go` on its PATH; what it wrote on stdout."""
-        return self.work.run(*command, cwd=self.directory, env=environment())
+        return self.work.run(*command, cwd=self.directory, env=environment(self.work.arch))
 
     def replace(self, pins: dict[str, str]) -> None:
         """Take other modules at these versions, whatever go.mod says: module path -> version."""
         self.go("mod", "edit", *(f"-replace={path}={path}@{version}" for path, version in pins.items()))
 
-    def build(self, *packages: str, ldflags: str = "", tags: str = "", cgo: bool = False) -> Path:
+    def build(
+        self,
+        *packages: str,
+        ldflags: str = "",
+        tags: str = "",
+        cgo: bool = False,
+        libraries: Path | None = None,
+    ) -> Path:
         """
         Static, stripped binaries of these main packages; returns the directory that holds them.
 
-        cgo: for a program that is partly C; needs gcc and libc6-dev
+        cgo: for a program that is partly C; needs a compiler for the architecture
+        libraries: root of the unpacked packages with the C libraries that it is linked with; without it this machine's
         """
         binaries = self.work.scratch / f"{self.directory.name}.bin"
         binaries.mkdir(exist_ok=True)
         linked = f"-s -w {ldflags}" + (" -linkmode external -extldflags -static" if cgo else "")
-        self.go("build", "-trimpath", "-tags", tags, "-ldflags", linked, "-o", f"{binaries}/", *packages, cgo=cgo)
+        command = ("build", "-trimpath", "-tags", tags, "-ldflags", linked, "-o", f"{binaries}/", *packages)
+        self.go(*command, cgo=cgo, libraries=libraries)
         return binaries
 
 
@@ -58,7 +69,7 @@ def module(path: str, version: str, work: Workspace) -> Module:
     It becomes the main module because only there do upstream's own `replace` lines count.
     """
     wanted = f"{path}@{version}"
-    answer = work.run(tool(), "mod", "download", "-json", wanted, env=environment(), hint=HINT)
+    answer = work.run(tool(), "mod", "download", "-json", wanted, env=environment(work.arch), hint=HINT)
     copy = work.scratch / wanted.replace("/", "_")
     work.run("cp", "--recursive", "--no-preserve=mode", json.loads(answer)["Dir"], copy)
     return Module(copy, work)
@@ -77,8 +88,12 @@ def requiring(modules: Mapping[str, str], work: Workspace) -> Module:
     return own
 
 
-def environment(cgo: bool = False) -> dict[str, str]:
-    """The machine's own Go settings, for static amd64 binaries; go.sum may grow by what is pinned."""
+def environment(arch: str, cgo: bool = False, libraries: Path | None = None) -> dict[str, str]:
+    """
+    The machine's own Go settings, for static binaries of this architecture; go.sum may grow by what is pinned.
+
+    cgo, libraries: as `Module.build` has them
+    """
     go = tool()
     flags = subprocess.check_output([go, "env", "GOFLAGS"], text=True).strip()
     return os.environ | {
@@ -86,8 +101,18 @@ def environment(cgo: bool = False) -> dict[str, str]:
         "GOFLAGS": f"{flags} -mod=mod -buildvcs=false".strip(),
         "GOWORK": "off",
         "GOOS": "linux",
-        "GOARCH": "amd64",
+        "GOARCH": arch,
         "CGO_ENABLED": "1" if cgo else "0",
+        **(_linked_with(libraries, ARCHITECTURES[arch]) if libraries else {}),
+    }
+
+
+def _linked_with(root: Path, architecture: Architecture) -> dict[str, str]:
+    """What makes pkg-config find these libraries, and cgo the compiler that goes with them."""
+    return {
+        "CC": architecture.gcc,
+        "PKG_CONFIG_SYSROOT_DIR": str(root),
+        "PKG_CONFIG_LIBDIR": str(root / "usr" / architecture.libraries / "pkgconfig"),
     }
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from kubeinfra.artifacts.digests import hash_file
 
-from . import archive, debian
+from . import architecture, archive, debian
 from .workspace import Workspace
 
-ARCH = "amd64"
 PATH = "/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -20,14 +19,15 @@ def save(product: Path, reference: str, root: Path, *, entrypoint: list[str], co
     """
     An image of one layer with the files below `root`, in the layout of `docker save`.
 
-    The layer is written next to `root` first. Source: the image specification v1.2 of Moby.
+    It is for the architecture that its entrypoint was built for. The layer is written next to `root` first. Source: the
+    image specification v1.2 of Moby.
     """
     layer = root.with_suffix(".layer.tar")
     archive.pack_tree(layer, root)
     digest = hash_file(layer, "sha256")
     config = _document(
         {
-            "architecture": ARCH,
+            "architecture": _architecture(root, entrypoint[0]),
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
             "config": {"Env": [f"PATH={PATH}"], "Entrypoint": entrypoint, "Cmd": command},
@@ -58,6 +58,11 @@ def install(program: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(program, place)
     place.chmod(0o755)
+
+
+def _architecture(root: Path, program: str) -> str:
+    place = root / program.lstrip("/")
+    return architecture.of_program(place.parent / place.readlink() if place.is_symlink() else place)
 
 
 def _document(value: object) -> bytes:

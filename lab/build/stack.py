@@ -6,12 +6,11 @@ from kubeinfra.artifacts.images import image_path
 from kubeinfra.releases.catalogue import Release, artifact
 
 from . import cni, containerd, coredns, crictl, etcd, etcd_modules, flannel, kubernetes, metrics_server, runc
+from .architecture import ARCHITECTURES, OWN
 from .base import Build, Recipe
-from .images import ARCH
 
 # Of most of its releases the module is not published; where it is missing, the lab does without.
 CRICTL = ("1.34.0", "1.36.0", "1.37.0")
-C_COMPILER = ("gcc", "libc6-dev")
 
 # By minor: module -> the version that is taken in place of the release's. Some that upstream pins do not compile with a
 # Go of today, or do not work: reflect2 1.0.1 reads maps as Go had them before 1.18. Of some of Kubernetes' own modules
@@ -72,44 +71,41 @@ def etcd_version(release: Release) -> str:
     return etcd.VERSION if release.etcd.startswith("3.4.") else release.etcd
 
 
-def builds(release: Release) -> dict[str, Build]:
+def builds(release: Release, arch: str = OWN) -> dict[str, Build]:
     """
-    Path -> build of all that goes with a release, in the order in which they are to begin.
+    Path -> build of all that goes with a release, for machines of an architecture, in the order in which they begin.
 
     The longest first; agnhost last, as it is compiled from what Kubernetes was.
     """
     of, of_images = sources(release.kubernetes), sources(IMAGES_OF)
+    etcd_of, compiler = etcd_version(release), ARCHITECTURES[arch].compiler
     pause = partial(kubernetes.build_pause, of_images, release.pause_image)
+
+    def archive(name: str, version: str, recipe: Recipe, minutes: float, packages: tuple[str, ...] = ()) -> Build:
+        return Build(artifact(name, version, arch).path, recipe, minutes, packages, arch)
+
+    def image(reference: str, recipe: Recipe, minutes: float, packages: tuple[str, ...] = ()) -> Build:
+        return Build(image_path(reference, arch), recipe, minutes, packages, arch)
+
     found = (
-        _archive("kubernetes", release.kubernetes, partial(kubernetes.build_tarball, of), 6),
-        _etcd(etcd_version(release)),
-        _archive("cni-plugins", release.cni_plugins, partial(cni.build_archive, release.cni_plugins), 0.5),
-        _archive("containerd", release.containerd, partial(containerd.build_archive, release.containerd), 1),
-        _archive("runc", release.runc, partial(runc.build_program, release.runc), 0.5, runc.PACKAGES),
-        *_crictl(release.crictl),
-        _image(release.pause_image, pause, 0.1, C_COMPILER),
-        _image(flannel.FLANNEL, flannel.build_image, 1),
-        _image(flannel.CNI_PLUGIN, flannel.build_cni_plugin_image, 0.2),
-        _image(release.coredns_image, partial(coredns.build_image, release.coredns_image), 1.5),
-        _image(release.metrics_server_image, partial(metrics_server.build_image, release.metrics_server_image), 1.5),
-        _image(release.verify_image, partial(kubernetes.build_agnhost, of_images, release.verify_image), 0.5),
+        archive("kubernetes", release.kubernetes, partial(kubernetes.build_tarball, of), 6),
+        archive("etcd", etcd_of, *_etcd(etcd_of)),
+        archive("cni-plugins", release.cni_plugins, partial(cni.build_archive, release.cni_plugins), 0.5),
+        archive("containerd", release.containerd, partial(containerd.build_archive, release.containerd), 1),
+        archive("runc", release.runc, partial(runc.build_program, release.runc), 0.5, (*compiler, *runc.PACKAGES)),
+        *(archive("crictl", one, partial(crictl.build_archive, one), 1) for one in CRICTL if one == release.crictl),
+        image(release.pause_image, pause, 0.1, compiler),
+        image(flannel.FLANNEL, flannel.build_image, 1),
+        image(flannel.CNI_PLUGIN, flannel.build_cni_plugin_image, 0.2),
+        image(release.coredns_image, partial(coredns.build_image, release.coredns_image), 1.5),
+        image(release.metrics_server_image, partial(metrics_server.build_image, release.metrics_server_image), 1.5),
+        image(release.verify_image, partial(kubernetes.build_agnhost, of_images, release.verify_image), 0.5),
     )
     return {build.path: build for build in found}
 
 
-def _archive(name: str, version: str, recipe: Recipe, minutes: float, packages: tuple[str, ...] = ()) -> Build:
-    return Build(artifact(name, version, ARCH).path, recipe, minutes, packages)
-
-
-def _image(reference: str, recipe: Recipe, minutes: float, packages: tuple[str, ...] = ()) -> Build:
-    return Build(image_path(reference, ARCH), recipe, minutes, packages)
-
-
-def _crictl(version: str) -> list[Build]:
-    return [_archive("crictl", version, partial(crictl.build_archive, version), 1)] if version in CRICTL else []
-
-
-def _etcd(version: str) -> Build:
+def _etcd(version: str) -> tuple[Recipe, float]:
+    """How this version is made, and in how many minutes."""
     if version == etcd.VERSION:
-        return Build(etcd.TARBALL, etcd.build_tarball, 0.2)
-    return _archive("etcd", version, partial(etcd_modules.build_tarball, version), 1)
+        return etcd.build_tarball, 0.2
+    return partial(etcd_modules.build_tarball, version), 1
