@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from ipaddress import IPv4Address
 from typing import Literal
 
@@ -133,10 +134,16 @@ def _protocol(port: Port) -> str:
 
 def sources(cluster: Cluster, machine: Machine, group: str, port: Port) -> Iterator[Machine]:
     """Machines that must reach this port; of what only you reach nothing is known."""
-    groups = {group if word == "each other" else _role(word) for word in port.sources}
-    return (one for one in cluster.machines if one != machine and one.groups & groups)
+    return (one for one in cluster.machines if must_reach(one, machine, group, port))
 
 
+def must_reach(source: Machine, machine: Machine, group: str, port: Port) -> bool:
+    """Whether one machine must reach this port, on which another listens as a member of this group."""
+    groups = (group if word == "each other" else _role(word) for word in port.sources)
+    return source != machine and any(one in source.groups for one in groups)
+
+
+@cache
 def _role(word: str) -> str:
     return next((group for name, group in _GROUPS.items() if word.startswith(name)), "")
 

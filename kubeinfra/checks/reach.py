@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from kubeinfra.checks.base import Seen, new_groups
-from kubeinfra.checks.firewall import sources
+from kubeinfra.checks.firewall import must_reach
 from kubeinfra.checks.listeners import holds_it
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.ports import ports
@@ -42,9 +42,14 @@ def needed(cluster: Cluster, machine: Machine) -> list[Needed]:
         if other != machine
         for group in sorted(other.groups & listening.keys())
         for port in listening[group]
-        if port.protocol == "tcp" and machine in sources(cluster, other, group, port)
+        if port.protocol == "tcp" and must_reach(machine, other, group, port)
     )
-    return list({one.target: one for one in every}.values())[:MOST]
+    found: dict[str, Needed] = {}
+    for one in every:  # whose end is far where there are many machines
+        found[one.target] = one
+        if len(found) == MOST:
+            break
+    return list(found.values())
 
 
 def unreached(seen: Seen) -> Iterator[Finding]:
