@@ -41,9 +41,9 @@ class UserMode(Computer):
         with whole_directory(TREE, 0o755) as tree:
             options = ("--variant=extract", "--format=directory")
             debian.bootstrap(phase, ["user-mode-linux"], tree, *options, suite=SUITE)
-            program, libraries = tree / PROGRAM.relative_to(TREE), ("--set-rpath", str(LIBRARIES))
-            loader = ("--set-interpreter", str(LIBRARIES / "ld-linux-x86-64.so.2"))
-            run(phase, "patchelf", *loader, *libraries, str(program))
+            loader = LIBRARIES / "ld-linux-x86-64.so.2"
+            linked = ("--set-interpreter", str(loader), "--set-rpath", str(LIBRARIES))
+            run(phase, "patchelf", *linked, str(tree / PROGRAM.relative_to(TREE)))
 
     @classmethod
     def modules(cls) -> Path | None:
