@@ -13,12 +13,15 @@ NOW = 1_800_000_000  # the controller's
 
 
 def clocks(directory: Path, first: int, later: int) -> Path:
-    """Programs of a machine whose clock says `first` once, and `later` from then on."""
-    asked = directory / "asked"
-    says = f"if [ -e {asked} ]; then echo {later}; else echo {first}; : >{asked}; fi"
+    """Programs of a machine whose clock says `first` once, and `later` from then on; only sleep passes its time."""
+    asked, up = directory / "asked", directory / "up"
+    up.write_text("1000\n")
     program(directory / "programs", "chronyc", 'echo "^? 192.0.2.1 0 6 0 - +0ns"')
-    program(directory / "programs", "sleep", "exec /bin/sleep 0.2")
-    return program(directory / "programs", "date", says)
+    program(directory / "programs", "cut", f"cat {up}")  # what asks /proc/uptime
+    program(directory / "programs", "sleep", f"echo $(($(cat {up}) + $1)) >{up}")
+    return program(
+        directory / "programs", "date", f"if [ -e {asked} ]; then echo {later}; else echo {first}; : >{asked}; fi"
+    )
 
 
 @pytest.mark.parametrize("first", [NOW, NOW - 240, NOW + 239])
