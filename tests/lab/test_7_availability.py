@@ -193,7 +193,8 @@ class TestAnotherConfiguration:
     """Settings that etcd, API servers and keepalived must be restarted for, and the way back to the inventory's own."""
 
     @pytest.fixture(scope="class", autouse=True)
-    def configuration(self, cluster: Lab) -> Iterator[None]:
+    @classmethod
+    def configuration(cls, cluster: Lab) -> Iterator[None]:
         cluster.require_healthy("before another configuration")
         yield
         cluster.deploy()

@@ -89,7 +89,8 @@ def test_nginx_sends_clients_to_an_api_server_that_is_not_ready(cluster: Lab, fi
 
 class TestHaproxy:
     @pytest.fixture(scope="class", autouse=True)
-    def engine(self, cluster: Lab, figures: list[str]) -> Iterator[None]:
+    @classmethod
+    def engine(cls, cluster: Lab, figures: list[str]) -> Iterator[None]:
         cluster.require_healthy("before another engine")
         change_engine(cluster, figures, "haproxy", *HAPROXY)
         yield
