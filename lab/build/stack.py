@@ -21,7 +21,6 @@ PINS: dict[tuple[int, int], dict[str, str]] = {
     (1, 21): REFLECT,
     (1, 22): REFLECT | {"k8s.io/kube-controller-manager": "v0.22.16"},
     (1, 25): {
-        "k8s.io/cluster-bootstrap": "v0.25.9",
         "k8s.io/controller-manager": "v0.25.6",
         "k8s.io/kube-controller-manager": "v0.25.6",
         "k8s.io/kube-proxy": "v0.25.9",
@@ -57,8 +56,9 @@ def sources(version: str) -> kubernetes.Sources:
 
 # Of which sources pause and agnhost are made, for all releases: several have an image of the same name.
 IMAGES_OF = "1.20.15"
-# Newest release of a minor -> the nearest that is published as a module.
-NEAREST = {"1.29.15": "1.29.6", "1.34.11": "1.34.4", "1.35.9": "1.35.4", "1.36.4": "1.36.3"}
+# Newest release of a minor -> the nearest that is published as a module, and whose own modules go together: of
+# k8s.io/controller-manager there is no 0.25 that k8s.io/apiserver after 0.25.8 could be compiled with.
+NEAREST = {"1.25.16": "1.25.8", "1.29.15": "1.29.6", "1.34.11": "1.34.4", "1.35.9": "1.35.4", "1.36.4": "1.36.3"}
 
 
 def as_module(version: str) -> str:
