@@ -20,11 +20,7 @@ PINS: dict[tuple[int, int], dict[str, str]] = {
     (1, 20): REFLECT | {"golang.org/x/sys": "v0.1.0"},
     (1, 21): REFLECT,
     (1, 22): REFLECT | {"k8s.io/kube-controller-manager": "v0.22.16"},
-    (1, 25): {
-        "k8s.io/controller-manager": "v0.25.6",
-        "k8s.io/kube-controller-manager": "v0.25.6",
-        "k8s.io/kube-proxy": "v0.25.9",
-    },
+    (1, 25): {"k8s.io/kube-proxy": "v0.25.4", "k8s.io/kubelet": "v0.25.5"},
     (1, 26): {
         "k8s.io/controller-manager": "v0.26.13",
         "k8s.io/kube-controller-manager": "v0.26.13",
@@ -56,9 +52,9 @@ def sources(version: str) -> kubernetes.Sources:
 
 # Of which sources pause and agnhost are made, for all releases: several have an image of the same name.
 IMAGES_OF = "1.20.15"
-# Newest release of a minor -> the nearest that is published as a module, and whose own modules go together: of
-# k8s.io/controller-manager there is no 0.25 that k8s.io/apiserver after 0.25.8 could be compiled with.
-NEAREST = {"1.25.16": "1.25.8", "1.29.15": "1.29.6", "1.34.11": "1.34.4", "1.35.9": "1.35.4", "1.36.4": "1.36.3"}
+# Newest release of a minor -> the nearest that is published as a module, and whose own modules go together: the last
+# k8s.io/controller-manager of 1.25 is 0.25.6, and k8s.io/apiserver has changed what it calls since.
+NEAREST = {"1.25.16": "1.25.6", "1.29.15": "1.29.6", "1.34.11": "1.34.4", "1.35.9": "1.35.4", "1.36.4": "1.36.3"}
 
 
 def as_module(version: str) -> str:
