@@ -19,6 +19,7 @@ from kubeinfra.facts.machine import MachineFacts
 from kubeinfra.findings import Finding
 from kubeinfra.machine.survey import Survey, survey
 from kubeinfra.releases.catalogue import NEWEST, PROOFS, Proof, release
+from kubeinfra.releases.versions import minor_of
 from kubeinfra.reports.releases import NOT_PROVED, rows, told
 
 
@@ -161,8 +162,17 @@ def test_releases_prints_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert all(newest in printed for newest in NEWEST.values())
     said = " ".join(printed.split())
-    assert "not proved" in said
     assert all(told(proof) in said for proof in PROOFS)
+
+
+def test_a_minor_that_nobody_has_deployed_yet_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = tuple(proof for proof in PROOFS if minor_of(proof.release) != "1.29")
+    monkeypatch.setattr("kubeinfra.reports.releases.PROOFS", others)
+    assert main(["releases"]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["1.29"])
+    assert row.rstrip().endswith(NOT_PROVED)
 
 
 def test_the_file_that_ships_names_the_guides_release_and_the_newest() -> None:
