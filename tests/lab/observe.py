@@ -63,6 +63,21 @@ def restarted(before: Processes, after: Processes) -> set[tuple[str, str]]:
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
+def lost_leases(lab: Lab, before: Processes) -> set[tuple[str, str]]:
+    """
+    Which of these have ended by themselves, as the last word of each was: a leader exits when no API server has let it
+    renew its lease for 10 s (--leader-elect-renew-deadline), which is how long its own may take to start on a busy
+    machine.
+    """
+    asked = {key: pids for key, pids in before.items() if key[1] in {"kube-controller", "kube-scheduler"}}
+    return {(machine, name) for (machine, name), pids in asked.items() if _has_lost_its_lease(lab, machine, pids)}
+
+
+def _has_lost_its_lease(lab: Lab, machine: str, pids: tuple[str, ...]) -> bool:
+    only = " ".join(f"_PID={pid.split()[0]}" for pid in pids)
+    return "leaderelection lost" in lab.run(machine, f"journalctl --boot --no-pager -o cat {only}; exit 0")
+
+
 # (machine, path, inode with size and time of change) -> digest: the kernel changes that time with every write.
 _digests: dict[tuple[str, str, str], str] = {}
 
