@@ -7,6 +7,7 @@ What other files show of the guide's release, in short: it comes up, a second ru
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import time
@@ -20,6 +21,7 @@ from cut_off import cut_off
 from invocation import Invocation
 from laboratory import Lab, until
 from observe import Processes, assert_finished, processes, started_again, starts
+from registry import Proxy, Registry
 
 VERSION = "1.37.2"
 SETTINGS = f"""
@@ -112,6 +114,47 @@ def test_a_restart_of_the_runtime_stops_no_container(newest: Lab) -> None:
     newest.run(node, "systemctl restart containerd")
     assert newest.run(node, shims) == before, "every container's shim should go on"
     newest.require_healthy("after a restart of containerd")
+
+
+MIRRORS = """
+registry_mirrors = {{
+    "by-address.example": [{{"url": "https://{address}:{port}/k8s", "ca": "{ca}"}}],
+    "by-name.example:5000": [{{"url": "https://mirror.example:{port}/k8s", "ca": "{ca}"}}],
+}}
+runtime_proxy = {{"https_proxy": "http://lab:hunter2@{address}:{proxy}", "no_proxy": "{address}"}}
+"""
+NO_MIRRORS = """
+registry_mirrors = {}
+"""
+
+
+def test_images_are_pulled_through_mirrors_and_a_proxy_which_go_again(newest: Lab) -> None:
+    """Mirrors with port, path and CA, of registries that there are not; one has a name that only the proxy knows."""
+    node, settings = newest.nodes[0], newest.directory / "group_data" / "all.py"
+    text, ca = settings.read_text(), "/etc/containerd/lab-registry.pem"  # not where the system has its own CAs
+    address = newest.run(node, "ip -4 route show default").split()[2]  # of the machine that runs the tests
+    registry = Registry(address, "mirror.example", "k8s/new")
+    with registry.serve() as port, (proxy := Proxy(address, port)).serve() as proxy_port:
+        newest.run(node, f"cat >{ca}", stdin=registry.ca_pem)
+        settings.write_text(text + MIRRORS.format(address=address, port=port, ca=ca, proxy=proxy_port))
+        done = newest.pyinfra("tasks/containerd.py", "--limit", node)
+        assert done.code == 0 and "hunter2" not in done.text, (
+            f"{done} should succeed and keep the password:\n{done.text}"
+        )
+        newest.run(node, "crictl pull by-address.example/new:1")
+        assert not proxy.asked, f"the mirror is asked straight: {proxy.asked}"
+        assert sum("/blobs/" in path for path in registry.asked) == 2, f"for all of the image: {registry.asked}"
+        newest.run(node, "crictl pull by-name.example:5000/new:2")
+        assert {host for host, _ in proxy.asked} == {f"mirror.example:{port}"}, f"through the proxy: {proxy.asked}"
+        assert {word for _, word in proxy.asked} == {f"Basic {base64.b64encode(b'lab:hunter2').decode()}"}
+    assert "hunter2" not in newest.run(node, "systemctl show containerd"), "any user may ask systemd"
+    settings.write_text(text + NO_MIRRORS)
+    back = newest.pyinfra("tasks/containerd.py", "--limit", node)
+    assert back.code == 0, f"{back} should have succeeded:\n{back.text}"
+    left = newest.run(node, "find /etc/containerd/certs.d /etc/systemd/system/containerd.service.d -type f; exit 0")
+    assert not left, f"nothing of either should be left: {left}"
+    settings.write_text(text)
+    newest.run(node, f"rm {ca}; crictl rmi by-address.example/new:1")
 
 
 def test_every_process_comes_back_after_it_was_killed(newest: Lab) -> None:
