@@ -67,7 +67,7 @@ lab-test: .venv/installed ## the real thing on the lab's machines, in about thre
 virtual-node-test: .venv/installed ## of the lab's tests those of a node with a kernel of its own
 	$(PYTEST) tests/lab/test_virtual_machine.py -k node-only
 
-virtual-test: .venv/installed ## all of those, and the same with a machine that is everything, in half an hour
+virtual-test: .venv/installed ## all of those, and the same with a machine that is everything, in three quarters of an hour
 	$(PYTEST) tests/lab/test_virtual_machine.py
 
 prove: .venv/installed ## deploy a minor to two bare machines, and record how it went; MINOR=1.30, or MINOR="1.29 1.30"

@@ -13,6 +13,7 @@ from rich.console import Console
 from kubeinfra.errors import KubeinfraError
 from lab import commands
 from lab.console import Phases
+from lab.names import NAME, require_usable
 
 COMMANDS = (
     commands.up,
@@ -30,6 +31,7 @@ HOST = "name or address, as in the inventory"
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
+        require_usable(NAME)
         options.run(options, Phases(Console(soft_wrap=True)))
     except KubeinfraError as error:
         sys.exit(f"\n{error}")

@@ -1,7 +1,10 @@
 """Names that the parts of the lab share."""
 
 import os
+import re
 from pathlib import Path
+
+from kubeinfra.errors import KubeinfraError
 
 LAB = Path(".lab")
 """What the lab keeps between runs, in the directory that it is called in: keys and settings."""
@@ -17,7 +20,16 @@ OWN = f"{LABEL}={NAME}"
 
 NETWORK = NAME
 BRIDGE = f"br-{NAME}"
-"""The network interface behind it on the engine's host; at most 15 characters."""
+"""The network interface behind it on the engine's host: the kernel's names have at most 15 characters."""
+
+
+def require_usable(name: str) -> None:
+    """Raises KubeinfraError for a lab's name that a network interface or a container cannot have."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", name):
+        raise KubeinfraError(
+            f'KUBEINFRA_LAB is "{name}", {len(name)} characters: use at most 12 small letters, digits and "-", '
+            "such as lab-2"
+        )
 
 
 def container(machine: str) -> str:

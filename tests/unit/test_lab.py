@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.console import Console
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.cluster.settings import Settings, read
 from kubeinfra.errors import KubeinfraError
-from lab import containers, debian, engine, host, image, keys, kinds, machines, network, settings
+from lab import containers, debian, engine, host, image, keys, kinds, machines, names, network, settings
 from lab.console import Phases
 from lab.machines import Kind
 from lab.vm.machines import VirtualMachines
@@ -41,6 +42,25 @@ def lab_settings(version: str, own_builds: dict[str, str], restricted: bool = Tr
 
 def addresses(*texts: str) -> list[IPv4Address]:
     return [IPv4Address(text) for text in texts]
+
+
+class TestName:
+    @pytest.mark.parametrize("name", ["kubeinfra", "kubeinfra-vm", "prove-1-37", "2"])
+    def test_one_that_all_can_have_is_taken(self, name: str) -> None:
+        names.require_usable(name)
+
+    @pytest.mark.parametrize("name", ["kubeinfra-mirror", "Lab", "lab_2", "-lab", "lab-", "../lab", "lab 2"])
+    def test_one_that_a_network_interface_or_a_container_cannot_have_is_refused(self, name: str) -> None:
+        with pytest.raises(KubeinfraError, match="KUBEINFRA_LAB is"):
+            names.require_usable(name)
+
+    def test_it_is_refused_before_anything_is_made(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "lab", "up"]
+        project = Path(__file__).resolve().parents[2]
+        environment = {**os.environ, "KUBEINFRA_LAB": "kubeinfra-mirror", "PYTHONPATH": str(project)}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, [*tmp_path.iterdir()]) == (1, "", [])
+        assert done.stderr.startswith('\nKUBEINFRA_LAB is "kubeinfra-mirror", 16 characters: use at most 12')
 
 
 class TestCapability:
