@@ -32,7 +32,7 @@ OCI = "application/vnd.oci"
 
 class Registry:
     """
-    Serves one image, of a single new file, under any tag as `path`; a context manager.
+    Has one image, of a single new file, under any tag as `path`.
 
     + address: of this machine, as the nodes have it; + name: a second name of it, which its certificate has too
     + path: the image's name in the registry's API, such as "k8s/new"
