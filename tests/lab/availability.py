@@ -177,8 +177,13 @@ def administrator(cluster: Lab) -> ssl.SSLContext:
     user = document["users"][0]["user"]
     ca = b64decode(document["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
     context = ssl.create_default_context(cadata=ca)
+    show(context, b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
+    return context
+
+
+def show(context: ssl.SSLContext, certificate_and_key: bytes) -> None:
+    """Let it show this certificate to the other side; PEM."""
     with tempfile.NamedTemporaryFile() as pem:  # 0600 from birth; gone when it is read
-        pem.write(b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
+        pem.write(certificate_and_key)
         pem.flush()
         context.load_cert_chain(pem.name)
-    return context

@@ -63,6 +63,11 @@ def restarted(before: Processes, after: Processes) -> set[tuple[str, str]]:
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
+def command_line(lab: Lab, machine: str, process: str) -> str:
+    """What it was started with, separated by spaces."""
+    return lab.run(machine, f"tr '\\0' ' ' </proc/$(pidof {process})/cmdline")
+
+
 def lost_leases(lab: Lab, before: Processes) -> set[tuple[str, str]]:
     """
     Which of these have ended by themselves, as the last word of each was: a leader exits when no API server has let it

@@ -14,14 +14,14 @@ import select
 import socket
 import ssl
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
-from pathlib import Path
 from threading import Thread
+
+from availability import show
 
 from kubeinfra.pki.ca import CA
 from kubeinfra.pki.spec import CertificateSpec
@@ -66,8 +66,8 @@ class Registry:
 
             def _answer(self, is_whole: bool) -> None:
                 asked.append(self.path)
-                place, _, last = self.path.partition("?")[0].rpartition("/")
-                kind, body = files.get(f"{place}/{last}") or files.get(f"{place}/*") or ("", b"")
+                path = self.path.partition("?")[0]
+                kind, body = files.get(path) or files.get(f"{path.rpartition('/')[0]}/*") or ("", b"")
                 self.send_response(200 if kind else 404)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
@@ -87,11 +87,7 @@ class Registry:
     def _context(self) -> ssl.SSLContext:
         issued = self._ca.issue(self._spec, 1, datetime.now(UTC))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.TemporaryDirectory() as directory:
-            chain = Path(directory, "chain.pem")
-            chain.touch(0o600)
-            chain.write_text(issued.certificate_pem + issued.key_pem)
-            context.load_cert_chain(chain)
+        show(context, (issued.certificate_pem + issued.key_pem).encode())
         return context
 
 

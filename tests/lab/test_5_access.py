@@ -8,7 +8,7 @@ from base64 import b64encode
 
 import pytest
 from laboratory import Lab, until
-from observe import secrets, spoken
+from observe import command_line, secrets, spoken
 
 SSL = "/opt/kubernetes/ssl"
 # Plain HTTP that a stranger may hear: health of kube-proxy and flannel's, neither tells or takes anything else.
@@ -101,7 +101,7 @@ def test_a_stranger_may_not_renew_a_nodes_certificate(cluster: Lab) -> None:
 
 def test_the_api_server_runs_with_the_flags_that_keep_strangers_out(cluster: Lab) -> None:
     for machine in cluster.masters:
-        line = cluster.run(machine, "tr '\\0' ' ' </proc/$(pidof kube-apiserver)/cmdline")
+        line = command_line(cluster, machine, "kube-apiserver")
         for flag in (
             f"--kubelet-certificate-authority={SSL}/ca.pem",
             "--authorization-mode=Node,RBAC",

@@ -9,7 +9,7 @@ import pytest
 from availability import InTurn, Requests, https
 from invocation import Invocation
 from laboratory import Lab, until
-from observe import lost_leases, processes, restarted
+from observe import command_line, lost_leases, processes, restarted
 
 HAPROXY = ("--data", "load_balancer_engine=haproxy")
 CONF = {"nginx": "/etc/nginx/kubernetes.conf", "haproxy": "/etc/haproxy/haproxy.cfg"}
@@ -31,7 +31,7 @@ def succeed(done: Invocation) -> Invocation:
 
 def another_number_of_days(cluster: Lab) -> tuple[str, str]:
     """A value of audit_log_max_days that API servers must restart for: 31 after 30, the default, and 30 after 31."""
-    flags = cluster.run(cluster.masters[0], "tr '\\0' '\\n' </proc/$(pidof kube-apiserver)/cmdline").split()
+    flags = command_line(cluster, cluster.masters[0], "kube-apiserver").split()
     return "--data", f"audit_log_max_days={31 if '--audit-log-maxage=30' in flags else 30}"
 
 

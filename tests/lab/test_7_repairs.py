@@ -11,7 +11,17 @@ from dataclasses import dataclass
 import pytest
 from invocation import Invocation
 from laboratory import Lab, until
-from observe import Processes, command_lines, differences, machine_trees, processes, restarted, secrets, spoken
+from observe import (
+    Processes,
+    command_line,
+    command_lines,
+    differences,
+    machine_trees,
+    processes,
+    restarted,
+    secrets,
+    spoken,
+)
 
 SSL, CFG, BIN = "/opt/kubernetes/ssl", "/opt/kubernetes/cfg", "/opt/kubernetes/bin"
 MARK = "written by hand"
@@ -140,7 +150,7 @@ def test_what_ran_on_a_hand_edit_is_restarted_and_nothing_else(cluster: Lab, men
     wanted = {(first, "kubelet"), (last, "kube-proxy"), (master, "kube-scheduler")}
     assert moved == wanted, f"these and only these should have restarted: {wanted}, not {moved}"
     for machine, name, wrong in ((master, "kube-scheduler", "--v=3"), (last, "kube-proxy", "--v=4")):
-        line = cluster.run(machine, f"tr '\\0' ' ' </proc/$(pidof {name})/cmdline")
+        line = command_line(cluster, machine, name)
         assert "--v=2" in line and wrong not in line, f"{name} on {machine} should run with its own flags: {line}"
 
 
