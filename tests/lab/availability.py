@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
@@ -21,14 +21,16 @@ import yaml
 from laboratory import Lab
 
 PACE = 0.1  # on average: two clients in step would each meet a server of its own, as nginx takes them in turn
-PATIENCE = 0.5
+LATE = 0.5
+# Seconds; as the most impatient client of a cluster: a leader's time-out is half of its renew deadline, 10 s.
+PATIENCE = 5
 
 
 class Requests:
     """
     Asks ten times a second in a thread of its own, each time over a new connection; a context manager.
 
-    + ask: one request that raises when it fails; it may take half a second
+    + ask: one request that raises when it fails
     """
 
     def __init__(self, ask: Callable[[], object]) -> None:
@@ -70,57 +72,91 @@ class Requests:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A request that was not answered as it should: when it began (time.monotonic()), and what came instead."""
+class Request:
+    """When it began and ended (time.monotonic()), and what came in place of an answer; "" for an answer."""
 
-    at: float
-    what: str
+    began: float
+    ended: float
+    failure: str
+
+    @property
+    def is_late(self) -> bool:
+        return not self.failure and self.ended - self.began > LATE
+
+    def meets(self, other: Request) -> bool:
+        return self.began < other.ended and other.began < self.ended
 
 
 class InTurn:
     """
-    One client that asks one request after the other, each over a new connection, and notes every failed one; a context
-    manager. It sees what many clients at once hide: that every other request fails.
+    One client that asks one request after the other, each over a new connection; a context manager. It sees what many
+    clients at once hide: that every other request fails.
+
+    + ask: one request that raises when it fails
+    + direct: the same of each server, past what is in front of them. An answer that is late counts as missed, unless
+      the answer of a server itself was as late meanwhile: then this machine is busy. Without, late answers do not count
     """
 
-    def __init__(self, ask: Callable[[], object]) -> None:
+    def __init__(self, ask: Callable[[], object], direct: Iterable[Callable[[], object]] = ()) -> None:
         self.ask = ask
-        self.answered = 0
-        self.failures: list[Failure] = []
+        self.requests: list[Request] = []
+        self.direct = [InTurn(one) for one in direct]
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
 
     def __enter__(self) -> InTurn:
+        for server in self.direct:
+            server.__enter__()
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._end.set()
         self._thread.join()
+        for server in self.direct:
+            server.__exit__(kind, error, _)
 
     def _go_on(self) -> None:
         while not self._end.wait(PACE):
-            began = time.monotonic()
+            began, failure = time.monotonic(), ""
             try:
                 self.ask()
             except urllib.error.HTTPError as error:
-                self.failures.append(Failure(began, str(error.code)))
+                failure = str(error.code)
             except OSError as error:  # refused, reset, or nothing within the time
-                reason = getattr(error, "reason", error)
-                self.failures.append(Failure(began, type(reason).__name__))
-            else:
-                self.answered += 1
+                failure = type(getattr(error, "reason", error)).__name__
+            self.requests.append(Request(began, time.monotonic(), failure))
+
+    @property
+    def answered(self) -> int:
+        return sum(not one.failure for one in self.requests)
+
+    @property
+    def missed(self) -> list[Request]:
+        """Those that failed, and with `direct` those whose answer was late while every server's own was not."""
+        busy = [one for server in self.direct for one in server.requests if one.is_late]
+        counts = bool(self.direct)
+        return [
+            one
+            for one in self.requests
+            if one.failure or (counts and one.is_late and not any(one.meets(other) for other in busy))
+        ]
 
     def seconds(self) -> float:
-        """From the first failed request to the last, and what that one may have waited; 0 without any."""
-        times = [failure.at for failure in self.failures]
-        return max(times) - min(times) + PACE if times else 0.0
+        """From the beginning of the first missed request to the end of the last; 0 without any."""
+        missed = self.missed
+        return missed[-1].ended - missed[0].began if missed else 0.0
 
     def said(self) -> str:
-        """Such as "11 of 191 requests failed (5 500, 6 TimeoutError)"."""
-        kinds = Counter(failure.what for failure in self.failures)
+        """Such as "11 of 191 requests failed (5 500, 6 late), the slowest answer took 0.71 s"."""
+        missed = self.missed
+        kinds = Counter(one.failure or "late" for one in missed)
         every = ", ".join(f"{count} {what}" for what, count in sorted(kinds.items()))
-        return f"{len(self.failures)} of {self.answered + len(self.failures)} requests failed ({every or 'none'})"
+        slowest = max((one.ended - one.began for one in self.requests if not one.failure), default=0.0)
+        return (
+            f"{len(missed)} of {len(self.requests)} requests failed ({every or 'none'}), "
+            f"the slowest answer took {slowest:.2f} s"
+        )
 
 
 def https(url: str) -> Callable[[], object]:

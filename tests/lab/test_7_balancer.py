@@ -15,12 +15,18 @@ HAPROXY = ("--data", "load_balancer_engine=haproxy")
 CONF = {"nginx": "/etc/nginx/kubernetes.conf", "haproxy": "/etc/haproxy/haproxy.cfg"}
 
 
-def readyz(cluster: Lab) -> str:
-    return f"https://{cluster.virtual_ip}:6443/readyz"
+def readyz(address: str) -> str:
+    return f"https://{address}:6443/readyz"
+
+
+def one_client(cluster: Lab) -> InTurn:
+    """It asks through the load balancers; a late answer counts, unless the masters were late themselves."""
+    direct = [https(readyz(cluster.address(master))) for master in cluster.masters]
+    return InTurn(https(readyz(cluster.virtual_ip)), direct)
 
 
 def is_ready(cluster: Lab, master: str) -> bool:
-    asks = f"curl -sk --max-time 2 https://{cluster.address(master)}:6443/readyz; exit 0"
+    asks = f"curl -sk --max-time 2 {readyz(cluster.address(master))}; exit 0"
     return cluster.run(master, asks) == "ok"
 
 
@@ -39,7 +45,7 @@ def restart_all_masters(cluster: Lab, engine: str, figures: list[str], *settings
     """By the run that the page of the control plane has; the load balancers' files are as before in the end."""
     cluster.require_healthy(f"before API servers restart behind {engine}")
     before, files = processes(cluster), cluster.everywhere(f"cat {CONF[engine]}", cluster.load_balancers)
-    with InTurn(https(readyz(cluster))) as client:
+    with one_client(cluster) as client:
         until("the client is answered", lambda: client.answered > 5, 20)
         began = time.monotonic()
         limits = ("--limit", "master", "--limit", "lb")
@@ -51,13 +57,13 @@ def restart_all_masters(cluster: Lab, engine: str, figures: list[str], *settings
     # A reload leaves the main process and makes new workers.
     assert servers <= moved <= servers | {(name, engine) for name in cluster.load_balancers}, f"restarted: {moved}"
     assert cluster.everywhere(f"cat {CONF[engine]}", cluster.load_balancers) == files
-    assert not client.failures, f"a planned restart should cost no request: {client.said()}"
+    assert not client.missed, f"a planned restart should cost no request: {client.said()}"
 
 
 def kill_an_api_server(cluster: Lab, engine: str, figures: list[str]) -> InTurn:
     cluster.require_healthy(f"before an API server behind {engine} is killed")
     victim = cluster.masters[-1]
-    with InTurn(https(readyz(cluster))) as client:
+    with one_client(cluster) as client:
         until("the client is answered", lambda: client.answered > 5, 20)
         cluster.run(victim, "pkill -KILL kube-apiserver")
         until("it has gone", lambda: not is_ready(cluster, victim), 10)
@@ -69,7 +75,7 @@ def kill_an_api_server(cluster: Lab, engine: str, figures: list[str]) -> InTurn:
 
 
 def change_engine(cluster: Lab, figures: list[str], engine: str, *settings: str) -> None:
-    with Requests(https(readyz(cluster))) as requests:
+    with Requests(https(readyz(cluster.virtual_ip))) as requests:
         until("requests are answered", lambda: len(requests.answers) > 5, 20)
         began = time.monotonic()
         succeed(cluster.pyinfra("tasks/load_balancer.py", *settings))
@@ -80,7 +86,8 @@ def change_engine(cluster: Lab, figures: list[str], engine: str, *settings: str)
         asks = f"systemctl is-active {engine} {former}; systemctl is-enabled {engine} {former}; exit 0"
         said = cluster.run(machine, asks)
         assert said.split() == ["active", "inactive", "enabled", "disabled"], f"{machine}: {said}"
-    assert gap <= 1.5, f"another should serve meanwhile, but the API was away for {gap:.2f} s"
+    # A second until keepalived's check sees that the engine is away, less than another until its peer has the address.
+    assert gap <= 2, f"another should serve meanwhile, but the API was away for {gap:.2f} s"
 
 
 def test_a_rolling_restart_behind_nginx_costs_no_request(cluster: Lab, figures: list[str]) -> None:
@@ -117,7 +124,7 @@ class TestHaproxy:
     ) -> None:
         client = kill_an_api_server(cluster, "haproxy", figures)
         assert client.seconds() <= 1, client.said()
-        answered = [failure.what for failure in client.failures if failure.what.isdecimal()]
+        answered = [one for one in client.missed if one.failure.isdecimal()]
         assert not answered, f"no answer should come from a server that is not ready: {client.said()}"
         told = cluster.run(cluster.load_balancers[0], "journalctl -t haproxy -o cat --no-pager; exit 0")
         assert f"{cluster.masters[-1]} is DOWN" in told and f"{cluster.masters[-1]} is UP" in told, told[-2000:]
