@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ class Lab:
             (self.directory / "group_data" / "lb.py").write_text(f'virtual_ip = "{self.virtual_ip}"\n')
         made = self.python("-m", "lab", "up", "--fresh", timeout=timeout)
         assert made.code == 0, f"the lab should have come up:\n{made.text}"
+
+    @contextmanager
+    def more_settings(self, lines: str) -> Iterator[None]:
+        """Meanwhile group_data/all.py has these lines too."""
+        path = self.directory / "group_data" / "all.py"
+        text = path.read_text()
+        path.write_text(text + lines)
+        try:
+            yield
+        finally:
+            path.write_text(text)
 
     def forget_own_setting(self, name: str) -> None:
         """Leave out one of those that `lab up` has written for its machines."""

@@ -130,14 +130,13 @@ registry_mirrors = {}
 
 def test_images_are_pulled_through_mirrors_and_a_proxy_which_go_again(newest: Lab) -> None:
     """Mirrors with port, path and CA, of registries that there are not; one has a name that only the proxy knows."""
-    node, settings = newest.nodes[0], newest.directory / "group_data" / "all.py"
-    text, ca = settings.read_text(), "/etc/containerd/lab-registry.pem"  # not where the system has its own CAs
+    node, ca = newest.nodes[0], "/etc/containerd/lab-registry.pem"  # not where the system has its own CAs
     address = newest.run(node, "ip -4 route show default").split()[2]  # of the machine that runs the tests
     registry = Registry(address, "mirror.example", "k8s/new")
     with registry.serve() as port, (proxy := Proxy(address, port)).serve() as proxy_port:
         newest.run(node, f"cat >{ca}", stdin=registry.ca_pem)
-        settings.write_text(text + MIRRORS.format(address=address, port=port, ca=ca, proxy=proxy_port))
-        done = newest.pyinfra("tasks/containerd.py", "--limit", node)
+        with newest.more_settings(MIRRORS.format(address=address, port=port, ca=ca, proxy=proxy_port)):
+            done = newest.pyinfra("tasks/containerd.py", "--limit", node)
         assert done.code == 0 and "hunter2" not in done.text, (
             f"{done} should succeed and keep the password:\n{done.text}"
         )
@@ -148,12 +147,11 @@ def test_images_are_pulled_through_mirrors_and_a_proxy_which_go_again(newest: La
         assert {host for host, _ in proxy.asked} == {f"mirror.example:{port}"}, f"through the proxy: {proxy.asked}"
         assert {word for _, word in proxy.asked} == {f"Basic {base64.b64encode(b'lab:hunter2').decode()}"}
     assert "hunter2" not in newest.run(node, "systemctl show containerd"), "any user may ask systemd"
-    settings.write_text(text + NO_MIRRORS)
-    back = newest.pyinfra("tasks/containerd.py", "--limit", node)
+    with newest.more_settings(NO_MIRRORS):
+        back = newest.pyinfra("tasks/containerd.py", "--limit", node)
     assert back.code == 0, f"{back} should have succeeded:\n{back.text}"
     left = newest.run(node, "find /etc/containerd/certs.d /etc/systemd/system/containerd.service.d -type f; exit 0")
     assert not left, f"nothing of either should be left: {left}"
-    settings.write_text(text)
     newest.run(node, f"rm {ca}; crictl rmi by-address.example/new:1")
 
 

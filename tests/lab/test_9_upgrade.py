@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from laboratory import Lab, until
 from observe import assert_finished, differences, processes, restarted
 from takeover import Upgrade
@@ -65,6 +66,14 @@ def test_the_controller_keeps_every_key_and_certificate_of_its_cas(upgrade: Upgr
     assert not loose, f"files should be their owner's only: {loose}"
 
 
+@pytest.fixture(scope="module")
+def web(stacked: Lab) -> None:
+    """A Deployment whose pods end at once when they are told to."""
+    image = stacked.get("-n", "kube-flannel", "daemonset", "kube-flannel-ds")["spec"]["template"]["spec"]
+    sleeper = [f"--image={image['containers'][0]['image']}", "--", "sh", "-c", "trap exit TERM; sleep 3600 & wait"]
+    stacked.kubectl("create", "deployment", "web", *sleeper)
+
+
 def run_pods(lab: Lab, replicas: int) -> Counter[str]:
     """Scale Deployment `web`, and count its pods that are ready: machine -> how many."""
     lab.kubectl("scale", "deployment", "web", f"--replicas={replicas}")
@@ -73,10 +82,8 @@ def run_pods(lab: Lab, replicas: int) -> Counter[str]:
     return Counter(names[pod["spec"]["nodeName"]] for pod in lab.get("pods", "-l", "app=web")["items"])
 
 
+@pytest.mark.usefixtures("web")
 def test_ordinary_pods_keep_off_a_master_that_is_a_node(stacked: Lab) -> None:
-    image = stacked.get("-n", "kube-flannel", "daemonset", "kube-flannel-ds")["spec"]["template"]["spec"]
-    sleeper = [f"--image={image['containers'][0]['image']}", "--", "sh", "-c", "trap exit TERM; sleep 3600 & wait"]
-    stacked.kubectl("create", "deployment", "web", *sleeper)
     assert run_pods(stacked, 4) == {"two": 4}
 
 
@@ -95,17 +102,15 @@ def node_objects(lab: Lab, key: str) -> list[tuple[str | None, set[str]]]:
     ]
 
 
+@pytest.mark.usefixtures("web")
 def test_settings_label_and_taint_nodes_let_pods_onto_masters_and_take_it_all_back(stacked: Lab) -> None:
-    settings = stacked.directory / "group_data" / "all.py"
-    text = settings.read_text()
     before, own = processes(stacked), "node-role.kubernetes.io/master"
-    settings.write_text(text + NODE_OBJECTS)
-    done = stacked.deploy("--json")
+    with stacked.more_settings(NODE_OBJECTS):
+        done = stacked.deploy("--json")
     assert "node objects | labels and taints" in done.changes, f"the taint should have gone: {done.changes}"
     assert node_objects(stacked, "example.com/disk") == [("ssd", {"example.com/busy"})] * 2
     spread = run_pods(stacked, 12)
     assert spread["one"] > 0, f"pods should be on the master now: {spread}"
-    settings.write_text(text)
     back = stacked.deploy("--json")
     assert "node objects | labels and taints" in back.changes
     assert node_objects(stacked, "example.com/disk") == [(None, {own}), (None, set())]
