@@ -73,7 +73,6 @@ def node_gate() -> None:
         # its inputs say whether it had one when it started, so it is restarted when it has.
         awaited=component.SIGNED,
         healthy=component.healthy(machine),
-        # All nodes at once: their pods go on. One at a time where the rules of kube-proxy's other modes go before.
         guard=component.endpoint_answers(cluster()),
         demands=[
             Demand(component.KUBELET, component.is_gone(machine)),
@@ -82,6 +81,8 @@ def node_gate() -> None:
                 for one in kube_proxy.left_by_other_modes(here())
             ),
         ],
+        # Pods go on meanwhile, but of kubelets that do not start there should be few. Nodes that join wait for nobody.
+        at_once=None if here().joins else cluster().max_unavailable,
     )
 
 

@@ -158,7 +158,7 @@ class Settings(_Strict):
     """Bring crictl, which shows containerd's pods and images, to the nodes; nothing depends on it."""
 
     max_unavailable: NumberOrPercentage = "10%"
-    """Nodes whose container runtime a run may restart at a time, a number or a percentage, rounded up."""
+    """Nodes whose container runtime or kubelet a run may restart at a time, a number or a percentage, rounded up."""
 
     # etcd
     etcd_quota_backend_bytes: Annotated[int, Field(ge=2**20)] = 8 * 2**30

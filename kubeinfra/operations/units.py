@@ -42,7 +42,7 @@ class Demand:
     A unit that must restart if something is true, whatever its inputs are.
 
     + reason: what; its words are told
-    + meanwhile: shell that runs while the unit is stopped; one machine at a time
+    + meanwhile: shell that runs while the unit is stopped, which it is on one machine at a time then
     """
 
     unit: Unit
@@ -101,25 +101,21 @@ def converge(
     + starts: whether units that do not run are started here
     + demands: further reasons to restart
     + at_once: on how many hosts at a time this may restart or wait for something, in the order of the inventory; after
-      the first that fails no other begins, and those that would have had to fail too. None: on all, but for demands
-      that keep a unit stopped
+      the first that fails no other begins, and those that would have had to fail too. None: this host waits for
+      nobody
     + returns_to: a file that gets its text of before back if a unit does not start with the new one (Edit.keep_for)
     + replaces: a unit of ours in whose place the first of `units` comes: if it runs, or would at boot, all of `units`
       stop, the last first, it is stopped and disabled, and they are started
     """
     wish = _Wish(units, healthy, awaited, guard, recovers, starts, demands, returns_to, replaces)
-    width = at_once or (1 if any(one.meanwhile for one in demands) else None)
-    if width is None or not state.is_executing:
+    if at_once is None or not state.is_executing:
         yield from wish.fulfil(wish.look(), None)
         return
-    with turn(width) as mine:
+    with turn(at_once) as mine:
         found = wish.look()
-        if at_once is None and not wish.stops(found):
-            yield from wish.fulfil(found, None)
-            return
         if not wish.is_fulfilled(found):
             waits_for("the machines before it are done")
-            if not mine.take():
+            if not mine.take(alone=wish.stops(found)):
                 yield _left(mine)
                 return
             if wish.recovers and wish.steps(found):

@@ -30,6 +30,7 @@ class Turns:
         self._undecided = set(order)
         self._here: set[str] = set()
         self._acting: set[str] = set()
+        self._alone = False
         self._width, self._patience = width, patience
         self._changed = Condition()
         self.failed: str | None = None
@@ -49,21 +50,26 @@ class Turns:
             raise
         self._leave(name, failed=False)
 
-    def take(self, name: str) -> bool:
-        """Wait until it is this machine's turn; False if a machine has failed, so that there are no more turns."""
-        came = monotonic()
+    def take(self, name: str, alone: bool = False) -> bool:
+        """
+        Wait until it is this machine's turn; False if a machine has failed, so that there are no more turns.
+
+        + alone: not while any other has its turn
+        """
+        came, width = monotonic(), 1 if alone else self._width
         with self._changed:
-            while not self.failed and not self._is_next(name, monotonic() - came >= self._patience):
+            while not self.failed and not self._is_next(name, width, monotonic() - came >= self._patience):
                 self._changed.wait(self._patience)
             if self.failed:
                 return False
             self._undecided.discard(name)
             self._acting.add(name)
+            self._alone = alone
             self._changed.notify_all()
             return True
 
-    def _is_next(self, name: str, has_waited: bool) -> bool:
-        if len(self._acting) >= self._width:
+    def _is_next(self, name: str, width: int, has_waited: bool) -> bool:
+        if self._alone or len(self._acting) >= width:
             return False
         awaited = self._undecided & self._here if has_waited else self._undecided
         return not any(self._position[other] < self._position[name] for other in awaited)
@@ -72,6 +78,7 @@ class Turns:
         with self._changed:
             self._undecided.discard(name)
             self._acting.discard(name)
+            self._alone = self._alone and bool(self._acting)
             if failed and not self.failed:
                 self.failed = name
             self._changed.notify_all()
@@ -84,9 +91,9 @@ class Turn:
     turns: Turns
     name: str
 
-    def take(self) -> bool:
+    def take(self, alone: bool = False) -> bool:
         """As `Turns.take`."""
-        return self.turns.take(self.name)
+        return self.turns.take(self.name, alone)
 
     @property
     def failed(self) -> str | None:

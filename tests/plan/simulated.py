@@ -19,11 +19,14 @@ from base64 import b64encode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kubeinfra.components.platforms import Platform, listed
+from kubeinfra.pki.ca import CA
+from kubeinfra.pki.spec import CertificateSpec
 from tests.sent import Sent, read, recording
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +95,13 @@ class Machine:
     def seen(self, *lines: str) -> Machine:
         """The same machine with these lines in its answer to preflight; "survey " begins those of its survey."""
         return replace(self, says={**self.says, **dict.fromkeys(lines, "")})
+
+    def joined(self, days: int = 300) -> Machine:
+        """A node with its kubelet's certificate, which ends so many days from now; a negative number: it has ended."""
+        spec = CertificateSpec(f"system:node:{self.address}", "client", "system:nodes")
+        now = datetime(2000, 1, 1, tzinfo=UTC) if days < 0 else datetime.now(UTC)
+        pem = CA.create("kubernetes-ca", 1, now).issue(spec, abs(days), now).certificate_pem
+        return self.seen(f"survey kubelet-certificate {b64encode(pem.encode()).decode()}")
 
     def line(self) -> str:
         """Its line in inventory.py."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,6 @@ import yaml
 from made_up import made_up_artifacts
 from simulated import Machine, Project, Ran, Sent, guide
 
-from kubeinfra.pki.ca import CA
-from kubeinfra.pki.spec import CertificateSpec
-
 KUBECONFIG, TOKEN_CSV = "/opt/kubernetes/cfg/bootstrap.kubeconfig", "/opt/kubernetes/cfg/token.csv"
 NODES = [machine.name for machine in guide() if "node" in machine.groups.split()]
 ENDS: dict[str, Any] = {"bootstrap_tokens": "secret"}
@@ -24,12 +20,7 @@ ENDS: dict[str, Any] = {"bootstrap_tokens": "secret"}
 
 def joined(machine: Machine, days: int = 300) -> Machine:
     """A node with its certificate."""
-    if machine.name not in NODES:
-        return machine
-    spec = CertificateSpec(f"system:node:{machine.address}", "client", "system:nodes")
-    now = datetime(2000, 1, 1, tzinfo=UTC) if days < 0 else datetime.now(UTC)
-    pem = CA.create("kubernetes-ca", 1, now).issue(spec, abs(days), now).certificate_pem
-    return machine.seen(f"survey kubelet-certificate {b64encode(pem.encode()).decode()}")
+    return machine.joined(days) if machine.name in NODES else machine
 
 
 def tokens(sent: Iterable[Sent]) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,15 @@ def happened(ran: Ran, operation: str, unit: str, verb: str = "restart") -> Iter
             yield Happened(ended[1], False)
 
 
+def most_at_once(events: Iterable[Happened]) -> int:
+    away: set[str] = set()
+    most = 0
+    for event in events:
+        away = away | {event.host} if event.begins else away - {event.host}
+        most = max(most, len(away))
+    return most
+
+
 @pytest.fixture(scope="module")
 def rolled(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     directory = tmp_path_factory.mktemp("rolled")
@@ -73,18 +82,12 @@ def test_members_restart_in_the_order_of_the_inventory_and_never_more_at_once_th
     """One at a time, whatever max_unavailable says: that is about nodes."""
     assert rolled.code == 0, rolled.err
     group, unit, _ = ROLLS[operation]
-    away: set[str] = set()
-    most, began = 0, []
-    for event in happened(rolled, operation, unit):
-        if event.begins:
-            away.add(event.host)
-            began.append(event.host)
-            most = max(most, len(away))
-        else:
-            away.discard(event.host)
+    events = list(happened(rolled, operation, unit))
+    most, began = most_at_once(events), [event.host for event in events if event.begins]
     in_order = [machine.name for machine in MACHINES if group in machine.groups.split()]
     assert most == (WIDTH if group == "node" else 1)
-    assert (sorted(began), not away) == (sorted(in_order), True)
+    assert sorted(began) == sorted(in_order)
+    assert sorted(event.host for event in events if not event.begins) == sorted(in_order)
     assert most > 1 or began == in_order
     assert began[:1] == in_order[:1]
 
@@ -165,18 +168,51 @@ def node(name: str, address: str, *holds: str) -> Machine:
     return Machine(name, address, "node", answers={KUBE_PROXY: [*lines, *holding]}, data={"fake_delay": 0.02})
 
 
+def numbered(number: int, *holds: str) -> Machine:
+    return node(f"n{number}", f"192.168.80.5{number}", *holds).joined()
+
+
 OTHER_MODE = "demand-1"
-CHANGING = [
-    Machine("m1", "192.168.80.10", "master etcd"),
-    *(node(f"n{number}", f"192.168.80.5{number}", OTHER_MODE) for number in (3, 1, 2)),
-    *(node(f"n{number}", f"192.168.80.5{number}") for number in (5, 4)),
-]
+MASTER = Machine("m1", "192.168.80.10", "master etcd")
+CHANGING = [MASTER, *(numbered(number, OTHER_MODE) for number in (3, 1, 2)), numbered(5), numbered(4)]
+TWO_AT_A_TIME: dict[str, Any] = {"max_unavailable": 2}
 
 
-def test_nodes_change_kube_proxys_mode_one_at_a_time_and_others_do_not_wait_for_them(tmp_path: Path) -> None:
-    ran = Project(tmp_path / "controller").pyinfra(CHANGING, "-y", "--debug", **made_up_artifacts(tmp_path))
+def of_nodes(ran: Ran, verb: str) -> list[Happened]:
     assert ran.code == 0, ran.err
-    events = [event for event in happened(ran, MODE, "kube-proxy.service", "stop") if event.host.startswith("n")]
+    return [event for event in happened(ran, MODE, "kube-proxy.service", verb) if event.host.startswith("n")]
+
+
+def test_nodes_that_serve_restart_in_waves(tmp_path: Path) -> None:
+    """As with a new patch: one whose kubelet does not start is one of a few."""
+    machines = [MASTER, *(numbered(number) for number in (3, 1, 2, 5, 4))]
+    settings = TWO_AT_A_TIME | made_up_artifacts(tmp_path)
+    events = of_nodes(Project(tmp_path / "controller").pyinfra(machines, "-y", "--debug", **settings), "restart")
+    assert [event.host for event in events if event.begins][:1] == ["n3"]
+    assert (len(events), most_at_once(events)) == (10, 2)
+
+
+def test_after_a_node_that_does_not_start_no_other_restarts(tmp_path: Path) -> None:
+    broken = numbered(1)
+    broken = replace(broken, answers={**broken.answers, "systemctl restart kubelet": {"success": False}})
+    machines = [MASTER, numbered(3), broken, numbered(2)]
+    ran = Project(tmp_path / "controller").pyinfra(machines, "-y", "--debug", **made_up_artifacts(tmp_path))
+    assert ran.code == 1
+    began = [event.host for event in happened(ran, MODE, "kubelet.service") if event.begins]
+    assert began == ["n3", "n1"]
+    assert "n2: left as it is, as @fake/n1 has failed" in ran.err
+
+
+def test_nodes_that_join_wait_for_nobody(tmp_path: Path) -> None:
+    machines = [MASTER, *(node(f"n{number}", f"192.168.80.5{number}") for number in (3, 1, 2))]
+    ran = Project(tmp_path / "controller").pyinfra(machines, "-y", "--debug", **made_up_artifacts(tmp_path))
+    assert most_at_once(of_nodes(ran, "restart")) == 3
+
+
+def test_nodes_change_kube_proxys_mode_one_at_a_time(tmp_path: Path) -> None:
+    """Connections break, so however many may restart."""
+    settings = TWO_AT_A_TIME | made_up_artifacts(tmp_path)
+    events = of_nodes(Project(tmp_path / "controller").pyinfra(CHANGING, "-y", "--debug", **settings), "stop")
     changing = [event for event in events if event.host in ("n1", "n2", "n3")]
     assert [event.host for event in changing] == ["n3", "n3", "n1", "n1", "n2", "n2"], "each begins and ends"
     assert [event.begins for event in events if event.host in ("n4", "n5")] == [False, False]
@@ -184,7 +220,7 @@ def test_nodes_change_kube_proxys_mode_one_at_a_time_and_others_do_not_wait_for_
 
 def test_after_a_node_whose_mode_does_not_change_the_others_keep_theirs(tmp_path: Path) -> None:
     broken = replace(CHANGING[1], answers={**CHANGING[1].answers, "systemctl stop kube-proxy": {"success": False}})
-    machines = [CHANGING[0], broken, *CHANGING[2:]]
+    machines = [MASTER, broken, *CHANGING[2:]]
     ran = Project(tmp_path / "controller").pyinfra(machines, "-y", "--debug", **made_up_artifacts(tmp_path))
     assert ran.code == 1
     began = [event.host for event in happened(ran, MODE, "kube-proxy.service", "stop") if event.begins]

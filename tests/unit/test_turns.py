@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Lock
+from time import sleep
 
 import pytest
 
@@ -68,6 +69,24 @@ def test_as_many_go_at_once_as_may(width: int) -> None:
     crowd.run(lambda name: str(wave.wait(timeout=30)), started=NAMES[::-1])
     assert crowd.at_once == width
     assert sorted(crowd.began) == NAMES
+
+
+@pytest.mark.parametrize("alone", [("n1",), ("n3",), ("n2", "n3"), tuple(NAMES)])
+def test_one_that_must_be_alone_is_and_comes_in_its_turn(alone: tuple[str, ...]) -> None:
+    turns, acting, seen = Turns(NAMES, width=3), set[str](), dict[str, set[str]]()
+
+    def one(name: str) -> None:
+        with turns.visit(name) as turn:
+            assert turn.take(alone=name in alone)
+            acting.add(name)
+            sleep(0.01)  # long enough for others to join it, if they may
+            seen[name] = set(acting)
+            acting.discard(name)
+
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        list(pool.map(one, NAMES[::-1], timeout=60))
+    assert {name: seen[name] for name in alone} == {name: {name} for name in alone}
+    assert [name for name in seen if name in alone] == [*alone]
 
 
 def test_one_that_needs_nothing_keeps_nobody() -> None:
