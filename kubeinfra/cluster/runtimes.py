@@ -21,6 +21,18 @@ def runtime_goes_with_the_release(cluster: Cluster, where: Where) -> Iterator[st
         )
 
 
+def docker_goes_with_the_release(cluster: Cluster, where: Where) -> Iterator[str]:
+    """Docker's later releases answer no client as old as the kubelet's (`docker_below` of the catalogue)."""
+    version, below = cluster.settings.docker_version, cluster.release.docker_below
+    if version is None or below is None or cluster.container_runtime != "docker":
+        return
+    if (first := version.partition(".")[0]).isdecimal() and int(first) >= below:
+        yield (
+            f"{where('docker_version')}: docker_version is {version!r}, and Kubernetes "
+            f"{cluster.settings.kubernetes_version} needs one below {below}; take it out, and one that fits comes"
+        )
+
+
 def containerd_goes_with_the_release(cluster: Cluster, where: Where) -> Iterator[str]:
     """
     Kubelets up to 1.22 speak CRI v1alpha2 only, which containerd 2.0 dropped, and those from 1.26 on v1 only, which
@@ -74,6 +86,7 @@ def kubelets_can_rotate_logs(cluster: Cluster, where: Where) -> Iterator[str]:
 
 CHECKS = (
     runtime_goes_with_the_release,
+    docker_goes_with_the_release,
     containerd_goes_with_the_release,
     settings_are_of_the_runtime,
     kubelets_can_rotate_logs,

@@ -42,8 +42,11 @@ def subject(cluster: Cluster) -> str:
 
 
 def new_token() -> str:
-    """A random token that can be put into a Secret."""
-    identity, secret = ("".join(choice(ascii_lowercase + digits) for _ in range(length)) for length in (6, 16))
+    """A random token for a Secret; its parts begin with a letter: the API server's YAML reads 1234e5 as a number."""
+    identity, secret = (
+        choice(ascii_lowercase) + "".join(choice(ascii_lowercase + digits) for _ in range(length - 1))
+        for length in (6, 16)
+    )
     return f"{identity}.{secret}"
 
 

@@ -153,7 +153,7 @@ def test_a_proxys_password_is_in_a_secret_file_only(version: str, source: str) -
     assert not [path for path, text in texts.items() if "hunter2" in (text or "")]
     assert [path for path, text in texts.items() if f"EnvironmentFile={secret.path}\n" in (text or "")]
     without = described(cluster(**said))
-    assert isinstance(without[secret.path], NoFile)
+    assert without[secret.path] == NoFile(secret.path, mark=None), "nobody asks what is in it"
     assert not [one for one in without.values() if isinstance(one, File) and "EnvironmentFile" in (one.content or "")]
 
 
@@ -245,6 +245,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"kubernetes_version": "1.24.17", "container_runtime": "docker"},
         "container_runtime is 'docker', which Kubernetes 1.24.17 cannot use",
     ),
+    "a Docker that is too new": (
+        {"kubernetes_version": "1.20.15", "docker_version": "29.0"},
+        "docker_version is '29.0', and Kubernetes 1.20.15 needs one below 29; take it out",
+    ),
     "containerd 2 with 1.22": (
         {"kubernetes_version": "1.22.17", "container_runtime": "containerd", "containerd_version": "2.4.2"},
         "containerd_version is '2.4.2', and Kubernetes 1.22.17 goes with 1.4 to below 2.0; take it out, and 1.7.35 is",
@@ -295,6 +299,8 @@ TAKEN: list[dict[str, Any]] = [
     {"kubernetes_version": "1.23.17", "container_runtime": "docker"},
     {"kubernetes_version": "1.22.17", "container_runtime": "containerd", "containerd_version": "1.7.35"},
     {"kubernetes_version": NEWEST, "containerd_version": "2.4", "containerd_source": "docker-ce"},
+    {"docker_version": "2", "kubernetes_version": "1.20.15"},  # of those, one below 29 is taken
+    {"docker_version": "28.5", "kubernetes_version": "1.20.15"},
     {"registry_mirrors": {"docker.io": ["https://a"]}},
     {"container_log_max_files": 1},
 ]

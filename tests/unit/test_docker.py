@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_samples import SEEN, cluster
+from cluster_samples import SEEN, cluster, here
 from hypothesis import given
 from hypothesis import strategies as st
 from local_machine import answer, program, shell
@@ -186,6 +186,16 @@ def test_a_key_that_is_on_the_command_line_is_refused(
     every = list(Docker().findings(found, found.machine("n1"), seen))
     assert [one.found for one in every] == ([f"Docker's command line has {refused}"] if refused else [])
     assert all("`systemctl cat docker`" in one.remedy for one in every)
+
+
+@pytest.mark.parametrize(
+    ("flags", "bridge"), [((), "none"), (("hosts",), "none"), (("bip",), None), (("bridge", "hosts"), None)]
+)
+def test_a_bridge_that_the_command_line_has_stays(flags: tuple[str, ...], bridge: str | None) -> None:
+    """With both Docker would not start."""
+    seen = replace(SEEN, runtimes={"docker": InstalledRuntime((20,), flags=flags)})
+    (edit,) = (one for one in Docker().describe(here(cluster(), "n1", seen)).files if isinstance(one, Edit))
+    assert json.loads(edit.edit("")).get("bridge") == bridge
 
 
 VALIDATES = """case $* in

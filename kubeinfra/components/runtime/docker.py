@@ -83,7 +83,7 @@ class Docker:
 
     def describe(self, here: Here) -> Component:
         settings, name, found = here.settings, here.machine.name, here.seen.runtimes.get(self.name)
-        bridge = not (found and found.used)
+        bridge = not (found and (found.used or _OF_BRIDGE & {*found.flags}))
         environment = proxy.environment_files(UNIT, settings)
         drop_in = template(
             "inputs.conf.j2", unit=UNIT.name, inputs=[DAEMON_JSON, *environment], environment_files=environment

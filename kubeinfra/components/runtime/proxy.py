@@ -10,8 +10,6 @@ from kubeinfra.components.base import Unit
 from kubeinfra.machine.wanted import File, NoFile
 from kubeinfra.paths import UNITS
 
-_MARK = "# Written by kubeinfra: setting runtime_proxy.\n"
-
 
 def path(unit: Unit) -> str:
     """Of the file, next to the unit's drop-ins."""
@@ -26,7 +24,7 @@ def environment_files(unit: Unit, settings: Settings) -> list[str]:
 def file(unit: Unit, settings: Settings) -> File | NoFile:
     """The file, or that it is gone."""
     if settings.runtime_proxy is None:
-        return NoFile(path(unit), _MARK)
+        return NoFile(path(unit), mark=None)
     said = settings.runtime_proxy.model_dump(exclude_none=True)
     lines = "".join(f'{name.upper()}="{value}"\n' for name, value in said.items())
-    return File(path(unit), f"{_MARK}{lines}", mode="600", secret=True)
+    return File(path(unit), f"# Written by kubeinfra: setting runtime_proxy.\n{lines}", mode="600", secret=True)
