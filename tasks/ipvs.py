@@ -9,7 +9,6 @@ from kubeinfra.components import host as component
 from kubeinfra.operations.files import install
 from kubeinfra.operations.system import load_modules, packages
 from kubeinfra.run.hosts import is_deploy_file
-from kubeinfra.run.inventory import cluster
 from kubeinfra.run.seen import here
 from tasks.preflight import preflight
 
@@ -26,8 +25,7 @@ def ipvs() -> None:
         packages(name="packages", names=here().platform.ipvs, family=here().platform.family)
     install(name="files", describe=component.describe_ipvs)
     if uses_ipvs:
-        modules = component.ipvs_modules(cluster().settings.ipvs_scheduler, here().seen.kernel)
-        load_modules(name="modules", modules=modules, missing=FALLBACK)
+        load_modules(name="modules", modules=component.ipvs_modules(here()), missing=FALLBACK)
 
 
 if is_deploy_file(__file__):

@@ -24,10 +24,15 @@ size() {
     done
 }
 
-kube_proxy() { # what its modes need
-    if [ -e /proc/net/ip_vs ] ||
-        grep -qs '/ip_vs\.ko' "/lib/modules/$kernel/modules.dep" "/lib/modules/$kernel/modules.builtin"
-    then say ip-vs yes; else say ip-vs no; fi
+has_module() { # of the kernel that runs, built in or to be loaded
+    grep -qs "/$1\.ko" "/lib/modules/$kernel/modules.dep" "/lib/modules/$kernel/modules.builtin"
+}
+
+modules() { # what kube-proxy's modes and the pods' network need
+    if [ -e /proc/net/ip_vs ] || has_module ip_vs; then say ip-vs yes; else say ip-vs no; fi
+    ! has_module nf_conntrack_ipv4 || say conntrack-ipv4 yes
+    if [ -e /proc/sys/net/bridge ] || has_module br_netfilter; then say br-netfilter yes
+    elif [ -e "/lib/modules/$kernel/modules.dep" ]; then say br-netfilter no; fi
     ! has nft || say nft-version "$(nft --version)"
 }
 
@@ -61,8 +66,8 @@ network() {
     { # Only hosts: a URL may have a password in it, with any character in that.
         env
         cat /etc/environment /etc/apt/apt.conf /etc/apt/apt.conf.d/* /etc/yum.conf /etc/dnf/dnf.conf 2>/dev/null
-    } | grep -i 'proxy' | sed -n 's,^[^#]*://,,p' | sed 's/.*@//' | grep -o '^[A-Za-z0-9.:-]*' | sort -u |
-        while read -r proxy; do say proxy "$proxy"; done
+    } | grep -i 'proxy' | sed -n -e 's,^[^#]*://,,p' -e t -e "s,^[^#]*\(https*\|all\)_proxy=[\"']*,,Ip" | sed 's/.*@//' |
+        grep -o '^[A-Za-z0-9.:-]*' | sort -u | while read -r proxy; do say proxy "$proxy"; done
     pid=$$ # sudo takes SSH_CONNECTION out of its own environment, not out of that of the processes above it
     while [ "${pid:-0}" -gt 1 ]; do
         from=$({ tr '\0' '\n' <"/proc/$pid/environ"; } 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
@@ -103,8 +108,10 @@ releases() { # of the process, which may be older than the file if a run was cut
 }
 
 left_behind() {
-    for unit in etcd kubelet kube-proxy kube-apiserver kube-controller-manager kube-scheduler; do
-        for place in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system; do
+    places='/etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system'
+    [ -L /lib ] || places="$places /lib/systemd/system"
+    for unit in etcd kubelet kube-proxy kube-apiserver kube-controller-manager kube-scheduler containerd; do
+        for place in $places; do
             for file in "$place/$unit.service.d"/*.conf; do
                 [ ! -r "$file" ] || say drop-in "$file $(sed -n 's/^\([A-Za-z]*\)=.*/\1/p' "$file" | sort -u | tr '\n' ' ')"
             done
@@ -138,7 +145,10 @@ left_behind() {
 
 firewall() {
     for unit in firewalld ufw; do
-        if systemctl --quiet is-active "$unit" 2>/dev/null; then say firewall "$unit"; fi
+        systemctl --quiet is-active "$unit" 2>/dev/null || continue
+        # Its unit is active too where ufw itself is not enabled, as on every new Ubuntu: it has no rules then.
+        [ "$unit" != ufw ] || grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf || continue
+        say firewall "$unit"
     done
     shown= # whether iptables lists the table "ip filter" of nft
     for save in iptables-save iptables-legacy-save iptables-nft-save; do
@@ -197,7 +207,7 @@ latency() { # of 100 writes as etcd makes them (https://etcd.io/docs/v3.5/faq/),
 echo
 if [ "${reach:-}" ]; then reach "$reach" & fi
 size
-kube_proxy
+modules
 identity
 network
 processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -12,7 +13,7 @@ from kubeinfra.checks.base import Seen
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.base import Port
 from kubeinfra.components.ports import ports
-from kubeinfra.components.proxy_mode import proxy_mode
+from kubeinfra.components.proxy_mode import is_ipvs
 from kubeinfra.findings import Finding
 from kubeinfra.machine import iptables, nftables
 from kubeinfra.machine.filters import Chain, Packet, dropped_by, may_drop
@@ -52,7 +53,7 @@ def _from_own_pods(cluster: Cluster, machine: Machine, found: MachineState, filt
         return
     settings = cluster.settings
     wanted = []
-    if proxy_mode(cluster, machine, found) == "ipvs" and found.survey.ip_vs:
+    if is_ipvs(cluster, machine, found):
         wanted.append(("to Services", "udp", 53, settings.dns_address))
     if "master" in machine.groups:
         wanted.append(
@@ -112,20 +113,27 @@ def _filters(found: MachineState, hook: Literal["input", "forward"]) -> Chains:
     Tables that may drop, each with the chain where a packet begins.
 
     FORWARD's policy in iptables does not count, a container runtime may set it: flannel lets pods' packets pass at the
-    end of that chain (its FLANNEL-FWD), which only a rule before it prevents, or another table.
+    end of that chain (its FLANNEL-FWD), which only a rule before it prevents, or another table. The rules of a firewall
+    that the deploy switches off go with it: of ufw its chains and the policies, of firewalld all of iptables.
     """
     survey = found.survey
     every: Chains = []
-    if not survey.firewalls:
+    if "firewalld" not in survey.firewalls:
         for lines in dict.fromkeys(survey.iptables.values()):  # iptables-save is one of the two others
-            chains = iptables.chains(lines)
-            if hook == "forward" and "FORWARD" in chains:
+            of_ufw = "ufw" in survey.firewalls
+            chains = iptables.chains(line for line in lines if not (of_ufw and _OF_UFW.search(line)))
+            if "FORWARD" in chains:
                 chains["FORWARD"].policy = ""
+            if of_ufw and "INPUT" in chains:
+                chains["INPUT"].policy = ""
             every.append((hook.upper(), chains))
     for table in survey.nft:
         if '"firewalld"' not in table or "firewalld" not in survey.firewalls:
             every += list(nftables.base_chains(table, hook).items())
     return [(begin, chains) for begin, chains in every if may_drop(chains)]
+
+
+_OF_UFW = re.compile(r"(^:|-A |-j )ufw6?-")
 
 
 def _protocol(port: Port) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
+from kubeinfra.checks.base import new_groups
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.runtime import runtime
 from kubeinfra.findings import EXPLAINED, Finding
@@ -39,6 +40,19 @@ def kernel(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
             f"its kernel is {found.survey.kernel}",
             f"Kubernetes {cluster.release.kubernetes} needs {oldest[0]}.{oldest[1]} or newer",
             "update it, or take a newer release of the distribution",
+        )
+
+
+def kernel_modules(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Without it packets between pods of one node pass by what kube-proxy has set up, and flannel does not start."""
+    if "node" in machine.groups and found.survey.br_netfilter is False:
+        yield Finding(
+            "kernel-modules",
+            machine.name,
+            "error" if "node" in new_groups(machine, found) else "warning",
+            f"its kernel, {found.survey.kernel}, has no module br_netfilter",
+            "pods reach no Service without it",
+            "install the kernel's package that has it (linux-modules-extra-$(uname -r), kernel-modules-extra)",
         )
 
 

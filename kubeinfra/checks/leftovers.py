@@ -8,6 +8,7 @@ from kubeinfra.checks.base import Seen, is_set_up, new_groups
 from kubeinfra.checks.listeners import is_ours
 from kubeinfra.checks.networks import OWN_INTERFACES
 from kubeinfra.cluster.cluster import Cluster, Machine
+from kubeinfra.components.base import Unit
 from kubeinfra.components.runtime import CONTAINER_CGROUPS
 from kubeinfra.findings import EXPLAINED, Finding, Level
 from kubeinfra.machine.state import MachineState
@@ -18,7 +19,9 @@ Findings = Iterator[Finding]
 CNI_FILE = "10-flannel.conflist"
 # Settings of a drop-in with which the unit is no longer ours; Environment is none, as a proxy is set with it.
 _REPLACES = {"ExecStart", "ExecStartPre", "EnvironmentFile", "User", "Type", "RootDirectory"}
-_GROUPS_OF_UNITS = {"etcd.service": "etcd", "kubelet.service": "node", "kube-proxy.service": "node"}
+_GROUPS_OF_UNITS = {"etcd.service": "etcd"} | dict.fromkeys(
+    ("kubelet.service", "kube-proxy.service", "containerd.service"), "node"
+)
 _GROUPS_OF_PROCESSES = {
     "etcd": ("etcd",),
     "kubelet": ("node",),
@@ -103,9 +106,11 @@ def _age(data: EtcdData) -> str:
 
 def drop_ins(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     """Of units whose file is ours as a whole; a drop-in that only sets limits, or is in use already, stays."""
+    brings_containerd = cluster.container_runtime == "containerd" and cluster.settings.containerd_source == "upstream"
     for one in found.survey.drop_ins:
         group = _GROUPS_OF_UNITS.get(one.unit, "master")
-        if group not in machine.groups:
+        is_ours = one.unit != "containerd.service" or brings_containerd
+        if group not in machine.groups or not is_ours or one.path == Unit(one.unit).drop_in:
             continue
         replaced = sorted(_REPLACES & set(one.keys))
         remedy = f"see that it is meant for this cluster, or rm {one.path}"

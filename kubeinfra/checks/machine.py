@@ -111,6 +111,22 @@ def clock(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     )
 
 
+def time_daemon(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
+    """Debian's time daemons exclude each other, and the deploy removes no package: it may be off for a reason."""
+    platform = find(found, cluster.settings_of(machine))
+    installed = [name for name, _ in found.software.packages if platform and name in platform.chrony_conflicts]
+    if installed and sets_clock(cluster, found):
+        yield _error(
+            check="time-daemon",
+            machine=machine.name,
+            found=f"{', '.join(installed)} is installed and does not run",
+            wanted="and chrony, which the deploy would set up, cannot come while it is there",
+            remedy=f"start it (systemctl enable --now {installed[0]}), or remove it (apt-get remove {installed[0]}), "
+            "or set time_servers to []",
+            joints=EXPLAINED,
+        )
+
+
 def clock_skew(seen: Seen) -> Findings:
     """Of the machines among each other; what `clock` tells is not told again. etcd warns from one second on."""
     own = {machine.name: found.clock_ahead for machine, found in seen.machines}

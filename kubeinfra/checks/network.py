@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from kubeinfra.checks.base import Seen
 from kubeinfra.cluster.cluster import Cluster, Machine
 from kubeinfra.components.host import sysctls
-from kubeinfra.components.proxy_mode import proxy_mode
+from kubeinfra.components.proxy_mode import is_ipvs
 from kubeinfra.findings import EXPLAINED, Finding
 from kubeinfra.machine.state import MachineState
 
@@ -35,8 +35,7 @@ def ssh_over_ipv6(cluster: Cluster, machine: Machine, found: MachineState) -> Fi
 def default_route(cluster: Cluster, machine: Machine, found: MachineState) -> Findings:
     """With kube-proxy's rules a packet to a Service is rewritten after it was routed; ipvs has an interface for it."""
     service, routes = cluster.settings.service_cidr, found.survey.routes
-    mode = proxy_mode(cluster, machine, found)
-    if mode == "ipvs" or "node" not in machine.groups or routes is None:
+    if is_ipvs(cluster, machine, found) or "node" not in machine.groups or routes is None:
         return
     leading = [route.network for route in routes if not route.refuses]
     if not any(service.subnet_of(network) for network in leading):
@@ -46,8 +45,9 @@ def default_route(cluster: Cluster, machine: Machine, found: MachineState) -> Fi
             machine.name,
             "error",
             f"it has no route to service_cidr {service}, and no default route",
-            f'with kube_proxy_mode = "{mode}" flannel then does not reach the API server\'s Service',
-            f"add one for good, such as {service} dev {own.name if own else 'eth0'}, or set kube_proxy_mode to ipvs",
+            "without ipvs flannel then does not reach the API server's Service",
+            f"add one for good, such as {service} dev {own.name if own else 'eth0'}"
+            f"{', or set kube_proxy_mode to ipvs' if found.survey.ip_vs else ''}",
             joints=EXPLAINED,
         )
 

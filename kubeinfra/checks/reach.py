@@ -78,7 +78,8 @@ def unreached(seen: Seen) -> Iterator[Finding]:
 
 def _listens(found: MachineState, address: IPv4Address, port: int, group: str) -> bool:
     """Something of ours, on an address that others can reach."""
-    everywhere = ("*", "0.0.0.0", "[::]", str(address), f"[::ffff:{address}]")
+    # "::" is what iproute 4.11 writes for "[::]".
+    everywhere = ("*", "0.0.0.0", "[::]", "::", str(address), f"[::ffff:{address}]")
     return any(
         (one.protocol, one.port) == ("tcp", port) and one.address in everywhere and holds_it(found.survey, one, group)
         for one in found.survey.listeners

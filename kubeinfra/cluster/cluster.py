@@ -91,8 +91,7 @@ class Cluster:
     @property
     def max_unavailable(self) -> int:
         """
-        Number of nodes on which a run may restart the container runtime, or kubelet and kube-proxy, at the same time, at
-        least 1.
+        Number of nodes on which a run may restart container runtime or kubelet at the same time, at least 1.
 
         A percentage is rounded up, as a DaemonSet's `maxUnavailable` is (kubernetes.io, DaemonSet API reference).
         """

@@ -122,14 +122,15 @@ def uses_nftables(here: Here) -> bool:
     return proxy_mode(here.cluster, here.machine, here.seen) == "nftables"
 
 
-def ipvs_modules(scheduler: str, kernel: tuple[int, int] | None) -> dict[str, str]:
+def ipvs_modules(here: Here) -> dict[str, str]:
     """
     The modules that kube-proxy needs, and that of the scheduler; in the form of MODULES.
 
-    Before Linux 4.19 IPv4's connection tracking was a module of its own, which kube-proxy asks for.
+    Before Linux 4.19 IPv4's connection tracking was a module of its own, which kube-proxy asks for. The machine's files
+    decide: EL 8's kernel says 4.18, and has it no longer since 8.3.
     """
-    older = ("nf_conntrack_ipv4",) if kernel and kernel < (4, 19) else ()
-    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{scheduler}", *older))
+    older = ("nf_conntrack_ipv4",) if here.seen.survey.conntrack_ipv4 else ()
+    schedulers = dict.fromkeys(("ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", f"ip_vs_{here.settings.ipvs_scheduler}", *older))
     return {"ip_vs": "/proc/net/ip_vs"} | {name: f"/sys/module/{name}" for name in schedulers}
 
 
@@ -137,5 +138,4 @@ def describe_ipvs(here: Here) -> Component:
     """kube-proxy's modules, loaded at boot; no longer, if its mode is another now."""
     if not uses_ipvs(here):
         return Component((NoFile(IPVS_MODULES_CONF, MODULES_MARK),))
-    modules = ipvs_modules(here.settings.ipvs_scheduler, here.seen.kernel)
-    return Component((File(IPVS_MODULES_CONF, modules_conf(modules)),))
+    return Component((File(IPVS_MODULES_CONF, modules_conf(ipvs_modules(here))),))

@@ -41,6 +41,7 @@ class Platform:
     conflicts: Packages
     tools: Mapping[str, str]
     chrony: str
+    chrony_conflicts: Packages
     chrony_conf: str
     nginx_packages: Packages
     nginx_user: str

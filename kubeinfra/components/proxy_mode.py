@@ -42,6 +42,11 @@ def proxy_mode(cluster: Cluster, machine: Machine, seen: MachineState) -> Mode:
     return next(mode for mode in choices(cluster) if not hindrance(mode, cluster, machine, seen))
 
 
+def is_ipvs(cluster: Cluster, machine: Machine, seen: MachineState) -> bool:
+    """Whether kube-proxy really is in mode ipvs there: up to 1.25 it falls back to iptables without the module."""
+    return proxy_mode(cluster, machine, seen) == "ipvs" and bool(seen.survey.ip_vs)
+
+
 def hindrance(mode: Mode, cluster: Cluster, machine: Machine, seen: MachineState) -> str:
     """Why kube-proxy would not start with this mode there, in a clause; "" if it does."""
     if mode == "nftables":

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kubeinfra.components.platforms import PLATFORMS
 from kubeinfra.machine.software import Software
 
-_CONFLICTS = " ".join(sorted({name for platform in PLATFORMS.values() for name in platform.conflicts}))
+_CONFLICTS = " ".join(sorted({name for one in PLATFORMS.values() for name in (*one.conflicts, *one.chrony_conflicts)}))
 _TOOLS = " ".join(sorted({name for platform in PLATFORMS.values() for name in platform.tools}))
 # Docker's repository in apt's older files, and in its newer ones (deb822), where a stanza may be switched off.
 _URL = "[a-z]+:\\/\\/[^ \\n]*\\/linux\\/(debian|ubuntu)"

@@ -12,7 +12,7 @@ class Software:
 
     + version: VERSION_ID of /etc/os-release
     + apparmor: whether the kernel has AppArmor on
-    + packages: installed packages that docker-ce conflicts with -> version
+    + packages: installed packages that docker-ce or chrony conflicts with -> version
     + lacking: programs that preflight needs and that are missing, or BusyBox's in place of GNU's
     + docker_repositories: URLs of Docker's repository that apt uses already, down to the distribution -> the file
     + closed_mirrors: files of yum that name mirrors which have been shut down

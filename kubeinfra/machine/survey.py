@@ -92,6 +92,7 @@ class Survey:
     One machine; what was not asked, or could not be, is None or empty.
 
     + kernel: such as "5.10.0-30-amd64"; ip_vs: whether it has that module, loaded or not
+    + conntrack_ipv4, br_netfilter: the same of nf_conntrack_ipv4 and br_netfilter
     + nft_version: of the program nft, such as (1, 0, 6); None without it
     + memory, disks: KiB, of disks what is free where a path is or will be
     + ssh: address of the other end of the controller's own connection; + proxies, time_servers: hosts, as written
@@ -107,6 +108,8 @@ class Survey:
 
     kernel: str = ""
     ip_vs: bool | None = None
+    conntrack_ipv4: bool = False
+    br_netfilter: bool | None = None
     nft_version: tuple[int, ...] | None = None
     cpus: int | None = None
     memory: int | None = None
@@ -160,6 +163,8 @@ def survey(output: Iterable[str]) -> Survey:
     return Survey(
         kernel=first("kernel"),
         ip_vs={"yes": True, "no": False}.get(first("ip-vs")),
+        conntrack_ipv4="conntrack-ipv4" in said,
+        br_netfilter={"yes": True, "no": False}.get(first("br-netfilter")),
         nft_version=_nft(first("nft-version")),
         cpus=_number(first("cpus")),
         memory=_number(first("memory")),

@@ -43,7 +43,7 @@ def _script(packages: Packages, repository: str, family: str) -> str:
     number = "n[1] * 1000 + n[2]"
     fits = f"{number} >= {_number(packages.first)} && {number} < {_number(packages.below)}"
     if packages.version:
-        fits = f"index(v, {json.dumps(packages.version)}) == 1"
+        fits += f" && index(v, {json.dumps(packages.version)}) == 1"
     listing, joint, keep = _VERSIONS[family]
     pinned = " ".join(f'"{name}{joint}$version"' for name in packages.names)
     return f"""\

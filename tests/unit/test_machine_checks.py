@@ -15,6 +15,7 @@ from kubeinfra.checks.catalogue import findings
 from kubeinfra.checks.secrets import needed_secrets, secret_findings
 from kubeinfra.cluster.cluster import Cluster
 from kubeinfra.findings import Finding
+from kubeinfra.machine.software import Software
 from kubeinfra.machine.state import InstalledRuntime, InterfaceAddress, MachineState
 
 
@@ -52,6 +53,16 @@ ROWS: dict[str, Row] = {
         {},
         "n1: no interface has its address 192.168.80.11; it has 10.1.0.5: say in the inventory which of them the "
         'other machines reach, such as {"ssh_hostname": "192.168.80.11", "address": "10.1.0.5"}',
+    ),
+    "time-daemon": (
+        {
+            "keeps_time": False,
+            "software": Software(version="12", packages=(("systemd-timesyncd", "252.36"),)),
+        },
+        {},
+        "n1: systemd-timesyncd is installed and does not run; and chrony, which the deploy would set up, cannot come "
+        "while it is there: start it (systemctl enable --now systemd-timesyncd), or remove it (apt-get remove "
+        "systemd-timesyncd), or set time_servers to []",
     ),
     "clock": (
         {"clock_ahead": -300.4},

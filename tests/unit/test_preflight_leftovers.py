@@ -118,6 +118,14 @@ STATES: dict[str, State] = {
         {"n1": ETCD_OF_N1, "n2": ["reach asked"], "m1": ["reach asked", "reached 192.168.80.11:2379"]},
         ["n2: it does not reach tcp 2379 of n1, where our component listens; let it pass (README, the table of port"],
     ),
+    "etcd that listens on all addresses, as iproute 4.11 writes it": State(
+        {
+            "n1": ['listen tcp :::2379 users:(("etcd",pid=5,fd=9))', *ETCD_OF_N1[1:]],
+            "n2": ["reach asked"],
+            "m1": ["reach asked", "reached 192.168.80.11:2379"],
+        },
+        ["n2: it does not reach tcp 2379 of n1, where our component listens; let it pass (README, the table of port"],
+    ),
     "etcd that a member does not reach that serves": State(
         {
             "n1": [*ETCD_OF_N1, "reach asked"],

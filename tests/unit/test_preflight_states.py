@@ -37,6 +37,7 @@ from kubeinfra.checks.catalogue import findings
 from kubeinfra.cluster.settings import Settings
 from kubeinfra.machine.survey import survey
 
+CONTAINERDS = "/etc/systemd/system/containerd.service.d"
 STATES: dict[str, State] = {
     # 1. Addresses that the machines need themselves
     "1: the name server of a VPC is the default dns_address": State(
@@ -99,8 +100,12 @@ STATES: dict[str, State] = {
     # 5. No default route
     "5: no route at all but its own network": State(
         {"n1": ["!route default"]},
-        ["n1: it has no route to service_cidr 10.0.0.0/24, and no default route; with kube_proxy_mode"],
+        ["n1: it has no route to service_cidr 10.0.0.0/24, and no default route; without ipvs flannel"],
         settings={"kube_proxy_mode": "iptables"},
+    ),
+    "5 (own): a kernel without ip_vs, with which kube-proxy falls back from ipvs": State(
+        {"n1": ["!route default", "ip-vs no"], "n2": ["!route default", "ip-vs yes"]},
+        ["n1: it has no route to service_cidr 10.0.0.0/24, and no default route; without ipvs"],
     ),
     "5 (own): routes to other private networks only": State(
         {"n1": ["!route default", "route 172.16.0.0/12 via 192.168.80.1 dev eth0"]},
@@ -120,9 +125,17 @@ STATES: dict[str, State] = {
         ],
         settings={"kube_proxy_mode": "iptables"},
     ),
+    "a kernel whose further modules are a package of their own": State(
+        {"n1": ["br-netfilter no"], "m1": ["br-netfilter no"]},
+        ["n1: its kernel, 5.10.0-30-amd64, has no module br_netfilter, pods reach no Service without it; install"],
+    ),
     # 6. A firewall that is neither firewalld nor ufw
     "6: a cloud image's REJECT": State(
         {"n1": EL_REJECT},
+        [f"n1: its firewall drops {NEEDED_BY_A_NODE} (iptables -A INPUT -j REJECT --reject-with icmp-host-prohibit"],
+    ),
+    "6 (own): the same where ufw, which is to be switched off, runs too": State(
+        {"n1": ["firewall ufw", *EL_REJECT, "iptables-save -A INPUT -j ufw-user-input"]},
         [f"n1: its firewall drops {NEEDED_BY_A_NODE} (iptables -A INPUT -j REJECT --reject-with icmp-host-prohibit"],
     ),
     "6 (own): nftables.service that drops all but ssh": State(
@@ -167,6 +180,14 @@ STATES: dict[str, State] = {
     "19 (own): a package's, for etcd": State(
         {"m1": ["drop-in /usr/lib/systemd/system/etcd.service.d/user.conf User"]},
         ["m1: /usr/lib/systemd/system/etcd.service.d/user.conf sets User of etcd.service, a unit of this deploy; r"],
+    ),
+    "19 (own): another program for the containerd of ours": State(
+        {
+            "n1": [f"drop-in {CONTAINERDS}/override.conf ExecStart", f"drop-in {CONTAINERDS}/kubeinfra.conf ExecStart"],
+            "m1": [f"drop-in {CONTAINERDS}/override.conf ExecStart"],
+        },
+        [f"n1: {CONTAINERDS}/override.conf sets ExecStart of containerd.service, a unit of this deploy; r"],
+        settings={"container_runtime": "containerd"},
     ),
     "19 (own): limits, which may be meant": State(
         {"n2": ["drop-in /etc/systemd/system/kube-proxy.service.d/limits.conf LimitNOFILE"]},
@@ -310,7 +331,27 @@ WELL: dict[str, State] = {
         },
         [],
     ),
-    "ufw's rules go with ufw": State({"n1": ["firewall ufw", *EL_REJECT]}, []),
+    "ufw's rules go with ufw": State(
+        {
+            "n1": [
+                "firewall ufw",
+                "iptables-save :INPUT DROP [0:0]",
+                "iptables-save :ufw-user-input - [0:0]",
+                "iptables-save :ufw-reject-input - [0:0]",
+                "iptables-save -A INPUT -j ufw-user-input",
+                "iptables-save -A INPUT -j ufw-reject-input",
+                "iptables-save -A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT",
+                "iptables-save -A ufw-reject-input -j REJECT --reject-with icmp-port-unreachable",
+            ]
+        },
+        [],
+    ),
+    "a drop-in of a containerd that is the distribution's": State(
+        {"n1": [f"drop-in {CONTAINERDS}/override.conf ExecStart"]},
+        [],
+        settings={"container_runtime": "containerd", "containerd_source": "distribution"},
+    ),
+    "firewalld's rules go with firewalld": State({"n1": ["firewall firewalld", *EL_REJECT]}, []),
     "IPv4 that is written as IPv6, and IPv6 that stays": State(
         {"n1": ["ssh ::ffff:192.168.90.1 5 ::ffff:192.168.80.11 22"], "n2": ["ssh 2001:db8::1 5 2001:db8::2 22"]},
         [],

@@ -63,6 +63,33 @@ def test_what_kube_proxy_may_use_is_asked_of_the_kernels_files(tmp_path: Path, f
     assert (found.kernel, found.ip_vs, found.nft_version) == ("6.1.0", has, (1, 0, 6))
 
 
+@pytest.mark.parametrize(
+    ("module", "has"), [("ipv4/netfilter/nf_conntrack_ipv4", True), ("netfilter/nf_conntrack", False)]
+)
+def test_whether_ipv4_is_tracked_by_a_module_of_its_own(tmp_path: Path, module: str, has: bool) -> None:
+    write(tmp_path / "modules/4.18.0-553.el8_10.x86_64/modules.dep", f"kernel/net/{module}.ko.xz: kernel/x.ko.xz\n")
+    program(tmp_path / "programs", "uname", "echo 4.18.0-553.el8_10.x86_64")
+    assert seen(tmp_path, instead={"/lib/modules": f"{tmp_path}/modules"}).conntrack_ipv4 is has
+
+
+@pytest.mark.parametrize(
+    ("there", "has"),
+    [
+        ({"modules/6.1.0/modules.dep": "kernel/net/bridge/br_netfilter.ko.xz:\n"}, True),
+        ({"modules/6.1.0/modules.dep": "kernel/net/bridge/bridge.ko.xz:\n"}, False),
+        ({"modules/6.1.0/modules.dep": "", "bridge/bridge-nf-call-iptables": "1\n"}, True),
+        ({}, None),
+    ],
+    ids=["to be loaded", "missing", "loaded", "a container, which cannot be asked"],
+)
+def test_whether_bridged_packets_can_be_filtered(tmp_path: Path, there: dict[str, str], has: bool | None) -> None:
+    for path, text in there.items():
+        write(tmp_path / path, text)
+    program(tmp_path / "programs", "uname", "echo 6.1.0")
+    places = {"/lib/modules": f"{tmp_path}/modules", "/proc/sys/net/bridge": f"{tmp_path}/bridge"}
+    assert seen(tmp_path, instead=places).br_netfilter is has
+
+
 def test_ip_vs_that_is_loaded_is_there_whatever_the_files_say(tmp_path: Path) -> None:
     write(tmp_path / "ip_vs", "IP Virtual Server version 1.2.1\n")
     found = seen(tmp_path, instead={"/lib/modules": f"{tmp_path}/modules", "/proc/net/ip_vs": f"{tmp_path}/ip_vs"})
@@ -119,6 +146,18 @@ def test_a_password_with_a_slash_does_not_come_with_a_proxy(tmp_path: Path) -> N
     assert not [one for one in found if "me" in one or "pa" in one]
 
 
+def test_a_proxy_may_be_written_without_a_scheme(tmp_path: Path) -> None:
+    lines = (
+        "http_proxy=10.0.0.5:3128",
+        'export HTTPS_PROXY="me:pass@10.0.0.6:1"',
+        "no_proxy=10.0.0.7",
+        "#all_proxy=10.0.0.8:1",
+    )
+    write(tmp_path / "environment", "\n".join(lines) + "\n")
+    found = {one for one in seen(tmp_path, etcd=False).proxies if one.startswith("10.0.0.")}
+    assert found == {"10.0.0.5:3128", "10.0.0.6:1"}
+
+
 def test_what_goes_away_meanwhile_is_left_out() -> None:
     """Half a line of a veth or a process is not a traceback."""
     lines = ["link vethX", "link eth0 1500", "process 7", "etcd-data /x", "listen tcp", "nft !", "kernel 5.10.0"]
@@ -136,7 +175,16 @@ def test_the_shell_goes_on_when_something_goes_away_meanwhile(tmp_path: Path) ->
     program(tmp_path / "programs", "systemctl", "true")
     found = seen(tmp_path, etcd=False)
     assert found.etcd_data == () and "lo" not in {link.name for link in found.links}
-    assert "ufw" in found.firewalls, "the end of the survey is there"
+    assert "firewalld" in found.firewalls, "the end of the survey is there"
+
+
+@pytest.mark.parametrize(("said", "filters"), [("ENABLED=yes", True), ("ENABLED=no", False), ("# ENABLED=yes", False)])
+def test_ufw_is_a_firewall_where_it_is_enabled(tmp_path: Path, said: str, filters: bool) -> None:
+    """Its unit is active in any case."""
+    write(tmp_path / "ufw.conf", f"# set by ufw\n{said}\nLOGLEVEL=low\n")
+    program(tmp_path / "programs", "systemctl", "true")
+    found = seen(tmp_path, etcd=False, instead={"/etc/ufw/ufw.conf": f"{tmp_path}/ufw.conf"})
+    assert ("ufw" in found.firewalls) is filters
 
 
 def test_without_ss_and_ip_it_is_said_and_processes_are_still_looked_at(tmp_path: Path) -> None:

@@ -116,10 +116,11 @@ def conflicts(machine: str, seen: MachineState, platform: Platform, runtime: str
     + runtime: what could be installed in its place, such as "a Docker"; + of_its_own: the setting with which the
       distribution's own is installed, "" if it has none
     """
-    if not seen.software.packages:
+    found = [(name, version) for name, version in seen.software.packages if name in platform.conflicts]
+    if not found:
         return
-    packages = ", ".join(f"{name} {version}" for name, version in seen.software.packages)
-    names = " ".join(name for name, _ in seen.software.packages)
+    packages = ", ".join(f"{name} {version}" for name, version in found)
+    names = " ".join(name for name, _ in found)
     with_it = " podman buildah" if platform.family == "redhat" and "runc" in names.split() else ""
     yield _error(
         machine=machine,
