@@ -116,7 +116,7 @@ def _fetch(cluster: Cluster, arch: str) -> None:
 
 def _bundle(options: argparse.Namespace) -> int:
     from kubeinfra.artifacts import bundle, wheels
-    from kubeinfra.artifacts.bundle_index import WHEELS, this_python
+    from kubeinfra.artifacts.bundle_index import WHEELS, this_libc, this_python
     from kubeinfra.artifacts.download import progress_line
     from kubeinfra.components.artifacts_needed import all_needed, node_images
     from kubeinfra.run.controller import ROOT, store
@@ -134,8 +134,8 @@ def _bundle(options: argparse.Namespace) -> int:
         if not options.no_wheels:
             progress("downloading Python packages", 0, None)
             files |= {f"{WHEELS}/{path.name}": path for path in wheels.collect(ROOT, Path(packages))}
-        python = None if options.no_wheels else this_python()
-        index = bundle.pack(output, files, release, arches, python, datetime.now(UTC), progress)
+        python, libc = (None, None) if options.no_wheels else (this_python(), this_libc())
+        index = bundle.pack(output, files, release, arches, python, libc, datetime.now(UTC), progress)
     print(f"{output}: {index}, {len(index.files)} files, {output.stat().st_size / 1e6:.0f} MB")
     print(f"There, in this checkout:  make unbundle BUNDLE={output.name}")
     return 0

@@ -53,13 +53,14 @@ def pack(
     kubernetes: str,
     arches: tuple[str, ...],
     python: str | None,
+    libc: str | None,
     made: datetime,
     progress: Progress,
 ) -> BundleIndex:
     """Write these files, after an index of them; the bundle gets its name when it is complete and on the disk."""
     progress("reading all files for their digests", 0, None)
     entries = {path: _entry(files[path]) for path in sorted(files)}
-    index = BundleIndex(kubernetes, arches, made.isoformat(timespec="seconds"), python, entries)
+    index = BundleIndex(kubernetes, arches, made.isoformat(timespec="seconds"), python, libc, entries)
     text = index.text().encode()
     total = sum(entry.size for entry in entries.values())
     with whole_file(bundle) as file, tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:

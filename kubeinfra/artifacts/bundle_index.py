@@ -12,6 +12,8 @@ Needs the standard library only: the way back runs before anything is installed.
 from __future__ import annotations
 
 import json
+import platform
+import re
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -42,6 +44,7 @@ class BundleIndex:
 
     + kubernetes: the release that it is for; + arches: of the machines, "amd64" or "arm64"
     + made: when, as ISO 8601 in UTC; + python: see `this_python`, None if it holds no Python packages
+    + libc: see `this_libc`, None if it holds no Python packages, or comes from a checkout that did not ask
     + files: path in the bundle -> what is there
     """
 
@@ -49,6 +52,7 @@ class BundleIndex:
     arches: tuple[str, ...]
     made: str
     python: str | None
+    libc: str | None
     files: Mapping[str, Entry]
 
     def __str__(self) -> str:
@@ -65,6 +69,18 @@ def this_python() -> str:
     return f"{sys.version_info[0]}.{sys.version_info[1]} {sysconfig.get_platform()}"
 
 
+def this_libc() -> str:
+    """The C library of this machine, as far as packages must fit it: "glibc 2.36"; "no glibc" if it is musl."""
+    name, version = platform.libc_ver()
+    return f"glibc {version}" if name == "glibc" else "no glibc"
+
+
+def runs_with(libc: str, here: str) -> bool:
+    """Whether packages that were collected with one C library run with another: of its kind, and not older."""
+    (kind, _, least), (own, _, version) = libc.rpartition(" "), here.rpartition(" ")
+    return kind == own and _numbers(least) <= _numbers(version)
+
+
 def parsed(text: str, where: Path) -> BundleIndex:
     """The index in this text; KubeinfraError, which names `where`, if it is none that this checkout understands."""
     try:
@@ -76,7 +92,9 @@ def parsed(text: str, where: Path) -> BundleIndex:
             )
         files = {path: Entry(str(entry["sha256"]), int(entry["size"])) for path, entry in found["files"].items()}
         arches = tuple(str(arch) for arch in found["arches"])
-        index = BundleIndex(str(found["kubernetes"]), arches, str(found["made"]), found["python"], files)
+        index = BundleIndex(
+            str(found["kubernetes"]), arches, str(found["made"]), found["python"], found.get("libc"), files
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KubeinfraError(f"{where}: its index cannot be read ({error!r}); make the bundle again") from error
     if strange := [path for path in files if not _is_plain(path)]:
@@ -91,6 +109,10 @@ def bundle_in(directory: Path) -> BundleIndex | None:
         return None
     with file_errors(path, "read"):
         return parsed(path.read_text(encoding="utf-8", errors="replace"), path)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def _is_plain(path: str) -> bool:

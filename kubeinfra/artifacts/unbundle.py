@@ -25,6 +25,8 @@ from kubeinfra.artifacts.bundle_index import (
     Entry,
     bundle_in,
     parsed,
+    runs_with,
+    this_libc,
     this_python,
 )
 from kubeinfra.atomic import sync, whole_directory, write_whole
@@ -41,7 +43,7 @@ def unbundle(bundle: Path, directory: Path) -> BundleIndex:
 
     The directory gets its name when all is in it and on the disk. One that came from a bundle, and has nothing else in
     it, is replaced. KubeinfraError, and nothing is changed, if the bundle is none, is cut off, was changed, or has
-    Python packages for another Python.
+    Python packages for another Python or C library.
     """
     with _reading(bundle) as tar:
         index = _index(bundle, tar)
@@ -94,6 +96,11 @@ def _require_fitting(bundle: Path, index: BundleIndex) -> None:
         raise KubeinfraError(
             f"{bundle}: has packages for Python {index.python}, this is Python {this_python()}; name the right one "
             f"(make unbundle PYTHON=python{index.python.split()[0]}), or make the bundle with a Python like this one"
+        )
+    if index.libc and not runs_with(index.libc, this_libc()):
+        raise KubeinfraError(
+            f"{bundle}: has packages for a machine with {index.libc}, this one has {this_libc()}; make the bundle on a "
+            "machine like this one, with the same libc or an older version of it"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubeinfra.components.platforms import PLATFORMS
+from kubeinfra.components.runtime import DATA
 from kubeinfra.machine.software import Software
 
 _CONFLICTS = " ".join(sorted({name for one in PLATFORMS.values() for name in (*one.conflicts, *one.chrony_conflicts)}))
@@ -36,9 +37,13 @@ elif command -v rpm >/dev/null; then
     rpm -q --qf 'package=%{{NAME}} %{{VERSION}}\\n' {_CONFLICTS} 2>/dev/null | grep '^package='
     grep -slE '^mirrorlist *=.*mirrorlist\\.centos\\.org' /etc/yum.repos.d/*.repo | sed 's/^/closed-mirrors=/'
 fi
-if [ "$(stat -f -c %T /var/lib 2>/dev/null)" = xfs ] &&
-    xfs_info "$(df -P /var/lib | awk 'END {{print $NF}}')" 2>/dev/null | grep -q 'ftype=0'
-then echo without-ftype=yes; fi"""
+for data in {" ".join(DATA)}; do
+    near=$data # what is not there yet will be on the disk of the first directory above it that is
+    while [ ! -e "$near" ]; do near=${{near%/*}}; near=${{near:-/}}; done
+    if [ "$(stat -f -c %T "$near" 2>/dev/null)" = xfs ] &&
+        xfs_info "$(df -P "$near" | awk 'END {{print $NF}}')" 2>/dev/null | grep -q 'ftype=0'
+    then echo "without-ftype=$data"; fi
+done"""
 """Shell that prints "key=value" lines, and succeeds or not without meaning."""
 
 
@@ -59,5 +64,5 @@ def software(output: Iterable[str]) -> Software:
         lacking=tuple(found.get("lacks", [])),
         docker_repositories=pairs("docker-repository"),
         closed_mirrors=tuple(found.get("closed-mirrors", [])),
-        without_ftype="without-ftype" in found,
+        without_ftype=tuple(found.get("without-ftype", [])),
     )

@@ -16,7 +16,8 @@ class Software:
     + lacking: programs that preflight needs and that are missing, or BusyBox's in place of GNU's
     + docker_repositories: URLs of Docker's repository that apt uses already, down to the distribution -> the file
     + closed_mirrors: files of yum that name mirrors which have been shut down
-    + without_ftype: whether /var/lib is on an xfs that cannot hold overlay2's layers
+    + without_ftype: those of the container runtimes' directories that are, or would be, on an xfs without file types,
+      which cannot hold overlay2's layers
     """
 
     version: str = ""
@@ -25,4 +26,4 @@ class Software:
     lacking: tuple[str, ...] = ()
     docker_repositories: tuple[tuple[str, str], ...] = ()
     closed_mirrors: tuple[str, ...] = ()
-    without_ftype: bool = False
+    without_ftype: tuple[str, ...] = ()

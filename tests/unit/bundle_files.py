@@ -22,8 +22,8 @@ FILES: Files = {
 }
 
 
-def packed(path: Path, files: Files = FILES, python: str | None = None) -> Path:
-    pack(path, files, "1.99.9", ("amd64", "arm64"), python, MADE, lambda *_: None)
+def packed(path: Path, files: Files = FILES, python: str | None = None, libc: str | None = None) -> Path:
+    pack(path, files, "1.99.9", ("amd64", "arm64"), python, libc, MADE, lambda *_: None)
     return path
 
 
@@ -53,10 +53,12 @@ def rewritten(bundle: Path, entries: Iterable[tuple[tarfile.TarInfo, bytes]]) ->
     return bundle
 
 
-def with_index(bundle: Path, **changed: Any) -> Path:
-    """With another index, whose digest is right."""
+def with_index(bundle: Path, without: str = "", /, **changed: Any) -> Path:
+    """With another index, whose digest is right; without: a field that it does not have."""
     (index, text), (digest, _), *others = members(bundle)
-    content = json.dumps(json.loads(text) | changed).encode()
+    fields = json.loads(text) | changed
+    fields.pop(without, None)
+    content = json.dumps(fields).encode()
     own = f"{hashlib.sha256(content).hexdigest()}  {INDEX}\n".encode()
     assert (index.name, digest.name) == (INDEX, INDEX_DIGEST)
     return rewritten(bundle, [(index, content), (digest, own), *others])

@@ -15,8 +15,9 @@ from bundle_files import members, packed, tree
 from pyinfra_cli.util import PYTHON_CODES
 
 from kubeinfra.__main__ import main
+from kubeinfra.artifacts import wheels
 from kubeinfra.artifacts.bundle import gather
-from kubeinfra.artifacts.bundle_index import INDEX, bundle_in
+from kubeinfra.artifacts.bundle_index import INDEX, bundle_in, this_libc, this_python
 from kubeinfra.artifacts.images import image_path
 from kubeinfra.artifacts.store import Store
 from kubeinfra.artifacts.unbundle import unbundle
@@ -358,6 +359,19 @@ def test_a_mirror_that_answers_with_a_page_is_told_and_leaves_no_bundle(
     assert f"/dl.k8s.io/v{NEW}/kubernetes-server-linux-amd64.tar.gz.sha512 served an HTML page" in told.err
     assert not list(project.glob("*.tar"))
     assert not [path for path in (project / "cache").rglob("*") if path.is_file() and path.parent.name != "cache"]
+
+
+@pytest.mark.parametrize("has_packages", [True, False])
+def test_a_bundle_with_packages_says_what_they_fit(
+    has_packages: bool, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = put(tmp_path / "made_up-1-py3-none-any.whl", b"x")
+    monkeypatch.setattr(wheels, "collect", lambda *_: [package])
+    options = ["--no-images", "-o", "b.tar", *([] if has_packages else ["--no-wheels"])]
+    assert kubeinfra("bundle", "inventory.py", *options) == 0
+    index = unbundle(project / "b.tar", tmp_path / "there")
+    assert (f"wheels/{package.name}" in index.files) is has_packages
+    assert (index.python, index.libc) == ((this_python(), this_libc()) if has_packages else (None, None))
 
 
 def test_an_architecture_that_does_not_exist_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

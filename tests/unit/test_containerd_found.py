@@ -102,10 +102,17 @@ def test_a_node_keeps_the_runtime_that_its_pods_are_on(has: str, wanted: str) ->
 
 
 def test_a_disk_without_ftype_is_refused_unless_the_data_are_elsewhere() -> None:
-    seen = replace(SEEN, software=replace(SEEN.software, without_ftype=True))
-    for further, count in (({}, 1), ({"root": "/data/containerd"}, 0)):
-        found = cluster(kubernetes_version=NEWEST, containerd_extra_config=further)
-        assert len(list(container_runtime(found, found.machine("n1"), seen))) == count
+    seen = replace(SEEN, software=replace(SEEN.software, without_ftype=("/var/lib/containerd",)))
+    found = cluster(kubernetes_version=NEWEST)
+    assert [one.text() for one in container_runtime(found, found.machine("n1"), seen)] == [
+        "the disk of /var/lib/containerd is an xfs that was made with ftype=0, on which containerd's overlayfs cannot "
+        "work; mount ext4, or an xfs made with ftype=1, at that directory, or name one on such a disk, "
+        'containerd_extra_config = {"root": "/data/containerd"}'
+    ]
+    elsewhere = cluster(kubernetes_version=NEWEST, containerd_extra_config={"root": "/data/containerd"})
+    assert list(container_runtime(elsewhere, found.machine("n1"), seen)) == []
+    dockers = replace(SEEN, software=replace(SEEN.software, without_ftype=("/var/lib/docker",)))
+    assert list(container_runtime(found, found.machine("n1"), dockers)) == [], "no data of containerd are there"
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ QUOTED = (
     "it was not copied whole, or was changed; copy it again",
     "name the file that `make bundle` has made, or copy it again",
     ": has packages for Python ",
+    ": has packages for a machine with ",
     " (artifacts_dir is a bundle of ",
 )
 COMPONENT_PAGES = ROOT / "docs/components"

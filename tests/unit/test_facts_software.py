@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from local_machine import program, shell
 
+from kubeinfra.components.runtime import DATA
 from kubeinfra.facts.software import SOFTWARE, software
 from kubeinfra.machine.software import Software
 
@@ -26,7 +28,8 @@ def test_an_answer_is_read() -> None:
         "package=podman-docker 4.9",
         "docker-repository=https://a/linux/debian /etc/apt/sources.list",
         "closed-mirrors=/etc/yum.repos.d/CentOS-Base.repo",
-        "without-ftype=yes",
+        "without-ftype=/var/lib/docker",
+        "without-ftype=/var/lib/containerd",
     ]
     assert software(["uid=0", *lines]) == Software(
         version="7",
@@ -35,7 +38,7 @@ def test_an_answer_is_read() -> None:
         lacking=("ip",),
         docker_repositories=(("https://a/linux/debian", "/etc/apt/sources.list"),),
         closed_mirrors=("/etc/yum.repos.d/CentOS-Base.repo",),
-        without_ftype=True,
+        without_ftype=DATA,
     )
     assert software([]) == Software()
 
@@ -96,13 +99,42 @@ def test_a_missing_program_and_busyboxs_are_told(tmp_path: Path) -> None:
     assert answer(command, tmp_path / "programs").lacking == ("no_such_tool", "base64")
 
 
+OLD, NEW, EXT4 = "naming =version 2 bsize=4096 ascii-ci=0 ftype=0", "ftype=1", "ext2/ext3"
+DOCKER, CONTAINERD = DATA
+
+
 @pytest.mark.parametrize(
-    ("info", "without"), [("naming =version 2 bsize=4096 ascii-ci=0 ftype=0", True), ("ftype=1", False)]
+    ("disks", "without"),
+    [
+        ({"": OLD}, (DOCKER, CONTAINERD)),
+        ({"": NEW}, ()),
+        ({"": EXT4}, ()),
+        ({"": EXT4, "/var/lib/docker": OLD}, (DOCKER,)),
+        ({"": NEW, "/var/lib/containerd": OLD}, (CONTAINERD,)),
+        ({"": OLD, "/var/lib/docker": NEW}, (CONTAINERD,)),
+        ({"": OLD, "/var/lib/containerd": EXT4}, (DOCKER,)),
+        ({"": EXT4, "/var/lib": OLD}, (DOCKER, CONTAINERD)),
+        ({"": OLD, "/var": NEW}, ()),
+    ],
 )
-def test_an_xfs_without_ftype_is_told(tmp_path: Path, info: str, without: bool) -> None:
-    program(tmp_path / "programs", "xfs_info", f"echo '{info}'")
-    program(tmp_path / "programs", "stat", "echo xfs")
-    assert answer(SOFTWARE, tmp_path / "programs").without_ftype is without
+def test_an_xfs_without_ftype_is_told_of_the_disk_that_has_the_data(
+    tmp_path: Path, disks: dict[str, str], without: tuple[str, ...]
+) -> None:
+    """disks: mount point -> what xfs_info says of it, or ext4's kind; nothing else is there."""
+    root = tmp_path / "root"
+    for mount in disks:
+        Path(f"{root}{mount}").mkdir(parents=True, exist_ok=True)
+    info, kind, mounted = [], [], []
+    for mount in sorted(disks, key=len, reverse=True):  # the longest that a path begins with is the path's
+        path, says = f"{root}{mount}", disks[mount]
+        info.append(f"{path}) echo '{says}' ;;")
+        kind.append(f"{path} | {path}/*) echo {says if says == EXT4 else 'xfs'} ;;")
+        mounted.append(f"{path} | {path}/*) echo /dev/sda1 9 9 9 9% {path} ;;")
+    programs = tmp_path / "programs"
+    for name, argument, lines in (("xfs_info", "$1", info), ("stat", "$4", kind), ("df", "$2", mounted)):
+        program(programs, name, "\n".join([f"case {argument} in", *lines, "*) exit 1 ;; esac"]))
+    command = re.sub("|".join(DATA), lambda data: f"{root}{data[0]}", SOFTWARE)
+    assert answer(command, programs).without_ftype == tuple(f"{root}{data}" for data in without)
 
 
 @pytest.mark.parametrize(("says", "has_fs", "on"), [("Y", True, True), ("N", True, False), ("Y", False, False)])

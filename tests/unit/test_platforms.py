@@ -122,6 +122,11 @@ def test_closed_mirrors_are_a_warning() -> None:
 
 
 PODMAN = (("podman-docker", "4.9.4"), ("runc", "1.1.12"))
+XFS = (
+    "the disk of /var/lib/docker is an xfs that was made with ftype=0, on which Docker's overlay2 cannot work; mount "
+    "ext4, or an xfs made with ftype=1, at that directory, or name one on such a disk, docker_extra_config = "
+    '{"data-root": "/data/docker"}, or another "storage-driver" there'
+)
 IN_THE_WAY: dict[str, tuple[MachineState, dict[str, Any], str]] = {
     "podman on EL": (
         saying("rocky", "9.4", packages=PODMAN),
@@ -136,12 +141,11 @@ IN_THE_WAY: dict[str, tuple[MachineState, dict[str, Any], str]] = {
         "yours needs (apt-get remove containerd), or install a Docker yourself, which then stays, or set "
         'docker_source = "distribution"',
     ),
-    "xfs": (
-        saying("centos", "7", without_ftype=True),
-        {},
-        "/var/lib is on an xfs that was made with ftype=0, on which Docker's overlay2 cannot work; mount ext4, or an "
-        'xfs made with ftype=1, and name the place, docker_extra_config = {"data-root": "/data/docker"}, or name '
-        'another "storage-driver" there',
+    "xfs": (saying("centos", "7", without_ftype=("/var/lib/docker",)), {}, XFS),
+    "xfs, the distribution's Docker": (
+        saying("debian", "12", "debian", without_ftype=("/var/lib/docker", "/var/lib/containerd")),
+        {"docker_source": "distribution"},
+        XFS,
     ),
     "no Docker of its own": (
         saying("rocky", "9.4"),
@@ -179,9 +183,11 @@ def test_nothing_stands_in_the_way_of_a_docker_that_is_there() -> None:
     found = cluster()
     having = replace(saying("rocky", "9.4", packages=PODMAN), runtimes={"docker": InstalledRuntime((26,))})
     assert platform_findings(found, found.machine("n1"), having) == []
-    ftype = saying("centos", "7", without_ftype=True)
+    ftype = saying("centos", "7", without_ftype=("/var/lib/docker",))
     elsewhere = cluster(docker_extra_config={"data-root": "/data"})
     assert platform_findings(elsewhere, found.machine("n1"), ftype) == []
+    containerds = saying("centos", "7", without_ftype=("/var/lib/containerd",))
+    assert platform_findings(found, found.machine("n1"), containerds) == [], "Docker has no data there"
 
 
 def repository(seen: MachineState, **settings: Any) -> dict[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import platform
 import subprocess
 import sys
 import tarfile
@@ -14,7 +15,7 @@ from bundle_files import FILES, members, packed, rewritten, tree, with_index
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubeinfra.artifacts.bundle_index import INDEX, INDEX_DIGEST, bundle_in, this_python
+from kubeinfra.artifacts.bundle_index import INDEX, INDEX_DIGEST, bundle_in, this_libc, this_python
 from kubeinfra.artifacts.unbundle import unbundle
 from kubeinfra.atomic import part_of
 from kubeinfra.errors import KubeinfraError
@@ -169,7 +170,7 @@ def test_a_link_in_place_of_a_file(bundle: Path, into: Path) -> None:
     assert f"holds {last.name!r}" in refused(rewritten(bundle, [*entries, (last, b"")]), into)
 
 
-# For another Python
+# For another Python or C library
 
 
 def test_packages_for_another_python_are_refused_before_anything_is_written(tmp_path: Path, into: Path) -> None:
@@ -179,7 +180,70 @@ def test_packages_for_another_python_are_refused_before_anything_is_written(tmp_
 
 
 def test_packages_for_this_python_are_unpacked(tmp_path: Path, into: Path) -> None:
-    assert unbundle(packed(tmp_path / "b.tar", python=this_python()), into).python == this_python()
+    index = unbundle(packed(tmp_path / "b.tar", python=this_python(), libc=this_libc()), into)
+    assert (index.python, index.libc) == (this_python(), this_libc())
+
+
+def libc(monkeypatch: pytest.MonkeyPatch, name: str = "", version: str = "") -> str:
+    """What this machine then has; where it is musl, Python names none, or just "libc"."""
+    monkeypatch.setattr(platform, "libc_ver", lambda: (name, version))
+    return this_libc()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "says"),
+    [
+        (
+            ("glibc", "2.36"),
+            ("glibc", "2.28"),
+            "a machine with glibc 2.36, this one has glibc 2.28; make the bundle on",
+        ),
+        (("glibc", "2.36"), ("glibc", "2.9"), "a machine with glibc 2.36, this one has glibc 2.9; "),
+        (("glibc", "2.36"), (), "a machine with glibc 2.36, this one has no glibc; "),
+        ((), ("glibc", "2.36"), "a machine with no glibc, this one has glibc 2.36; "),
+    ],
+    ids=str,
+)
+def test_packages_for_another_or_a_newer_libc_are_refused_before_anything_is_written(
+    theirs: tuple[str, ...],
+    ours: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    into: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pip has taken the newest that fit where the bundle was made, and finds none here, without a network."""
+    bundle = packed(tmp_path / "b.tar", python=this_python(), libc=libc(monkeypatch, *theirs))
+    libc(monkeypatch, *ours)
+    message = refused(bundle, into)
+    assert f"has packages for {says}" in message
+    assert message.endswith("make the bundle on a machine like this one, with the same libc or an older version of it")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (("glibc", "2.28"), ("glibc", "2.36")),
+        (("glibc", "2.9"), ("glibc", "2.28")),
+        (("glibc", "2.28"), ("glibc", "2.28.9000")),
+        ((), ()),
+        ((), ("libc", "")),
+    ],
+    ids=str,
+)
+def test_packages_for_this_libc_or_an_older_one_are_unpacked(
+    theirs: tuple[str, ...], ours: tuple[str, ...], tmp_path: Path, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected_with = libc(monkeypatch, *theirs)
+    bundle = packed(tmp_path / "b.tar", python=this_python(), libc=collected_with)
+    libc(monkeypatch, *ours)
+    assert unbundle(bundle, into).libc == collected_with
+
+
+def test_a_bundle_that_does_not_say_its_libc_is_unpacked(tmp_path: Path, into: Path) -> None:
+    """Those of older checkouts."""
+    bundle = with_index(packed(tmp_path / "b.tar", python=this_python(), libc=this_libc()), "libc")
+    assert unbundle(bundle, into).libc is None
 
 
 # What is in the directory already

@@ -12,12 +12,15 @@ from kubeinfra.components.runtime.docker import Docker, given_flags
 from kubeinfra.machine.state import InstalledRuntime
 from kubeinfra.paths import UNITS
 
-__all__ = ["CONTAINER_CGROUPS", "NAMES", "VERSIONS", "Runtime", "installed", "runtime"]
+__all__ = ["CONTAINER_CGROUPS", "DATA", "NAMES", "VERSIONS", "Runtime", "installed", "runtime"]
 
 _ALL: tuple[Runtime, ...] = (Docker(), Containerd())
 
 NAMES = tuple(one.name for one in _ALL)
 """Names of the runtimes that a cluster may have."""
+
+DATA = tuple(one.data for one in _ALL)
+"""The directory where each of them has images and containers."""
 
 # As kubelet's unit says what it starts after (kubeinfra/components/node.py).
 _KUBELETS = (

@@ -113,17 +113,17 @@ def leading_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-def without_ftype(machine: Machine, storage: str, elsewhere: str) -> Finding:
+def without_ftype(machine: Machine, data: str, storage: str, elsewhere: str) -> Finding:
     """
-    The error for a machine whose /var/lib cannot hold layers of images.
+    The error for a machine on whose disk a runtime's data cannot be.
 
-    + storage: what needs that; + elsewhere: how another place is named
+    + data: the runtime's directory; + storage: what needs another disk; + elsewhere: how another directory is named
     """
     return Finding(
         "container runtime",
         machine.name,
         "error",
-        "/var/lib is on an xfs that was made with ftype=0",
+        f"the disk of {data} is an xfs that was made with ftype=0",
         f"on which {storage} cannot work",
-        f"mount ext4, or an xfs made with ftype=1, and name the place, {elsewhere}",
+        f"mount ext4, or an xfs made with ftype=1, at that directory, or name one on such a disk, {elsewhere}",
     )

@@ -150,9 +150,9 @@ class Containerd:
         elif found and self.source != "upstream":
             yield from _of_another_release(cluster, machine, found)
         further = cluster.settings.containerd_extra_config
-        if seen.software.without_ftype and "root" not in further:
+        if self.data in seen.software.without_ftype and "root" not in further:
             yield without_ftype(
-                machine, "containerd's overlayfs", 'containerd_extra_config = {"root": "/data/containerd"}'
+                machine, self.data, "containerd's overlayfs", 'containerd_extra_config = {"root": "/data/containerd"}'
             )
 
     def _another(self, machine: Machine, seen: MachineState, found: InstalledRuntime) -> Iterator[Finding]:

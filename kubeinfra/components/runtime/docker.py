@@ -122,6 +122,14 @@ class Docker:
                 "want of it in docker_extra_config",
                 joints=EXPLAINED,
             )
+        elsewhere = {"data-root", "storage-driver"} & settings.docker_extra_config.keys()
+        if self.data in seen.software.without_ftype and not elsewhere:
+            yield without_ftype(
+                machine,
+                self.data,
+                "Docker's overlay2",
+                'docker_extra_config = {"data-root": "/data/docker"}, or another "storage-driver" there',
+            )
 
     def packages_findings(
         self, cluster: Cluster, machine: Machine, seen: MachineState, platform: Platform
@@ -139,13 +147,6 @@ class Docker:
             if self.name not in seen.runtimes:
                 of_its_own = 'docker_source = "distribution"' if platform.docker else ""
                 yield from docker_repository.conflicts(machine.name, seen, platform, "a Docker", of_its_own)
-            elsewhere = {"data-root", "storage-driver"} & settings.docker_extra_config.keys()
-            if seen.software.without_ftype and not elsewhere:
-                yield without_ftype(
-                    machine,
-                    "Docker's overlay2",
-                    'docker_extra_config = {"data-root": "/data/docker"}, or name another "storage-driver" there',
-                )
 
     def kubelet_flags(self, cluster: Cluster) -> dict[str, str]:
         return {
