@@ -21,8 +21,8 @@ from kubeinfra.run.seen import here
 from tasks.network import network_gate
 from tasks.preflight import preflight
 
-# flannel and CoreDNS watch the API from where they were; if it has gone back, they would see nothing for long.
-WATCHERS = ["kube-flannel", "coredns"]
+# These containers of ours watch the API from where they were; if it has gone back, they would see nothing for long.
+WATCHERS = ["kube-flannel", "coredns", "metrics-server"]
 
 
 def asked() -> Path:
@@ -94,7 +94,8 @@ if "node" in host.groups and revisions_go_on(cluster().etcd_version):
     )
     wait_until(name="Ready again", probe=node.ready_since(this_machine()))
 elif "node" in host.groups:
-    once(name="watchers", what="restart kubelet, kube-proxy, flannel and CoreDNS", command=restart_watchers())
+    what = "restart kubelet, kube-proxy, flannel, CoreDNS and metrics-server"
+    once(name="watchers", what=what, command=restart_watchers())
     wait_until(name="Ready again", probe=node.ready_again(this_machine()))
 barrier(name="--- nodes see the restored state")
 network_gate()
