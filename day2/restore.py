@@ -89,8 +89,16 @@ if "master" in host.groups:
     wait_until(name="API ready", probe=control_plane.READY)
 barrier(name="--- the API answers")
 if "node" in host.groups and revisions_go_on(cluster().etcd_version):
+    is_gone = node.is_gone(this_machine())
+    wait_until(name="Node", probe=node.is_told(this_machine()))
     once(
         name="watchers", what="note the time, so that what the kubelet says later counts", command=f"touch {node.NOTED}"
+    )
+    once(
+        name="joined after the snapshot",
+        what=f"restart {node.KUBELET.name}: {is_gone.what}",
+        unless=f"! {{ {is_gone.command}; }}",
+        command=f"systemctl restart {node.KUBELET.name}",
     )
     wait_until(name="Ready again", probe=node.ready_since(this_machine()))
 elif "node" in host.groups:

@@ -112,7 +112,7 @@ def test_what_only_newer_releases_are_sent_is_sound(tmp_path: Path) -> None:
     changes = [script for one in left for script in (one.found.command, one.clean_up)]
     every, of = etcd.members(found[0], {}), found[0].machine("n1")
     restored = etcd_snapshot.restore("3.7.3", "/s.db", "/data", every[0], every, datetime(2026, 1, 31, tzinfo=UTC))
-    asked = [one(of).command for one in (node.is_gone, node.ready_since)]
+    asked = [one(of).command for one in (node.is_gone, node.is_told, node.ready_since)]
     shell(findings([*changes, restored, *asked], tmp_path))
 
 
