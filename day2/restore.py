@@ -21,8 +21,8 @@ from kubeinfra.run.seen import here
 from tasks.network import network_gate
 from tasks.preflight import preflight
 
-# flannel and CoreDNS watch the API from where they were; if it has gone back, they would see nothing for long.
-WATCHERS = ["kube-flannel", "coredns"]
+# These containers of ours watch the API from where they were; if it has gone back, they would see nothing for long.
+WATCHERS = ["kube-flannel", "coredns", "metrics-server"]
 
 
 def asked() -> Path:
@@ -89,12 +89,21 @@ if "master" in host.groups:
     wait_until(name="API ready", probe=control_plane.READY)
 barrier(name="--- the API answers")
 if "node" in host.groups and revisions_go_on(cluster().etcd_version):
+    is_gone = node.is_gone(this_machine())
+    wait_until(name="Node", probe=node.is_told(this_machine()))
     once(
         name="watchers", what="note the time, so that what the kubelet says later counts", command=f"touch {node.NOTED}"
     )
+    once(
+        name="joined after the snapshot",
+        what=f"restart {node.KUBELET.name}: {is_gone.what}",
+        unless=f"! {{ {is_gone.command}; }}",
+        command=f"systemctl restart {node.KUBELET.name}",
+    )
     wait_until(name="Ready again", probe=node.ready_since(this_machine()))
 elif "node" in host.groups:
-    once(name="watchers", what="restart kubelet, kube-proxy, flannel and CoreDNS", command=restart_watchers())
+    what = "restart kubelet, kube-proxy, flannel, CoreDNS and metrics-server"
+    once(name="watchers", what=what, command=restart_watchers())
     wait_until(name="Ready again", probe=node.ready_again(this_machine()))
 barrier(name="--- nodes see the restored state")
 network_gate()

@@ -189,6 +189,10 @@ def _own_node(machine: Machine) -> str:
     return as_node(f"/api/v1/nodes/{machine.node_name}")
 
 
+def _own_status(machine: Machine) -> str:
+    return status_as_node(f"/api/v1/nodes/{machine.node_name}")
+
+
 def endpoint_answers(cluster: Cluster) -> Probe:
     """Checked before a node moves to another endpoint, so that it does not leave one that works."""
     command = f"{CURL} -sS --max-time 5 --insecure --output /dev/null {cluster.server}/readyz"
@@ -203,10 +207,18 @@ def healthy(machine: Machine) -> Probe:
 
 
 def is_gone(machine: Machine) -> Probe:
-    """Its Node object has been deleted."""
-    status = status_as_node(f"/api/v1/nodes/{machine.node_name}")
-    command = f'[ -s {KUBELET_CLIENT_PEM} ] && [ "$({status})" = 404 ]'
+    """Its Node object has been deleted. An API that does not answer counts as one that has it; see `is_told`."""
+    command = f'[ -s {KUBELET_CLIENT_PEM} ] && [ "$({_own_status(machine)})" = 404 ]'
     return Probe("its Node is gone, and it registers only when it starts", command)
+
+
+def is_told(machine: Machine) -> Probe:
+    """The API, by the node's own way to it, says whether it has the Node object."""
+    command = (
+        f"said=$({_own_status(machine)}); "
+        'case $said in 200 | 404) ;; *) echo "the API answered ${said:-nothing}" >&2; false ;; esac'
+    )
+    return Probe(f"the API says whether it has node {machine.node_name}", command, unit="kubelet")
 
 
 def ready_again(machine: Machine) -> Probe:

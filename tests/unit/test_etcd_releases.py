@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 from cluster_samples import SEEN, cluster, here
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from local_machine import program, shell
 
 from kubeinfra.checks.base import Seen
 from kubeinfra.checks.catalogue import findings
@@ -39,9 +43,9 @@ def files(minor: str) -> dict[str, str]:
     return {file.path: file.content or "" for file in found if isinstance(file, File)}
 
 
-def restore(version: str, now: datetime = NOW) -> str:
+def restore(version: str, now: datetime = NOW, snapshot: str = "/s.db") -> str:
     every = etcd.members(cluster(), {})
-    return etcd_snapshot.restore(version, "/s.db", "/data", every[0], every, now)
+    return etcd_snapshot.restore(version, snapshot, "/data", every[0], every, now)
 
 
 @pytest.mark.parametrize("minor", MINORS)
@@ -55,7 +59,7 @@ def test_every_variable_is_a_flag_of_the_release_that_is_not_deprecated(minor: s
 
 @pytest.mark.parametrize("minor", MINORS)
 def test_a_snapshot_is_put_back_with_a_command_of_the_release(minor: str) -> None:
-    tool, *words = restore(known(minor)["version"]).split()
+    tool, *words = restore(known(minor)["version"]).split(" && ")[-1].split()
     command = f"{Path(tool).name} snapshot restore"
     told = {word.removeprefix("--") for word in words if word.startswith("--")}
     assert told <= set(known(minor)["commands"][command])
@@ -88,14 +92,66 @@ def test_revisions_go_on_where_the_release_can_do_that(version: str, go_on: bool
     assert ("--mark-compacted" in restore(version)) is go_on, "etcdutl takes both or none"
 
 
-def revision(command: str) -> int:
-    return int(command.split("--bump-revision ")[1].split()[0])
+# It keeps a database's revision as the text of the file, which is all that this is about.
+ETCDUTL = """
+told='{"hash":1,"revision":%s,"totalKey":3,"totalSize":512,"version":"3.7.0"}'
+if [ "$2" = status ]; then printf "$told" "$(cat "$3")"; exit; fi
+revision=$(cat "$3")
+until [ "$1" = --bump-revision ]; do shift; done
+echo $((revision + $2))
+"""
 
 
-def test_a_later_restore_counts_from_further_on_than_anyone_can_have_written() -> None:
-    first, second = (revision(restore("3.7.3", NOW + timedelta(seconds=at))) for at in (0, 60))
-    assert second - first == 60 * 1_000_000
-    assert second < 2**53, "some clients read it as a floating-point number"
+@pytest.fixture(scope="module")
+def etcdutl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return program(tmp_path_factory.mktemp("etcdutl"), "etcdutl", ETCDUTL) / "etcdutl"
+
+
+def restored(etcdutl: Path, revision: object, now: datetime = NOW) -> subprocess.CompletedProcess[str]:
+    """What a restore of a snapshot of that revision says: the new one."""
+    snapshot = etcdutl.with_name("s.db")
+    snapshot.write_text(str(revision))
+    return shell(restore("3.7.3", now, str(snapshot)).replace("/usr/local/bin/etcdutl", str(etcdutl)))
+
+
+@given(
+    st.sampled_from([0, 1, 2, 3]),
+    st.lists(st.tuples(st.integers(1, 10**7), st.integers(0, 10**5), st.integers(0, 9)), min_size=1, max_size=4),
+)
+@settings(max_examples=40, deadline=None)
+def test_each_restore_goes_on_above_all_that_clients_have_seen(
+    etcdutl: Path, by_earlier_checkouts: int, steps: list[tuple[int, int, int]]
+) -> None:
+    """
+    + steps: seconds until a backup, writes a second until then, and which of all backups is then put back
+    """
+    seen, now, backups = 1_000_000, NOW, [1_000_000]
+    for _ in range(by_earlier_checkouts):  # they added the time to the revision of the snapshot
+        seen += int(now.timestamp()) * 1_000_000
+        backups.append(seen)
+    for seconds, writes, which in steps:
+        now += timedelta(seconds=seconds)
+        seen += seconds * writes
+        backups.append(seen)
+        after = int(restored(etcdutl, backups[which % len(backups)], now).stdout)
+        assert seen < after < 2**53, "some clients read it as a floating-point number"
+        seen = after
+
+
+def test_all_members_go_on_with_the_same_revision_whatever_the_snapshots_is(etcdutl: Path) -> None:
+    assert {int(restored(etcdutl, revision).stdout) for revision in (1, 2**30, 2**52)} == {
+        2**52 + int(NOW.timestamp()) * 1_000_000
+    }
+
+
+def test_a_snapshot_that_is_above_the_clock_goes_on_by_one(etcdutl: Path) -> None:
+    assert int(restored(etcdutl, 2**53).stdout) == 2**53 + 1
+
+
+def test_nothing_is_made_of_a_snapshot_whose_revision_is_not_known(etcdutl: Path) -> None:
+    done = restored(etcdutl, '"?"')
+    assert done.returncode != 0 and not done.stdout
+    assert f"is not in the status of {etcdutl.with_name('s.db')}" in done.stderr
 
 
 WAYS = [

@@ -87,6 +87,20 @@ def test_pods_are_on_the_network_of_their_node(
     assert healthy or (given or "no pod network yet") in asked_here.stderr
 
 
+def test_a_node_that_has_just_registered_is_waited_for_until_it_has_a_network(tmp_path: Path) -> None:
+    own = [NODE % (OF_FLANNEL, given, given) for given in ("", "10.244.1.0/24")]
+    later = f"[ -e {tmp_path}/asked ] && echo '{own[1]}' || echo '{own[0]}'"
+    program(tmp_path, "curl", f'[ "$1" = --version ] && exit; {later}; touch {tmp_path}/asked')
+    program(tmp_path, "ip", "echo '6: cni0    inet 10.244.1.1/24 brd'")
+    for name in ("pkill", "pgrep", "sleep"):
+        program(tmp_path, name, f"echo {name} $* >>{tmp_path}/ran")
+    (tmp_path / "subnet.env").write_text("FLANNEL_SUBNET=10.244.1.1/24\n")
+    command = pod_network(guide().machine("n1"), move=True).replace("/run/flannel", str(tmp_path))
+    moved = shell(command, programs=tmp_path)
+    assert moved.returncode == 0, moved.stderr
+    assert (tmp_path / "ran").read_text() == "sleep 0.5\n", "flannel and the bridge have it already"
+
+
 def status(leader: int = 7, member: int = 7, **more: object) -> str:
     inner = {"header": {"member_id": member}, "version": "3.4.26", "dbSize": 2_500_000, "leader": leader, **more}
     return json.dumps([{"Endpoint": "https://192.168.80.10:2379", "Status": inner}])

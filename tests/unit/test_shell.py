@@ -6,6 +6,7 @@ and lab/. What tasks and operations send is looked at by tests/plan/test_shell_s
 from __future__ import annotations
 
 import inspect
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -18,7 +19,7 @@ from shell_check import findings, inner, units_commands
 
 from kubeinfra import facts
 from kubeinfra.cluster.settings import MODES
-from kubeinfra.components import etcd_snapshot, node
+from kubeinfra.components import etcd, etcd_snapshot, node
 from kubeinfra.components.control_plane import KUBECTL
 from kubeinfra.components.kube_proxy import left_by_other_modes
 from kubeinfra.components.runtime import Runtime
@@ -109,8 +110,10 @@ def test_what_only_newer_releases_are_sent_is_sound(tmp_path: Path) -> None:
     left = [one for of in found for one in left_by_other_modes(here(of, "n1"))]
     assert len(left) == 6
     changes = [script for one in left for script in (one.found.command, one.clean_up)]
-    restored = [etcd_snapshot.status("/s.db"), node.ready_since(found[0].machine("n1")).command]
-    shell(findings([*changes, *restored], tmp_path))
+    every, of = etcd.members(found[0], {}), found[0].machine("n1")
+    restored = etcd_snapshot.restore("3.7.3", "/s.db", "/data", every[0], every, datetime(2026, 1, 31, tzinfo=UTC))
+    asked = [one(of).command for one in (node.is_gone, node.is_told, node.ready_since)]
+    shell(findings([*changes, restored, *asked], tmp_path))
 
 
 def test_the_scripts_that_are_files_are_sound(tmp_path: Path) -> None:
