@@ -89,7 +89,7 @@ from pathlib import Path
 from kubeinfra.components.verify import traffic
 from kubeinfra.run.inventory import load
 cluster, _ = load(Path("inventory.py"), [Path(".lab/group_data")])
-print(traffic(cluster).replace("patience=10", "patience=0"))
+print(traffic(cluster).replace("try 10", "try 0"))
 """
 
 

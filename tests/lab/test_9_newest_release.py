@@ -20,7 +20,7 @@ import web
 from cut_off import cut_off
 from invocation import Invocation
 from laboratory import Lab, until
-from observe import Processes, assert_finished, processes, started_again, starts
+from observe import Processes, assert_finished, processes, restarted, started_again, starts
 from registry import Proxy, Registry
 
 VERSION = "1.37.2"
@@ -213,3 +213,25 @@ def test_a_restore_gives_back_what_the_backup_had(newest: Lab, figures: list[str
     web.remove(newest)
     after = newest.deploy("--json")
     assert set(after.changes) <= {"verify | traffic"}, f"a run after it has nothing to do: {after.changes}"
+
+
+def test_a_node_that_joined_after_the_backup_comes_back_with_the_restore(newest: Lab) -> None:
+    """Its Node is not in the snapshot, and its kubelet registers only when it starts."""
+    joined = newest.nodes[-1]
+    newest.kubectl("delete", "node", newest.address(joined))
+    saved = newest.pyinfra("day2/backup.py")
+    assert saved.code == 0, f"the backup should succeed:\n{saved.text}"
+    newest.deploy()
+    newest.require_healthy("after it has joined")
+    before = processes(newest)
+    snapshot: Path = max((newest.state / "backups").glob("*.db"))
+    done = newest.pyinfra("day2/restore.py", "--data", f"snapshot={snapshot}", "--data", "confirm=lab")
+    assert done.code == 0, f"the restore should succeed:\n{done.text}"
+    newest.require_healthy("after the restore")
+    moved = restarted(before, processes(newest))
+    watchers = {one for one in moved if one[1] in ("kubelet", "kube-proxy")}
+    # A kube-proxy of newer releases exits by itself when its Node becomes another one.
+    assert watchers - {(joined, "kube-proxy")} == {(joined, "kubelet")}, f"restarted: {moved}"
+    newest.deploy()
+    again = newest.deploy("--json")
+    assert set(again.changes) <= {"verify | traffic"}, f"the next run has nothing to do: {again.changes}"
