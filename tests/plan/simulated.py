@@ -52,7 +52,13 @@ RED_HAT = {**DEBIAN, "family": "redhat", "id": "rocky", "version": "9.4"}
 MACHINE, SYSTEM, ADDRESSES = "uid=$(id -u)", "hostname=$(cat", "ip -o -4 addr show"
 AWAITED = "if said=$(sh -c"
 
-CENTOS_7 = {**RED_HAT, "id": "centos", "version": "7", "systemd": "219", "survey kernel 3.10.0-1160.el7.x86_64": ""}
+CENTOS_7 = {
+    **RED_HAT,
+    "id": "centos",
+    "version": "7",
+    "systemd": "219",
+    **dict.fromkeys(("survey kernel 3.10.0-1160.el7.x86_64", "survey ip-vs yes"), ""),
+}
 # What a bare machine has of the packages that are asked for.
 INSTALLED = {
     *("ca-certificates", "dbus", "iproute", "iproute2", "iputils", "iputils-ping", "procps", "procps-ng"),

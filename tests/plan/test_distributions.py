@@ -104,6 +104,7 @@ def machine_of(platform: Platform, name: str, number: int) -> Machine:
         "version": platform.release,
         "systemd": str(platform.systemd),
         f"survey kernel {platform.kernel}.1-generic": "",
+        "survey ip-vs yes": "",
         "apparmor": "yes",
     }
     return Machine(name, f"192.168.80.{10 + number}", "node lb", says)

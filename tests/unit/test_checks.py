@@ -336,6 +336,13 @@ ERRORS: list[Row] = [
         '"address": "192.168.80.10"',
     ),
     (
+        "a Docker that the kubelet cannot speak to",
+        THREE,
+        {"kubernetes_version": "1.20.15", "docker_version": "29"},
+        f"{ALL}: docker_version is '29', and Kubernetes 1.20.15 needs one below 29; take it out, and one that fits "
+        "comes",
+    ),
+    (
         "Docker where the kubelet cannot use it",
         THREE,
         {"kubernetes_version": "1.24.17", "container_runtime": "docker"},
@@ -404,6 +411,7 @@ def test_every_check_has_its_rows() -> None:
         "kube_proxy_sets_its_sysctls": "whenever it starts",
         "vxlans_settings_need_vxlan": "and flannel_backend host-gw has none",
         "runtime_goes_with_the_release": "cannot use",
+        "docker_goes_with_the_release": "docker_version is",
         "containerd_goes_with_the_release": "containerd_version is",
         "settings_are_of_the_runtime": "docker_extra_config is set",
         "kubelets_can_rotate_logs": "container_log_max_files is 1",
