@@ -34,9 +34,17 @@ def of_one_plan(directory: Path) -> float:
     return seconds_of_processor(directory / "both", 120)
 
 
+def ratio(directory: Path) -> float:
+    """Side by side with two plans of half as many: what else the machine does lengthens both alike, in the mean."""
+    with ProcessPoolExecutor(2) as pool:
+        one, two = pool.submit(of_one_plan, directory), pool.submit(of_two_plans, directory)
+    return one.result() / two.result()
+
+
 @pytest.mark.timeout(900)
 def test_a_plan_for_twice_as_many_nodes_takes_about_twice_as_long(tmp_path: Path) -> None:
-    """Side by side with two plans of half as many: what else the machine does lengthens both alike."""
-    with ProcessPoolExecutor(2) as pool:
-        one, two = pool.submit(of_one_plan, tmp_path), pool.submit(of_two_plans, tmp_path)
-    assert one.result() <= AT_MOST * two.result(), "seconds of the processor, for 120 nodes and for twice 60"
+    """One measurement in a busy moment may be wrong by a third; a plan that grows faster is too slow in each."""
+    measured: list[float] = []
+    while len(measured) < 3 and (not measured or measured[-1] > AT_MOST):
+        measured.append(ratio(tmp_path / f"{len(measured)}"))
+    assert measured[-1] <= AT_MOST, f"seconds of the processor, for 120 nodes and for twice 60: {measured}"
