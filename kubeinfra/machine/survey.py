@@ -149,6 +149,9 @@ class Survey:
         return next((one for one in self.links if one.name == name), None)
 
 
+_YES_OR_NO = {"yes": True, "no": False}  # anything else was not asked
+
+
 def survey(output: Iterable[str]) -> Survey:
     """From the lines of a whole answer; those that are not the survey's are left out."""
     said: dict[str, list[str]] = defaultdict(list)
@@ -162,9 +165,9 @@ def survey(output: Iterable[str]) -> Survey:
 
     return Survey(
         kernel=first("kernel"),
-        ip_vs={"yes": True, "no": False}.get(first("ip-vs")),
+        ip_vs=_YES_OR_NO.get(first("ip-vs")),
         conntrack_ipv4="conntrack-ipv4" in said,
-        br_netfilter={"yes": True, "no": False}.get(first("br-netfilter")),
+        br_netfilter=_YES_OR_NO.get(first("br-netfilter")),
         nft_version=_nft(first("nft-version")),
         cpus=_number(first("cpus")),
         memory=_number(first("memory")),
